@@ -1,0 +1,51 @@
+/**
+ * The disk as the program sees it: POSIX files with honest durability.
+ *
+ * Promises: what `dataSync` has resolved for survives a crash; anything written since may be kept, lost or torn, in any
+ * order. A created, renamed or removed name survives a crash only after `syncDirectory` of its parent. Every method
+ * rejects with a DiskError. After a failed sync nothing may be assumed about what was written before it: the caller stops.
+ */
+export interface Disk {
+  /** Opens for reading and writing; `create` fails with EEXIST when the name exists, `open` with ENOENT when it does not. */
+  open(path: string, mode: 'open' | 'create'): Promise<DiskFile>;
+  /** Whole content; ENOENT when there is none. */
+  readFile(path: string): Promise<Uint8Array>;
+  /** Names in a directory, sorted; ENOENT when there is none. */
+  list(path: string): Promise<string[]>;
+  /** Creates a directory and its parents; no error when it exists. */
+  makeDirectory(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  exists(path: string): Promise<boolean>;
+  /** Makes creations, renames and removals in `path` durable. */
+  syncDirectory(path: string): Promise<void>;
+  /** Free bytes on the file system that holds `path`. */
+  freeBytes(path: string): Promise<number>;
+}
+
+export interface DiskFile {
+  readonly path: string;
+  /** Current length in bytes. */
+  size(): Promise<number>;
+  /** Up to `length` bytes from `offset`; shorter only at the end of the file. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes all of `chunks`, one after another, from `offset`. Not durable until `dataSync` resolves. */
+  write(offset: number, chunks: readonly Uint8Array[]): Promise<void>;
+  truncate(length: number): Promise<void>;
+  dataSync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `code` is the errno name (`EIO`, `ENOSPC`, `ENOENT`, …). */
+export class DiskError extends Error {
+  override readonly name = 'DiskError';
+  readonly code: string;
+  readonly operation: string;
+  readonly path: string;
+  constructor(code: string, operation: string, path: string, options?: { cause?: unknown }) {
+    super(`${operation} ${path}: ${code}`, options);
+    this.code = code;
+    this.operation = operation;
+    this.path = path;
+  }
+}

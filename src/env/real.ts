@@ -1,0 +1,207 @@
+/**
+ * The real world. The only file of src/ that touches the clock, timers, randomness, the disk and other processes
+ * directly; network sockets are opened by the adapters named in the layering rules.
+ */
+import { spawn as spawnProcess } from 'node:child_process';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { openSync } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { pino } from 'pino';
+import type { Clock } from './clock.ts';
+import { type Disk, DiskError, type DiskFile } from './disk.ts';
+import type { Env } from './env.ts';
+import type { Log, LogFields } from './log.ts';
+import type { ChildProcess, Processes } from './process.ts';
+import type { Random } from './random.ts';
+
+export const realClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+  every(periodMs, callback) {
+    const timer = setInterval(callback, periodMs);
+    return () => clearInterval(timer);
+  },
+};
+
+export const realRandom: Random = {
+  next: () => randomInt(0, 2 ** 47) / 2 ** 47,
+  integer: (min, max) => randomInt(min, max + 1),
+  bytes: (length) => randomBytes(length),
+  uuid: () => randomUUID(),
+};
+
+async function disk<T>(operation: string, path: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
+    throw new DiskError(code, operation, path, { cause: error });
+  }
+}
+
+class RealFile implements DiskFile {
+  readonly path: string;
+  readonly #handle: fs.FileHandle;
+  constructor(path: string, handle: fs.FileHandle) {
+    this.path = path;
+    this.#handle = handle;
+  }
+  size(): Promise<number> {
+    return disk('stat', this.path, async () => (await this.#handle.stat()).size);
+  }
+  read(offset: number, length: number): Promise<Uint8Array> {
+    return disk('read', this.path, async () => {
+      const buffer = Buffer.alloc(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await this.#handle.read(buffer, filled, length - filled, offset + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return buffer.subarray(0, filled);
+    });
+  }
+  write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return disk('write', this.path, async () => {
+      // One contiguous buffer: a short writev would have to be resumed in the middle of a chunk.
+      const bytes = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+      let written = 0;
+      while (written < bytes.length) {
+        const result = await this.#handle.write(bytes, written, bytes.length - written, offset + written);
+        written += result.bytesWritten;
+      }
+    });
+  }
+  truncate(length: number): Promise<void> {
+    return disk('truncate', this.path, () => this.#handle.truncate(length));
+  }
+  dataSync(): Promise<void> {
+    return disk('fdatasync', this.path, () => this.#handle.datasync());
+  }
+  close(): Promise<void> {
+    return disk('close', this.path, () => this.#handle.close());
+  }
+}
+
+export const realDisk: Disk = {
+  open: (path, mode) =>
+    disk('open', path, async () => new RealFile(path, await fs.open(path, mode === 'create' ? 'wx+' : 'r+', 0o600))),
+  readFile: (path) => disk('read', path, () => fs.readFile(path)),
+  list: (path) => disk('list', path, async () => (await fs.readdir(path)).sort()),
+  makeDirectory: (path) =>
+    disk('mkdir', path, async () => {
+      await fs.mkdir(path, { recursive: true, mode: 0o700 });
+    }),
+  rename: (from, to) => disk('rename', from, () => fs.rename(from, to)),
+  remove: (path) => disk('remove', path, () => fs.rm(path, { recursive: true })),
+  exists: async (path) =>
+    fs.access(path).then(
+      () => true,
+      () => false,
+    ),
+  syncDirectory: (path) =>
+    disk('fsync', path, async () => {
+      const handle = await fs.open(path, 'r');
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    }),
+  freeBytes: (path) =>
+    disk('statfs', path, async () => {
+      const stats = await fs.statfs(path);
+      return stats.bavail * stats.bsize;
+    }),
+};
+
+export const realProcesses: Processes = {
+  run(command, args, options = {}) {
+    return new Promise((resolve, reject) => {
+      const child = spawnProcess(command, [...args], {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+        env: { ...process.env, ...options.env },
+      });
+      const out: Buffer[] = [];
+      const err: Buffer[] = [];
+      let timedOut = false;
+      const timer =
+        options.timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              timedOut = true;
+              child.kill('SIGKILL');
+            }, options.timeoutMs);
+      child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+      child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+      // A program that does not read its input closes the pipe; its exit code tells whether that mattered.
+      child.stdin.on('error', () => undefined);
+      child.on('error', (error) => {
+        clearTimeout(timer);
+        reject(error);
+      });
+      child.on('close', (code) => {
+        clearTimeout(timer);
+        resolve({
+          exitCode: timedOut || code === null ? -1 : code,
+          stdout: Buffer.concat(out).toString(),
+          stderr: Buffer.concat(err).toString(),
+        });
+      });
+      child.stdin.end(options.input ?? '');
+    });
+  },
+  spawn(command, args, options = {}): ChildProcess {
+    const output = options.logFile === undefined ? 'inherit' : openSync(options.logFile, 'a', 0o600);
+    const child = spawnProcess(command, [...args], {
+      stdio: ['ignore', output, output],
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      env: { ...process.env, ...options.env },
+      detached: options.detached ?? false,
+    });
+    if (options.detached) child.unref();
+    const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+      child.on('error', () => resolve({ code: 127, signal: null }));
+      child.on('exit', (code, signal) => resolve({ code, signal }));
+    });
+    return {
+      pid: child.pid ?? -1,
+      exited,
+      kill: (signal) => {
+        child.kill(signal);
+      },
+    };
+  },
+};
+
+/** JSON lines on standard error, as etcd and the Kubernetes components write them. */
+export function realLog(level: 'debug' | 'info' | 'warn' | 'error' = 'info'): Log {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      messageKey: 'msg',
+      timestamp: () => `,"ts":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    pino.destination({ fd: 2, sync: true }),
+  );
+  const wrap = (inner: typeof logger): Log => ({
+    debug: (message, fields?: LogFields) => inner.debug(fields ?? {}, message),
+    info: (message, fields?: LogFields) => inner.info(fields ?? {}, message),
+    warn: (message, fields?: LogFields) => inner.warn(fields ?? {}, message),
+    error: (message, fields?: LogFields) => inner.error(fields ?? {}, message),
+    with: (fields) => wrap(inner.child(fields)),
+  });
+  return wrap(logger);
+}
+
+/** The world of a composition root. */
+export function realEnv(level?: 'debug' | 'info' | 'warn' | 'error'): Env {
+  return { clock: realClock, random: realRandom, disk: realDisk, processes: realProcesses, log: realLog(level) };
+}

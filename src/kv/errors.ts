@@ -1,0 +1,77 @@
+/** etcd's errors: gRPC status code and text for every KvErrorCode. Client libraries match on the text (etcd api/v3rpc/rpctypes). */
+import { KeelsonError } from '../env/errors.ts';
+import type { KvErrorCode } from './api.ts';
+
+/** gRPC status numbers. */
+export const grpcStatus = {
+  ok: 0,
+  cancelled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  aborted: 10,
+  outOfRange: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  dataLoss: 15,
+  unauthenticated: 16,
+} as const;
+
+type Row = readonly [status: number, text: string];
+
+export const kvErrors: Readonly<Record<KvErrorCode, Row>> = {
+  emptyKey: [3, 'etcdserver: key is not provided'],
+  keyNotFound: [3, 'etcdserver: key not found'],
+  valueProvided: [3, 'etcdserver: value is provided'],
+  leaseProvided: [3, 'etcdserver: lease is provided'],
+  tooManyOps: [3, 'etcdserver: too many operations in txn request'],
+  duplicateKey: [3, 'etcdserver: duplicate key given in txn request'],
+  invalidSortOption: [3, 'etcdserver: invalid sort option'],
+  compacted: [11, 'etcdserver: mvcc: required revision has been compacted'],
+  futureRevision: [11, 'etcdserver: mvcc: required revision is a future revision'],
+  noSpace: [8, 'etcdserver: mvcc: database space exceeded'],
+  leaseNotFound: [5, 'etcdserver: requested lease not found'],
+  leaseExists: [9, 'etcdserver: lease already exists'],
+  leaseTtlTooLarge: [11, 'etcdserver: too large lease TTL'],
+  requestTooLarge: [3, 'etcdserver: request is too large'],
+  tooManyRequests: [8, 'etcdserver: too many requests'],
+  noLeader: [14, 'etcdserver: no leader'],
+  notLeader: [9, 'etcdserver: not leader'],
+  leaderChanged: [14, 'etcdserver: leader changed'],
+  timeout: [14, 'etcdserver: request timed out'],
+  timeoutLeaderTransfer: [14, 'etcdserver: request timed out, leader transfer took too long'],
+  stopped: [14, 'etcdserver: server stopped'],
+  unhealthy: [14, 'etcdserver: unhealthy cluster'],
+  corrupt: [15, 'etcdserver: corrupt cluster'],
+  memberNotFound: [5, 'etcdserver: member not found'],
+  memberExists: [9, 'etcdserver: member ID already exist'],
+  peerUrlExists: [9, 'etcdserver: Peer URLs already exists'],
+  memberIdRemoved: [9, 'etcdserver: the member has been permanently removed from the cluster'],
+  tooManyLearners: [9, 'etcdserver: too many learner members in cluster'],
+  learnerNotReady: [9, 'etcdserver: can only promote a learner member which is in sync with leader'],
+  memberNotLearner: [9, 'etcdserver: can only promote a learner member'],
+  notEnoughStartedMembers: [9, 'etcdserver: re-configuration failed due to not enough started members'],
+  badPeerUrls: [3, 'etcdserver: given member URLs are invalid'],
+  badLeaderTransferee: [9, 'etcdserver: bad leader transferee'],
+  notSupportedForLearner: [14, 'etcdserver: rpc not supported for learner'],
+  notCapable: [14, 'etcdserver: not capable'],
+};
+
+/** A KvErrorCode on its way to a client. */
+export class KvError extends KeelsonError {
+  override readonly name = 'KvError';
+  readonly kv: KvErrorCode;
+  constructor(kv: KvErrorCode, options?: { cause?: unknown }) {
+    super(kv, kvErrors[kv][1], options);
+    this.kv = kv;
+  }
+  get grpcStatus(): number {
+    return kvErrors[this.kv][0];
+  }
+}

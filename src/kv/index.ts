@@ -1,0 +1,14 @@
+/** The store's face to the layers above: the client and its types. */
+export type { CallOptions, KvClient, KvClientOptions, WatchListener } from './client/contract.ts';
+export type {
+  Bytes,
+  Compare,
+  KeyValue,
+  KvErrorCode,
+  KvEvent,
+  LeaseId,
+  RequestOp,
+  TxnRequest,
+  TxnResult,
+} from './api.ts';
+export { KvError } from './errors.ts';

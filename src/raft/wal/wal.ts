@@ -1,0 +1,68 @@
+/**
+ * The durable log: contract. (Format and rules: see the implementation files of this folder.)
+ *
+ * A data directory holds `wal/` (segments of records, each with its length and CRC) and `snap/` (one file per Raft
+ * snapshot: header, meta data, content in chunks with CRCs, trailer; written under a temporary name, synced, renamed,
+ * directory synced).
+ */
+import type { Disk } from '../../env/disk.ts';
+import type { Entry, HardState, Index, Persist, RestoredState, SnapshotMeta } from '../core/types.ts';
+import type { Durable } from './durable.ts';
+
+/** Who this data belongs to; written when the directory is made, and compared at every start. */
+export interface WalIdentity {
+  readonly formatVersion: number;
+  /** 16 hex digits each. */
+  readonly clusterId: string;
+  readonly memberId: string;
+}
+
+export interface WalOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  /** A segment is cut once it is larger than this. */
+  readonly segmentBytes: number;
+}
+
+export interface OpenedWal {
+  readonly wal: Wal;
+  readonly identity: WalIdentity;
+  /** Everything but `applied`, which the state machine knows. */
+  readonly restored: Omit<RestoredState, 'applied'>;
+  /** Bytes of a torn tail that were cut, for the log. */
+  readonly cutBytes: number;
+}
+
+export interface Wal {
+  /**
+   * Appends what a Ready wants persisted. Synchronous hand-over: records keep the order of the calls. Resolves once
+   * durable; appends that arrive while a sync runs share the next one. Rejects with a KeelsonError `WAL_SYNC_FAILED`
+   * (the member must stop) or `NO_SPACE`.
+   */
+  append(persist: Persist): Promise<Durable>;
+  /** Starts a snapshot file. Content chunks are written in order; `finish` makes it durable under its final name. */
+  createSnapshot(meta: SnapshotMeta): Promise<SnapshotWriter>;
+  /** The newest whole snapshot's content, verified while read. */
+  openSnapshot(meta: Pick<SnapshotMeta, 'index' | 'term'>): Promise<SnapshotReader>;
+  /** Newest snapshot that is durable and whole; index 0 when none. */
+  latestSnapshot(): SnapshotMeta;
+  /** Removes segments and older snapshots that nothing needs any more once `upTo` is covered by a durable snapshot. */
+  release(upTo: Index): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface SnapshotWriter {
+  write(chunk: Uint8Array): Promise<void>;
+  /** Durable under its final name when it resolves. */
+  finish(): Promise<SnapshotMeta>;
+  abort(): Promise<void>;
+}
+
+export interface SnapshotReader {
+  readonly meta: SnapshotMeta;
+  /** Yields the chunks as written; throws KeelsonError `SNAPSHOT_CORRUPT` on a bad checksum. */
+  chunks(): AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export type { Entry, HardState };
