@@ -4,7 +4,11 @@ export interface Processes {
   run(command: string, args: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Starts a program that outlives the call. */
   spawn(command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
+  /** Sends a signal to a process, or to a whole process group when `target` is negative. False when there is none. */
+  signal(target: number, signal: Signal): boolean;
 }
+
+export type Signal = 'SIGTERM' | 'SIGKILL' | 'SIGINT' | 'SIGHUP' | 'SIGSTOP' | 'SIGCONT';
 
 export interface RunOptions {
   readonly input?: string | Uint8Array;
@@ -33,5 +37,5 @@ export interface ChildProcess {
   readonly pid: number;
   /** Resolves when the program has ended. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
-  kill(signal: 'SIGTERM' | 'SIGKILL' | 'SIGINT' | 'SIGHUP'): void;
+  kill(signal: Signal): void;
 }

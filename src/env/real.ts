@@ -120,6 +120,14 @@ export const realDisk: Disk = {
 };
 
 export const realProcesses: Processes = {
+  signal(target, signal) {
+    try {
+      return process.kill(target, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+      throw error;
+    }
+  },
   run(command, args, options = {}) {
     return new Promise((resolve, reject) => {
       const child = spawnProcess(command, [...args], {

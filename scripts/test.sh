@@ -1,0 +1,6 @@
+#!/bin/sh
+# `npm test`: sets up what is missing, then runs everything CI runs, or the suites named: npm test -- raft
+set -eu
+cd "$(dirname "$0")/.."
+sh scripts/setup.sh test
+exec node_modules/.bin/node --disable-warning=ExperimentalWarning scripts/run-tests.ts "$@"
