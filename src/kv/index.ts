@@ -1,4 +1,5 @@
 /** The store's face to the layers above: the client and its types. */
+export { createKvClient } from './client/client.ts';
 export type { CallOptions, KvClient, KvClientOptions, WatchListener } from './client/contract.ts';
 export type {
   Bytes,

@@ -2,6 +2,7 @@
  * The store as its clients see it, by etcd v3 gRPC only: works against real etcd too. Several endpoints; a call that
  * fails before it reached a server moves on to the next one; writes are never retried once they may have been sent.
  */
+import type { Clock } from '../../env/clock.ts';
 import type {
   Bytes,
   KvEvent,
@@ -72,9 +73,10 @@ export interface WatchListener {
 }
 
 export interface KvClientOptions {
+  readonly clock: Clock;
   /** `https://host:port` or `http://…`. */
   readonly endpoints: readonly string[];
   readonly tls?: { readonly ca: Bytes; readonly cert: Bytes; readonly key: Bytes };
-  /** For one call unless it says otherwise. */
+  /** For one call unless it says otherwise; 10,000 when absent. */
   readonly timeoutMs?: number;
 }

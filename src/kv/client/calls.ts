@@ -1,0 +1,105 @@
+/**
+ * One call with one answer, over whichever member gives it.
+ *
+ * Before anything is sent a connection must stand; members that cannot be reached are passed over, round after round,
+ * until the time is up. What may have been sent is sent again only when it is a read.
+ */
+import * as grpc from '@grpc/grpc-js';
+import { present } from '../../env/assert.ts';
+import { type Clock, sleep } from '../../env/clock.ts';
+import { KeelsonError } from '../../env/errors.ts';
+import { grpcStatus } from '../errors.ts';
+import type { Connections } from './connections.ts';
+import type { CallOptions } from './contract.ts';
+import { isTransient, neverSent, toClientError } from './failures.ts';
+
+/** Between two rounds over all members; short beside an election. */
+const roundPauseMs = 100;
+
+export interface UnaryCall {
+  readonly service: grpc.ServiceDefinition;
+  readonly method: string;
+  readonly request: object;
+  /** A read may be sent twice. */
+  readonly isRead: boolean;
+  /** Asks this endpoint and no other. */
+  readonly endpoint?: string;
+}
+
+export class Caller {
+  readonly #connections: Connections;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+
+  constructor(connections: Connections, clock: Clock, timeoutMs: number) {
+    this.#connections = connections;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Answers, or throws KvError (the server's word), KeelsonError `TIMEOUT` or `GRPC_*`, or the signal's reason. */
+  async call<Answer extends object>(call: UnaryCall, options: CallOptions = {}): Promise<Answer> {
+    const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
+    const untilMs = this.#clock.monotonicMs() + timeoutMs;
+    const action = `store ${call.method}`;
+    let failure: grpc.ServiceError | undefined;
+    for (let attempt = 1; ; attempt++) {
+      options.signal?.throwIfAborted();
+      if (this.#connections.isClosed()) throw new KeelsonError('CLOSED', `${action}: the client is closed`);
+      const leftMs = untilMs - this.#clock.monotonicMs();
+      if (leftMs <= 0) throw this.#timedOut(action, timeoutMs, failure);
+      const endpoint = call.endpoint ?? this.#connections.current();
+      if (await this.#connections.connect(endpoint, leftMs)) {
+        const outcome = await this.#send<Answer>(endpoint, call, untilMs, options.signal);
+        if (outcome.answer) return outcome.answer;
+        options.signal?.throwIfAborted();
+        failure = present(outcome.error, 'an answer or an error');
+        // What was asked is at fault, not the member; or it may have been carried out and must not be repeated.
+        if (failure.code === grpcStatus.deadlineExceeded) {
+          this.#connections.moveOn(endpoint);
+          throw this.#timedOut(action, timeoutMs, failure);
+        }
+        if (!isTransient(failure)) throw toClientError(failure, action);
+        this.#connections.moveOn(endpoint);
+        if (!call.isRead && !neverSent(failure)) throw toClientError(failure, action);
+      } else {
+        this.#connections.moveOn(endpoint);
+      }
+      const roundLength = call.endpoint === undefined ? this.#connections.count() : 1;
+      if (attempt % roundLength === 0) await sleep(this.#clock, roundPauseMs, options.signal);
+    }
+  }
+
+  #timedOut(action: string, timeoutMs: number, cause: grpc.ServiceError | undefined): KeelsonError {
+    const last = cause && cause.code !== grpcStatus.deadlineExceeded ? `; last error: ${cause.details}` : '';
+    return new KeelsonError('TIMEOUT', `${action}: no answer from the store within ${timeoutMs} ms${last}`, { cause });
+  }
+
+  #send<Answer extends object>(
+    endpoint: string,
+    call: UnaryCall,
+    untilMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly answer?: Answer; readonly error?: grpc.ServiceError }> {
+    const method = present(call.service[call.method], `method ${call.method}`);
+    const deadline = this.#clock.wallMs() + (untilMs - this.#clock.monotonicMs());
+    return new Promise((resolve) => {
+      const onAbort = () => sent.cancel();
+      const sent = this.#connections
+        .get(endpoint)
+        .makeUnaryRequest(
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          call.request,
+          new grpc.Metadata(),
+          { deadline },
+          (error, answer) => {
+            signal?.removeEventListener('abort', onAbort);
+            resolve(error ? { error } : { answer: answer as Answer });
+          },
+        );
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * One HTTP/2 connection per endpoint and which of them is in use. Connections are made when first needed and made
+ * again by grpc-js; the choice moves on only when the endpoint in use fails, so that a healthy client stays where it is.
+ */
+import * as grpc from '@grpc/grpc-js';
+import { assert } from '../../env/assert.ts';
+import type { Clock } from '../../env/clock.ts';
+import { KeelsonError } from '../../env/errors.ts';
+import type { KvClientOptions } from './contract.ts';
+
+/** A member that does not complete TCP and TLS within this is passed over; five round trips on a slow continent. */
+const connectTimeoutMs = 2_000;
+
+const channelOptions: grpc.ClientOptions = {
+  // Answers are as long as the store makes them (a whole resource list); the server limits requests.
+  'grpc.max_receive_message_length': -1,
+  'grpc.max_send_message_length': -1,
+  // A member that vanished without closing its sockets is noticed within 15 seconds. etcd refuses pings under 5 s.
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.min_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  // The client decides itself what may be sent twice.
+  'grpc.enable_retries': 0,
+  'grpc.enable_channelz': 0,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc-node.max_session_memory': Number.MAX_SAFE_INTEGER,
+};
+
+/** `https://host:port` as grpc-js wants it, and whether it is encrypted. */
+export function parseEndpoint(endpoint: string): { readonly target: string; readonly isSecure: boolean } {
+  let url: URL;
+  try {
+    url = new URL(endpoint.includes('://') ? endpoint : `http://${endpoint}`);
+  } catch {
+    throw new KeelsonError('BAD_ENDPOINT', `store endpoint ${JSON.stringify(endpoint)}: want https://host:port`);
+  }
+  if ((url.protocol !== 'http:' && url.protocol !== 'https:') || url.port === '') {
+    throw new KeelsonError('BAD_ENDPOINT', `store endpoint ${JSON.stringify(endpoint)}: want https://host:port`);
+  }
+  return { target: `dns:///${url.host}`, isSecure: url.protocol === 'https:' };
+}
+
+export class Connections {
+  readonly #clock: Clock;
+  readonly #endpoints: readonly string[];
+  readonly #tls: KvClientOptions['tls'];
+  readonly #clients = new Map<string, grpc.Client>();
+  #current = 0;
+  #isClosed = false;
+
+  constructor(options: KvClientOptions) {
+    if (options.endpoints.length === 0) {
+      throw new KeelsonError('BAD_ENDPOINT', 'the store client needs at least one endpoint such as https://host:2379');
+    }
+    this.#clock = options.clock;
+    this.#endpoints = options.endpoints;
+    this.#tls = options.tls;
+    for (const endpoint of options.endpoints) {
+      if (parseEndpoint(endpoint).isSecure && !options.tls) {
+        throw new KeelsonError('BAD_ENDPOINT', `store endpoint ${endpoint} is https: a CA certificate is needed`);
+      }
+    }
+  }
+
+  count(): number {
+    return this.#endpoints.length;
+  }
+
+  /** The endpoint in use. */
+  current(): string {
+    return this.#endpoints[this.#current] as string;
+  }
+
+  /** `endpoint` failed: the next one is used, unless somebody has already moved on. */
+  moveOn(endpoint: string): void {
+    if (this.current() !== endpoint) return;
+    this.#current = (this.#current + 1) % this.#endpoints.length;
+  }
+
+  get(endpoint: string): grpc.Client {
+    assert(!this.#isClosed, 'a closed store client is not used');
+    const known = this.#clients.get(endpoint);
+    if (known) return known;
+    const { target, isSecure } = parseEndpoint(endpoint);
+    const credentials =
+      isSecure && this.#tls
+        ? grpc.credentials.createSsl(Buffer.from(this.#tls.ca), Buffer.from(this.#tls.key), Buffer.from(this.#tls.cert))
+        : grpc.credentials.createInsecure();
+    const client = new grpc.Client(target, credentials, channelOptions);
+    this.#clients.set(endpoint, client);
+    return client;
+  }
+
+  /** Resolves true once connected, false as soon as the connection attempt failed or took too long. */
+  async connect(endpoint: string, timeoutMs: number): Promise<boolean> {
+    const channel = this.get(endpoint).getChannel();
+    const deadline = this.#clock.wallMs() + Math.max(1, Math.min(timeoutMs, connectTimeoutMs));
+    let state = channel.getConnectivityState(true);
+    // A channel in back-off is given one attempt: it leaves the state by itself within the back-off's second.
+    let hasConnected = false;
+    while (state !== grpc.connectivityState.READY) {
+      if (state === grpc.connectivityState.SHUTDOWN) return false;
+      if (state === grpc.connectivityState.CONNECTING) hasConnected = true;
+      if (state === grpc.connectivityState.TRANSIENT_FAILURE && (hasConnected || this.#endpoints.length > 1))
+        return false;
+      const before = state;
+      const changed = await new Promise<boolean>((resolve) =>
+        channel.watchConnectivityState(before, deadline, (error) => resolve(error === undefined || error === null)),
+      );
+      if (!changed || this.#isClosed) return false;
+      state = channel.getConnectivityState(true);
+    }
+    return true;
+  }
+
+  isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+  }
+}

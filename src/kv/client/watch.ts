@@ -1,0 +1,186 @@
+/**
+ * A watch that outlives members: one gRPC stream at a time, and a new one from the next revision when it breaks.
+ *
+ * Each watch has a stream of its own, so that HTTP/2 holds a slow watch back alone and a progress answer is about this
+ * watch. Streams ask for a leader: a member cut off from the others ends them, and the watch moves on.
+ */
+import * as grpc from '@grpc/grpc-js';
+import { assert, present } from '../../env/assert.ts';
+import type { Cancel, Clock } from '../../env/clock.ts';
+import { KeelsonError } from '../../env/errors.ts';
+import { safeNumberFromInt64 } from '../../proto/int64.ts';
+import type { WatchRequest } from '../api.ts';
+import { KvError } from '../errors.ts';
+import { fromWireEvent } from '../rpc/codec-values.ts';
+import { type Out, type WireWatchRequest, type WireWatchResponse, watchService } from '../rpc/wire.ts';
+import type { Connections } from './connections.ts';
+import type { WatchListener } from './contract.ts';
+import { isFinalForWatch, kvErrorCodeOf, toClientError } from './failures.ts';
+
+/** Pause before a new stream: doubles from the first to the last while nothing arrives. */
+const reconnectPauseMs = { first: 50, last: 1_000 } as const;
+const connectTimeoutMs = 2_000;
+
+type WatchStream = grpc.ClientDuplexStream<Out<WireWatchRequest>, WireWatchResponse>;
+
+export class ResumingWatch {
+  readonly #connections: Connections;
+  readonly #clock: Clock;
+  readonly #request: WatchRequest & { readonly progressNotify?: boolean };
+  readonly #listener: WatchListener;
+  readonly #onOver: () => void;
+  /** Revision that the next stream starts at; 0 = from now on. Everything below has been handed out. */
+  #nextRevision: number;
+  #hasCreated = false;
+  #isOver = false;
+  /** A progress request that no answer has come for yet; asked again on a new stream. */
+  #wantsProgress = false;
+  #stream: WatchStream | undefined;
+  #isStreamCreated = false;
+  #pauseMs: number = reconnectPauseMs.first;
+  #cancelPause: Cancel | undefined;
+
+  constructor(
+    connections: Connections,
+    clock: Clock,
+    request: WatchRequest & { readonly progressNotify?: boolean },
+    listener: WatchListener,
+    onOver: () => void,
+  ) {
+    this.#connections = connections;
+    this.#clock = clock;
+    this.#request = request;
+    this.#listener = listener;
+    this.#onOver = onOver;
+    this.#nextRevision = request.startRevision;
+  }
+
+  start(): void {
+    void this.#open();
+  }
+
+  cancel(): void {
+    this.#finish();
+  }
+
+  requestProgress(): void {
+    this.#wantsProgress = true;
+    if (this.#isStreamCreated) this.#stream?.write({ progressRequest: {} });
+  }
+
+  async #open(): Promise<void> {
+    const endpoint = this.#connections.current();
+    const isConnected = await this.#connections.connect(endpoint, connectTimeoutMs);
+    if (this.#isOver) return;
+    if (!isConnected) return this.#reopen(endpoint);
+    const method = present(watchService['Watch'], 'Watch method');
+    const metadata = new grpc.Metadata();
+    metadata.set('hasleader', 'true');
+    const stream: WatchStream = this.#connections
+      .get(endpoint)
+      .makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, metadata);
+    this.#stream = stream;
+    this.#isStreamCreated = false;
+    stream.on('data', (response: WireWatchResponse) => {
+      if (this.#stream === stream) this.#take(response);
+    });
+    stream.on('error', (error: grpc.ServiceError) => {
+      if (this.#stream !== stream || this.#isOver) return;
+      if (isFinalForWatch(error)) this.#end({ kind: 'error', error: toClientError(error, 'store Watch') });
+      else this.#reopen(endpoint);
+    });
+    stream.on('end', () => {
+      if (this.#stream === stream && !this.#isOver) this.#reopen(endpoint);
+    });
+    const { key, rangeEnd, prevKv, noPut, noDelete, progressNotify } = this.#request;
+    const filters = [...(noPut ? [0] : []), ...(noDelete ? [1] : [])];
+    stream.write({
+      createRequest: {
+        key,
+        rangeEnd,
+        prevKv,
+        filters,
+        startRevision: this.#nextRevision,
+        progressNotify: progressNotify ?? false,
+      },
+    });
+  }
+
+  #take(response: WireWatchResponse): void {
+    const revision = safeNumberFromInt64(response.header?.revision);
+    if (response.canceled) return this.#takeCancel(response);
+    this.#pauseMs = reconnectPauseMs.first;
+    if (response.created) {
+      this.#isStreamCreated = true;
+      if (this.#nextRevision === 0) this.#nextRevision = revision + 1;
+      if (!this.#hasCreated) {
+        this.#hasCreated = true;
+        this.#listener.created(revision);
+      }
+      if (this.#wantsProgress && !this.#isOver) this.#stream?.write({ progressRequest: {} });
+    }
+    if (response.events.length > 0) {
+      const events = response.events.map(fromWireEvent);
+      const last = present(events.at(-1), 'last event').kv.modRevision;
+      assert(last >= this.#nextRevision, () => `watch events come in order: ${last} after ${this.#nextRevision - 1}`);
+      // Without fragments, which are not asked for, a response holds whole revisions.
+      this.#nextRevision = last + 1;
+      this.#listener.events(events, revision);
+    } else if (!response.created && this.#isStreamCreated) {
+      this.#wantsProgress = false;
+      this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
+      this.#listener.progress(revision);
+    }
+  }
+
+  #takeCancel(response: WireWatchResponse): void {
+    const compactRevision = safeNumberFromInt64(response.compactRevision);
+    if (compactRevision > 0) return this.#end({ kind: 'compacted', compactRevision });
+    const code = kvErrorCodeOf(response.cancelReason);
+    if (code === 'compacted') return this.#end({ kind: 'compacted', compactRevision });
+    if (code === 'noLeader' || code === 'stopped') return this.#reopen(this.#connections.current());
+    const error = code
+      ? new KvError(code)
+      : new KeelsonError(
+          'WATCH_CANCELLED',
+          `store Watch: the server ended it: ${response.cancelReason || 'no reason given'}`,
+        );
+    this.#end({ kind: 'error', error });
+  }
+
+  #reopen(endpoint: string): void {
+    this.#dropStream();
+    this.#connections.moveOn(endpoint);
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(pauseMs * 2, reconnectPauseMs.last);
+    this.#cancelPause?.();
+    this.#cancelPause = this.#clock.after(pauseMs, () => {
+      this.#cancelPause = undefined;
+      if (!this.#isOver && !this.#connections.isClosed()) void this.#open();
+    });
+  }
+
+  #end(reason: Parameters<WatchListener['ended']>[0]): void {
+    if (this.#isOver) return;
+    this.#finish();
+    this.#listener.ended(reason);
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#cancelPause?.();
+    this.#dropStream();
+    this.#onOver();
+  }
+
+  #dropStream(): void {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    this.#isStreamCreated = false;
+    if (!stream) return;
+    // A cancelled stream still reports its end; nobody listens to it any more.
+    stream.on('error', () => undefined);
+    stream.cancel();
+  }
+}
