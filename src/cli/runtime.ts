@@ -17,3 +17,8 @@ export function untilStopSignal(): Promise<'SIGINT' | 'SIGTERM'> {
     }
   });
 }
+
+/** A file of this installation, by its path from the package's root. */
+export function repositoryFile(path: string): string {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
+}

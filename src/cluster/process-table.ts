@@ -79,6 +79,8 @@ export class ProcessTable {
       // The rest of the group, or all of it: no member outlives a stop.
       this.#env.processes.signal(-record.pid, 'SIGKILL');
       await this.#waitUntilGone(record, 5_000);
+    } else {
+      await this.#killOrphans(name);
     }
     await this.forget(name);
   }
@@ -87,6 +89,21 @@ export class ProcessTable {
     for (const suffix of ['json', 'pid']) {
       const path = `${this.#directory}/${name}.${suffix}`;
       if (await this.#env.disk.exists(path)) await this.#env.disk.remove(path);
+    }
+  }
+
+  /** Ends what is left of a group whose leader was killed alone. Its members name the cluster's directory. */
+  async #killOrphans(name: string): Promise<void> {
+    const text = await readTextIfAny(this.#env.disk, `${this.#directory}/${name}.json`);
+    if (text === undefined) return;
+    const { pid: group } = JSON.parse(text) as ProcessRecord;
+    const clusterDirectory = this.#directory.slice(0, -'/run'.length);
+    for (const entry of await this.#env.disk.list('/proc')) {
+      if (!/^\d+$/.test(entry)) continue;
+      const stat = await readTextIfAny(this.#env.disk, `/proc/${entry}/stat`);
+      if (stat === undefined || stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2] !== String(group)) continue;
+      const commandLine = (await readTextIfAny(this.#env.disk, `/proc/${entry}/cmdline`)) ?? '';
+      if (commandLine.includes(`${clusterDirectory}/`)) this.#env.processes.signal(Number(entry), 'SIGKILL');
     }
   }
 
