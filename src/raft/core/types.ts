@@ -13,7 +13,19 @@
  *     needs the Durable proof that only the WAL's sync hands out (src/raft/wal/durable.ts).
  *  4. `committed` entries are applied in order, then `applied(index)` is called. They are committed by a durable quorum
  *     and durable here as well.
- *  5. `snapshot` replaces log and state machine as one step; then `persisted(token)` and `applied(snapshot.index)`.
+ *  5. `persist.snapshot` replaces log and state machine as one step; then `persisted(token)` and
+ *     `applied(snapshot.index)`. No committed entries are handed out between a snapshot and its `applied`.
+ *
+ * The sealing rule: a Ready's sealed messages carry the newest token whose record had `mustSync` (the one of this Ready
+ * or, when nothing needs a sync, an earlier one). Term, vote, entries and snapshot all travel in such records, so
+ * everything a message promises is covered. When that token is durable already, the host opens the seal at once with
+ * the last proof it holds. Before the first record of a process there is no token: the first Ready with sealed
+ * messages then always has a `persist` (of an unchanged hard state if need be) with `mustSync`.
+ * Vote requests are sealed too: a candidate that forgot its term and log may not collect grants given to the old ones.
+ *
+ * Bootstrap: every first member of a new cluster starts from `snapshot` {index 0, term 0, confState: the first voters},
+ * hard state zero and no entries. Whoever joins later starts with an empty confState; it takes no entries before it has
+ * received a snapshot, because only a snapshot tells it the membership that the log changes.
  *
  * Names follow etcd's raft and the Raft thesis. All numbers are below 2^53 and asserted.
  */
@@ -40,7 +52,7 @@ export interface Entry {
   readonly data: Uint8Array;
 }
 
-/** Written as one record, always before any reply that depends on it. */
+/** Written as one record, always before any reply that depends on it. `commit` is never beyond what is durable here. */
 export interface HardState {
   readonly term: Term;
   /** The candidate voted for in `term`; 0 = none. */
@@ -157,7 +169,7 @@ export interface Persist {
   readonly entries: readonly Entry[];
   /** A snapshot that was received and accepted; its content is already in a file. Replaces the whole log. */
   readonly snapshot?: SnapshotMeta;
-  /** False when only `commit` changed: such a record need not be synced by itself. */
+  /** False when only `commit` changed: such a record need not be synced by itself, and no seal waits for it. */
   readonly mustSync: boolean;
 }
 
@@ -170,6 +182,11 @@ export interface Ready {
   readonly readStates: readonly ReadState[];
   /** Reads that cannot be answered (leadership lost, no leader): the caller's promise is rejected and may be retried. */
   readonly droppedReads: readonly number[];
+  /**
+   * A follower needs a snapshot and none has been taken yet: the host takes one now, without waiting for its usual
+   * interval, and calls `compactLog`. Repeated until then.
+   */
+  readonly snapshotWanted?: boolean;
 }
 
 export interface RaftConfig {
@@ -192,19 +209,29 @@ export interface RaftConfig {
 /** What the WAL gave back at start. */
 export interface RestoredState {
   readonly hardState: HardState;
-  /** The snapshot the log begins after; index 0 and an empty confState for a log that begins at 1. */
+  /**
+   * The snapshot the log begins after. Index 0 for a log that begins at 1: then confState holds the voters the cluster
+   * was bootstrapped with (the same at every restart), or nobody for a member that joins.
+   */
   readonly snapshot: SnapshotMeta;
   /** Contiguous from snapshot.index + 1. */
   readonly entries: readonly Entry[];
   /** What the state machine already holds; at least snapshot.index. Membership entries up to it are replayed from the log. */
   readonly applied: Index;
+  /**
+   * Membership as of `applied`, when the state machine keeps it (last argument of `membershipChanged`). A host whose
+   * state machine vetoes changes must give it: the log alone does not say which changes were vetoed.
+   */
+  readonly appliedConfState?: ConfState;
 }
 
 export type ProposeResult =
   /** Appended to this leader's log, or forwarded to the leader when `index` is absent. */
   | { readonly kind: 'accepted'; readonly index?: Index; readonly term: Term }
   /** `noLeader`: retry later. `transferring`: leadership is moving. `tooMuchUncommitted`: back off.
-   *  `confChangePending`: one membership change at a time. `notReady`: no own-term commit yet. */
+   *  `confChangePending`: one membership change at a time. `notReady`: no own-term commit yet.
+   *  `invalidChange`: the membership change contradicts the current one (would leave no voter, leaves what is not joint).
+   *  `removed`: this replica is no member. */
   | {
       readonly kind: 'dropped';
       readonly reason:
@@ -213,6 +240,7 @@ export type ProposeResult =
         | 'tooMuchUncommitted'
         | 'confChangePending'
         | 'notReady'
+        | 'invalidChange'
         | 'removed';
     };
 
@@ -247,12 +275,15 @@ export interface RaftCore {
   campaign(): void;
   propose(data: Uint8Array): ProposeResult;
   proposeConfChange(change: ConfChange): ProposeResult;
-  /** Asks for a linearizable read point; answered in a later Ready by readStates or droppedReads. `context` is unique for ever. */
+  /**
+   * Asks for a linearizable read point; answered in a later Ready by readStates or droppedReads (at the latest after
+   * an election time-out on a follower). `context` is positive and never used again by this replica's process.
+   */
   readIndex(context: number): void;
   transferLeader(to: ReplicaId): void;
   /** The transport could not reach `peer`: stop pipelining to it. */
   reportUnreachable(peer: ReplicaId): void;
-  /** A snapshot stream to `peer` ended. */
+  /** A snapshot stream to `peer` ended. Owed for every `snap` message: until then nothing else is sent to the peer. */
   reportSnapshot(peer: ReplicaId, outcome: 'delivered' | 'failed'): void;
   hasReady(): boolean;
   /** Takes what there is to do. Never blocks on an earlier Ready: several may be in flight, tokens order them. */
@@ -263,6 +294,7 @@ export interface RaftCore {
   /**
    * Called by the host when a committed confChange entry is applied; returns the membership from now on.
    * The store may veto (its own validation failed): then `change` is undefined and the entry counts as a no-op.
+   * Owed once for every confChange entry in `committed`, before `applied` of its index.
    */
   applyConfChange(change: ConfChange | undefined): ConfState;
   /** Drops entries up to `index` from memory; a snapshot at or after it must exist. */
