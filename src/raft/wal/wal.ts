@@ -6,7 +6,7 @@
  * directory synced).
  */
 import type { Disk } from '../../env/disk.ts';
-import type { Entry, HardState, Index, Persist, RestoredState, SnapshotMeta } from '../core/types.ts';
+import type { ConfState, Entry, HardState, Index, Persist, RestoredState, SnapshotMeta } from '../core/types.ts';
 import type { Durable } from './durable.ts';
 
 /** Who this data belongs to; written when the directory is made, and compared at every start. */
@@ -27,10 +27,32 @@ export interface WalOptions {
 export interface OpenedWal {
   readonly wal: Wal;
   readonly identity: WalIdentity;
-  /** Everything but `applied`, which the state machine knows. */
+  /**
+   * Everything but `applied`, which the state machine knows. A log that begins at 1 has the snapshot index 0 with the
+   * membership that `createWal` was given.
+   */
   readonly restored: Omit<RestoredState, 'applied'>;
+  /** How membership entries after the snapshot ended when they were applied, ascending. */
+  readonly confMarks: readonly { readonly index: Index; readonly isVetoed: boolean }[];
   /** Bytes of a torn tail that were cut, for the log. */
   readonly cutBytes: number;
+  /** Damaged snapshot files that were set aside (renamed to `*.broken`), each with what is wrong. */
+  readonly setAside: readonly { readonly path: string; readonly reason: string }[];
+}
+
+/** What a new log begins with. */
+export interface WalBeginning {
+  /** Membership before the first entry: of a new cluster. Absent (nobody) for a member that joins one. */
+  readonly confState?: ConfState;
+}
+
+/** `local`: of this member's own state machine; counts once durable. `received`: counts once an append names it. */
+export type SnapshotOrigin = 'local' | 'received';
+
+export interface WalStats {
+  readonly syncs: number;
+  readonly bytes: number;
+  readonly segments: number;
 }
 
 export interface Wal {
@@ -40,14 +62,21 @@ export interface Wal {
    * (the member must stop) or `NO_SPACE`.
    */
   append(persist: Persist): Promise<Durable>;
+  /**
+   * Remembers how a committed membership entry ended, because a veto is decided on a state that is gone after a
+   * restart. Durable when it resolves; nothing after the entry may be applied before.
+   */
+  appendConfMark(mark: { readonly index: Index; readonly isVetoed: boolean }): Promise<void>;
   /** Starts a snapshot file. Content chunks are written in order; `finish` makes it durable under its final name. */
-  createSnapshot(meta: SnapshotMeta): Promise<SnapshotWriter>;
-  /** The newest whole snapshot's content, verified while read. */
+  createSnapshot(meta: SnapshotMeta, origin: SnapshotOrigin): Promise<SnapshotWriter>;
+  /** A durable snapshot's content, verified while read. `SNAPSHOT_MISSING` when there is none by that name. */
   openSnapshot(meta: Pick<SnapshotMeta, 'index' | 'term'>): Promise<SnapshotReader>;
   /** Newest snapshot that is durable and whole; index 0 when none. */
   latestSnapshot(): SnapshotMeta;
   /** Removes segments and older snapshots that nothing needs any more once `upTo` is covered by a durable snapshot. */
   release(upTo: Index): Promise<void>;
+  /** Monotonic counters and the number of segments now. */
+  stats(): WalStats;
   close(): Promise<void>;
 }
 
