@@ -56,6 +56,8 @@ export type FieldType =
   /** RFC 3339 with seconds / with microseconds; both are {seconds, nanos} in protobuf. */
   | { readonly kind: 'time' | 'microTime' }
   | { readonly kind: 'quantity' | 'intOrString' | 'duration' }
+  /** A list of strings that protobuf wraps in a message of its own (upstream's ExtraValue), so that it can be a map value. */
+  | { readonly kind: 'stringList' }
   /** Arbitrary JSON (RawExtension, FieldsV1, JSON). */
   | { readonly kind: 'json' }
   | { readonly kind: 'message'; readonly message: string }
@@ -65,12 +67,14 @@ export type FieldType =
 export interface FieldSchema {
   /** JSON name. */
   readonly name: string;
-  /** Protobuf field number. */
+  /** Protobuf field number; 0 when the field is not in the protobuf form. */
   readonly number: number;
   readonly type: FieldType;
   readonly required?: boolean;
-  /** Written even when empty (no omitempty upstream). */
+  /** Written even when empty (no omitempty upstream, or a struct by value). */
   readonly keepEmpty?: boolean;
+  /** A pointer upstream: set to its zero value differs from not set. */
+  readonly isPointer?: boolean;
   /** Merged into the parent's JSON object (upstream's inline). */
   readonly inline?: boolean;
   readonly description?: string;
@@ -89,6 +93,10 @@ export interface MessageSchema {
   readonly description?: string;
   readonly fields: readonly FieldSchema[];
   readonly mapType?: 'atomic';
+  /** Has apiVersion and kind of its own. */
+  readonly isKind: boolean;
+  readonly group: string;
+  readonly version: string;
 }
 
 export interface ColumnSchema {
