@@ -169,7 +169,10 @@ export class RaftLog {
   /** Moves `committed` forward; never back. */
   commitTo(index: Index): boolean {
     if (index <= this.committed) return false;
-    assert(index <= this.lastIndex, () => `commit ${index} is beyond the last entry ${this.lastIndex}: was the log lost?`);
+    assert(
+      index <= this.lastIndex,
+      () => `commit ${index} is beyond the last entry ${this.lastIndex}: was the log lost?`,
+    );
     this.committed = index;
     return true;
   }
@@ -244,7 +247,10 @@ export class RaftLog {
     let { index, term } = before;
     for (const entry of entries) {
       assert(entry.index === index + 1, () => `entry ${entry.index} follows ${index}: entries must be contiguous`);
-      assert(entry.term >= term, () => `entry ${entry.index} has term ${entry.term} after ${term}: terms never go back`);
+      assert(
+        entry.term >= term,
+        () => `entry ${entry.index} has term ${entry.term} after ${term}: terms never go back`,
+      );
       ({ index, term } = entry);
     }
   }

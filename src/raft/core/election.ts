@@ -1,0 +1,100 @@
+/**
+ * Elections (Raft 5.2, 5.4.1; thesis 4.2.3 and 9.6): who may campaign, who gets a vote, who has won.
+ *
+ * A pre-vote asks for the next term without entering it, and is granted like a vote would be, but binds nobody. Only who
+ * wins it raises the term, so a replica that comes back from a partition does not depose a working leader.
+ */
+import { assert } from '../../env/assert.ts';
+import { hasUnappliedConfChange } from './membership.ts';
+import { nobody, toTerm } from './numbers.ts';
+import {
+  becomeCandidate,
+  becomeFollower,
+  becomeLeader,
+  becomePreCandidate,
+  drawElectionTimeout,
+  type RaftState,
+  send,
+} from './state.ts';
+import type { Message, ReplicaId } from './types.ts';
+
+type VoteRequest = Message & { type: 'vote' | 'preVote' };
+type VoteResponse = Message & { type: 'voteResp' | 'preVoteResp' };
+
+/** Only a voter that knows the present membership may campaign. */
+export function isPromotable(state: RaftState): boolean {
+  return state.tracker.isVoter(state.id) && !hasUnappliedConfChange(state);
+}
+
+/** One tick of anybody but the leader. */
+export function tickElection(state: RaftState): void {
+  assert(state.role !== 'leader', 'a leader does not wait for a leader');
+  state.electionElapsed += 1;
+  if (state.electionElapsed < state.electionTimeoutTicks) return;
+  state.electionElapsed = 0;
+  state.electionTimeoutTicks = drawElectionTimeout(state.config);
+  campaign(state, state.config.preVote ? 'preElection' : 'election');
+}
+
+/** Starts an election. A transfer skips the pre-vote: the leader itself asked for it. */
+export function campaign(state: RaftState, kind: 'preElection' | 'election' | 'transfer'): void {
+  if (state.role === 'leader' || !isPromotable(state)) return;
+  if (kind === 'preElection') becomePreCandidate(state);
+  else becomeCandidate(state);
+  for (const to of state.tracker.voters()) {
+    if (to !== state.id) askForVote(state, to, kind);
+  }
+  // A pre-vote promises nothing, so the own one counts at once; the own vote counts when it is durable (persisted).
+  if (kind === 'preElection') countVote(state, state.id, true);
+}
+
+function askForVote(state: RaftState, to: ReplicaId, kind: 'preElection' | 'election' | 'transfer'): void {
+  assert(state.role === 'preCandidate' || state.role === 'candidate', 'only candidates ask for votes');
+  const { lastIndex, lastTerm } = state.log;
+  const request = { to, lastIndex, lastTerm, isTransfer: kind === 'transfer' };
+  if (kind === 'preElection') send(state, { ...request, type: 'preVote', term: toTerm(state.term + 1) });
+  else send(state, { ...request, type: 'vote' });
+}
+
+/** True when this replica has heard of a working leader within the shortest election time-out (thesis 4.2.3). */
+export function isLeaderAlive(state: RaftState): boolean {
+  return state.config.checkQuorum && state.leader !== nobody && state.electionElapsed < state.config.electionTicks;
+}
+
+/** Answers a request for a vote or a pre-vote. A learner answers too: it may be a voter in a membership it has not seen. */
+export function handleVoteRequest(state: RaftState, message: VoteRequest): void {
+  assert(message.type === 'preVote' || message.term === state.term, 'a vote is given in the present term');
+  const isFree = state.vote === message.from || (state.vote === nobody && state.leader === nobody);
+  const isForLaterTerm = message.type === 'preVote' && message.term > state.term;
+  const granted = (isFree || isForLaterTerm) && state.log.isUpToDate(message.lastIndex, message.lastTerm);
+  const type = message.type === 'vote' ? 'voteResp' : 'preVoteResp';
+  // A grant speaks of the term that was asked for; a refusal of the own one, so that who is behind catches up.
+  send(state, { type, to: message.from, term: granted ? message.term : state.term, reject: !granted });
+  if (!granted || message.type === 'preVote') return;
+  state.electionElapsed = 0;
+  state.vote = message.from;
+}
+
+/** An answer to the election under way; any other answer is of an earlier one. */
+export function handleVoteResponse(state: RaftState, message: VoteResponse): void {
+  if (message.type !== (state.role === 'preCandidate' ? 'preVoteResp' : 'voteResp')) return;
+  const termOfGrant = state.role === 'preCandidate' ? state.term + 1 : state.term;
+  if (!message.reject && message.term !== termOfGrant) return;
+  countVote(state, message.from, !message.reject);
+}
+
+/** The own vote reached the disk. */
+export function countOwnDurableVote(state: RaftState): void {
+  if (state.role !== 'candidate' || !state.hardStates.isVoteDurable(state.term, state.id)) return;
+  countVote(state, state.id, true);
+}
+
+function countVote(state: RaftState, from: ReplicaId, granted: boolean): void {
+  assert(state.role === 'preCandidate' || state.role === 'candidate', 'only candidates count votes');
+  state.tracker.recordVote(from, granted);
+  const result = state.tracker.voteResult();
+  if (result === 'pending') return;
+  if (result === 'lost') return becomeFollower(state, state.term, nobody);
+  if (state.role === 'preCandidate') return campaign(state, 'election');
+  becomeLeader(state);
+}
