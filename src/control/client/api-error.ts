@@ -3,21 +3,10 @@
  * (ApiUnavailableError). A write that failed with the second kind and `maySent` may or may not have happened.
  */
 import { KeelsonError } from '../../env/errors.ts';
-import type { Status } from '../api/contract.ts';
+import { type Status, StatusError } from '../api/index.ts';
 
-/** The server answered with a Status of failure. `code` and `reason` are the Status' reason. */
-export class ApiStatusError extends KeelsonError {
-  override readonly name = 'ApiStatusError';
-  readonly status: Status;
-  readonly reason: string;
-  readonly httpStatus: number;
-  constructor(status: Status, action: string) {
-    super(status.reason ?? 'Unknown', `cannot ${action}: ${status.message ?? `the server answered ${status.code}`}`);
-    this.status = status;
-    this.reason = status.reason ?? 'Unknown';
-    this.httpStatus = status.code;
-  }
-}
+/** The server answered with a Status of failure: a StatusError that came over the wire. */
+export class ApiStatusError extends StatusError {}
 
 /** No answer. `wasSent` is false only when no byte of the request can have reached a server. */
 export class ApiUnavailableError extends KeelsonError {
@@ -31,7 +20,7 @@ export class ApiUnavailableError extends KeelsonError {
 
 /** Whether the server refused with this reason (`NotFound`, `Conflict`, `AlreadyExists`, …). */
 export function hasReason(error: unknown, reason: string): boolean {
-  return error instanceof ApiStatusError && error.reason === reason;
+  return error instanceof StatusError && error.reason === reason;
 }
 
 export const isNotFound = (error: unknown): boolean => hasReason(error, 'NotFound');
@@ -39,8 +28,7 @@ export const isConflict = (error: unknown): boolean => hasReason(error, 'Conflic
 export const isAlreadyExists = (error: unknown): boolean => hasReason(error, 'AlreadyExists');
 export const isForbidden = (error: unknown): boolean => hasReason(error, 'Forbidden');
 export const isGone = (error: unknown): boolean =>
-  error instanceof ApiStatusError &&
-  (error.httpStatus === 410 || error.reason === 'Expired' || error.reason === 'Gone');
+  error instanceof StatusError && (error.status.code === 410 || error.reason === 'Expired' || error.reason === 'Gone');
 
 const reasonsByCode: Readonly<Record<number, string>> = {
   400: 'BadRequest',

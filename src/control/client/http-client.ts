@@ -224,7 +224,7 @@ class HttpApiClient implements ApiClient {
           continue;
         }
         if (answer.httpStatus >= 400) {
-          throw new ApiStatusError(statusOfResponse(answer.httpStatus, answer.body), call.action);
+          throw new ApiStatusError(statusOfResponse(answer.httpStatus, answer.body));
         }
         return answer;
       } catch (error) {
@@ -355,7 +355,7 @@ class HttpApiClient implements ApiClient {
         for (const { type, object } of decoder.push(chunk)) {
           if (isOver) return;
           if (type === 'ERROR') {
-            const error = new ApiStatusError(statusOfResponse(object.code ?? 500, JSON.stringify(object)), action);
+            const error = new ApiStatusError(statusOfResponse(object.code ?? 500, JSON.stringify(object)));
             end(isGone(error) ? { kind: 'expired' } : { kind: 'error', error });
           } else listener.event(type as 'ADDED', object as KubeObject);
         }
@@ -374,7 +374,7 @@ class HttpApiClient implements ApiClient {
       if (httpStatus === 0) {
         return end({ kind: 'error', error: new ApiUnavailableError(`cannot ${action}: connection lost`, true) });
       }
-      const error = new ApiStatusError(statusOfResponse(httpStatus, refusal), action);
+      const error = new ApiStatusError(statusOfResponse(httpStatus, refusal));
       end(isGone(error) ? { kind: 'expired' } : { kind: 'error', error });
     });
   }
