@@ -19,7 +19,6 @@ const channelOptions: grpc.ClientOptions = {
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
   'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.min_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
   // The client decides itself what may be sent twice.
   'grpc.enable_retries': 0,

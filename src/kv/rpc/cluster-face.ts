@@ -1,0 +1,49 @@
+/** etcdserverpb.Cluster. */
+import type * as grpc from '@grpc/grpc-js';
+import { fromInt64, type Int64Like, numberFromInt64 } from '../../proto/int64.ts';
+import { KvError } from '../errors.ts';
+import { type Face, headerOf, unary } from './call.ts';
+import { toWireMember } from './codec-server.ts';
+
+const service = 'etcdserverpb.Cluster';
+
+/** Member ids of this store fit a number; any other id belongs to nobody. */
+export function memberIdFrom(id: Int64Like): number {
+  const number = fromInt64(id) < 0n ? undefined : numberFromInt64(id);
+  if (number === undefined) throw new KvError('memberNotFound');
+  return number;
+}
+
+export function clusterFace(face: Face): grpc.UntypedServiceImplementation {
+  const { server } = face;
+  return {
+    MemberAdd: unary(
+      face,
+      [service, 'MemberAdd'],
+      async (request: { readonly peerURLs: readonly string[]; readonly isLearner: boolean }) => {
+        const { member, members } = await server.memberAdd(request.peerURLs, request.isLearner);
+        return { header: headerOf(server), member: toWireMember(member), members: members.map(toWireMember) };
+      },
+    ),
+    MemberRemove: unary(face, [service, 'MemberRemove'], async (request: { readonly ID: Int64Like }) => {
+      const members = await server.memberRemove(memberIdFrom(request.ID));
+      return { header: headerOf(server), members: members.map(toWireMember) };
+    }),
+    MemberUpdate: unary(
+      face,
+      [service, 'MemberUpdate'],
+      async (request: { readonly ID: Int64Like; readonly peerURLs: readonly string[] }) => {
+        const members = await server.memberUpdate(memberIdFrom(request.ID), request.peerURLs);
+        return { header: headerOf(server), members: members.map(toWireMember) };
+      },
+    ),
+    MemberList: unary(face, [service, 'MemberList'], async (request: { readonly linearizable: boolean }) => {
+      const members = await server.members(request.linearizable);
+      return { header: headerOf(server), members: members.map(toWireMember) };
+    }),
+    MemberPromote: unary(face, [service, 'MemberPromote'], async (request: { readonly ID: Int64Like }, signal) => {
+      const members = await server.memberPromote(memberIdFrom(request.ID), signal);
+      return { header: headerOf(server), members: members.map(toWireMember) };
+    }),
+  };
+}

@@ -1,0 +1,180 @@
+/** Requests and answers as the server sees them: the wire's messages in, our values out, and back. */
+import { assert } from '../../env/assert.ts';
+import { fromInt64 } from '../../proto/int64.ts';
+import type {
+  Compare,
+  DeleteRangeRequest,
+  KeyValue,
+  Member,
+  PutRequest,
+  RangeRequest,
+  RangeResult,
+  RequestOp,
+  ResponseOp,
+  TxnRequest,
+  TxnResult,
+  WatchRequest,
+} from '../api.ts';
+import { KvError } from '../errors.ts';
+import {
+  compareResults,
+  compareTargets,
+  copied,
+  noBytes,
+  saturate,
+  sortOrders,
+  sortTargets,
+  toWireKeyValue,
+} from './codec-values.ts';
+import type {
+  Out,
+  WireCompare,
+  WireDeleteRangeRequest,
+  WireHeader,
+  WireMember,
+  WirePutRequest,
+  WireRangeRequest,
+  WireRangeResponse,
+  WireRequestOp,
+  WireResponseOp,
+  WireTxnRequest,
+  WireTxnResponse,
+  WireWatchCreateRequest,
+} from './wire.ts';
+
+/** Throws KvError `invalidSortOption` for an order or target that does not exist. */
+export function fromWireRange(request: Out<WireRangeRequest>): RangeRequest {
+  const sortOrder = sortOrders[request.sortOrder ?? 0];
+  const sortTarget = sortTargets[request.sortTarget ?? 0];
+  if ((request.key?.length ?? 0) === 0) throw new KvError('emptyKey');
+  if (sortOrder === undefined || sortTarget === undefined) throw new KvError('invalidSortOption');
+  return {
+    key: request.key ?? noBytes,
+    rangeEnd: request.rangeEnd ?? noBytes,
+    // Below zero is no limit and the head, as in etcd.
+    limit: Math.max(0, saturate(request.limit)),
+    revision: Math.max(0, saturate(request.revision)),
+    sortOrder,
+    sortTarget,
+    serializable: request.serializable ?? false,
+    keysOnly: request.keysOnly ?? false,
+    countOnly: request.countOnly ?? false,
+    minModRevision: saturate(request.minModRevision),
+    maxModRevision: saturate(request.maxModRevision),
+    minCreateRevision: saturate(request.minCreateRevision),
+    maxCreateRevision: saturate(request.maxCreateRevision),
+  };
+}
+
+export function fromWirePut(request: Out<WirePutRequest>): PutRequest {
+  return {
+    key: request.key ?? noBytes,
+    value: request.value ?? noBytes,
+    lease: fromInt64(request.lease),
+    prevKv: request.prevKv ?? false,
+    ignoreValue: request.ignoreValue ?? false,
+    ignoreLease: request.ignoreLease ?? false,
+  };
+}
+
+export function fromWireDeleteRange(request: Out<WireDeleteRangeRequest>): DeleteRangeRequest {
+  return { key: request.key ?? noBytes, rangeEnd: request.rangeEnd ?? noBytes, prevKv: request.prevKv ?? false };
+}
+
+function fromWireCompare(compare: Out<WireCompare>): Compare {
+  const result = compareResults[compare.result ?? 0];
+  const kind = compareTargets[compare.target ?? 0];
+  // etcd has no error for these; a client that sends them means something this server does not know.
+  if (result === undefined || kind === undefined) throw new KvError('notCapable');
+  return {
+    key: compare.key ?? noBytes,
+    rangeEnd: compare.rangeEnd ?? noBytes,
+    result,
+    target: targetOf(compare, kind),
+  };
+}
+
+function targetOf(compare: Out<WireCompare>, kind: (typeof compareTargets)[number]): Compare['target'] {
+  switch (kind) {
+    case 'version':
+      return { kind, value: saturate(compare.version) };
+    case 'create':
+      return { kind, value: saturate(compare.createRevision) };
+    case 'mod':
+      return { kind, value: saturate(compare.modRevision) };
+    case 'value':
+      return { kind, value: compare.value ?? noBytes };
+    case 'lease':
+      return { kind, value: fromInt64(compare.lease) };
+  }
+}
+
+function fromWireOp(op: Out<WireRequestOp>): RequestOp {
+  if (op.requestRange) return { kind: 'range', request: fromWireRange(op.requestRange) };
+  if (op.requestPut) return { kind: 'put', request: fromWirePut(op.requestPut) };
+  if (op.requestDeleteRange) return { kind: 'deleteRange', request: fromWireDeleteRange(op.requestDeleteRange) };
+  if (op.requestTxn) return { kind: 'txn', request: fromWireTxn(op.requestTxn) };
+  // An operation without a request: etcd answers this.
+  throw new KvError('keyNotFound');
+}
+
+export function fromWireTxn(request: Out<WireTxnRequest>): TxnRequest {
+  return {
+    compare: (request.compare ?? []).map(fromWireCompare),
+    success: (request.success ?? []).map(fromWireOp),
+    failure: (request.failure ?? []).map(fromWireOp),
+  };
+}
+
+/** The keys outlive the message: they are copied. An empty key means from the very first one on, as in etcd. */
+export function fromWireWatch(request: Out<WireWatchCreateRequest>): WatchRequest {
+  const filters = request.filters ?? [];
+  return {
+    key: request.key && request.key.length > 0 ? copied(request.key) : new Uint8Array([0]),
+    rangeEnd: copied(request.rangeEnd),
+    startRevision: Math.max(0, saturate(request.startRevision)),
+    prevKv: request.prevKv ?? false,
+    noPut: filters.includes(0),
+    noDelete: filters.includes(1),
+  };
+}
+
+export function toWireRange(result: RangeResult, header: Out<WireHeader>): Out<WireRangeResponse> {
+  return { header, kvs: result.kvs.map(toWireKeyValue), more: result.more, count: result.count };
+}
+
+export function toWirePrevKv(prevKv: KeyValue | undefined): { readonly prevKv?: ReturnType<typeof toWireKeyValue> } {
+  return prevKv === undefined ? {} : { prevKv: toWireKeyValue(prevKv) };
+}
+
+/** Answers inside a transaction carry the revision only, as etcd's do. */
+function toWireOp(op: ResponseOp, revision: number): Out<WireResponseOp> {
+  const header = { revision };
+  switch (op.kind) {
+    case 'range':
+      return { responseRange: toWireRange(op.response, header) };
+    case 'put':
+      return { responsePut: { header, ...toWirePrevKv(op.response.prevKv) } };
+    case 'deleteRange': {
+      const { deleted, prevKvs } = op.response;
+      return { responseDeleteRange: { header, deleted, prevKvs: prevKvs.map(toWireKeyValue) } };
+    }
+    case 'txn':
+      return { responseTxn: toWireTxn(op.response, header, revision) };
+  }
+}
+
+export function toWireTxn(result: TxnResult, header: Out<WireHeader>, revision: number): Out<WireTxnResponse> {
+  assert(revision > 0, 'a transaction is answered at a revision');
+  return { header, succeeded: result.succeeded, responses: result.responses.map((op) => toWireOp(op, revision)) };
+}
+
+export function toWireMember(member: Member): Out<WireMember> {
+  return {
+    ID: member.id,
+    name: member.name,
+    peerURLs: member.peerUrls,
+    clientURLs: member.clientUrls,
+    isLearner: member.isLearner,
+  };
+}

@@ -1,0 +1,97 @@
+/** etcdserverpb.Maintenance, but for Snapshot, which grpc answers as not implemented. */
+import type * as grpc from '@grpc/grpc-js';
+import type { Int64Like } from '../../proto/int64.ts';
+import type { AlarmType } from '../api.ts';
+import { KvError } from '../errors.ts';
+import type { Alarm } from '../server/contract.ts';
+import { etcdVersion } from '../server/version.ts';
+import { type Face, headerOf, unary } from './call.ts';
+import { memberIdFrom } from './cluster-face.ts';
+import { saturate } from './codec-values.ts';
+
+const service = 'etcdserverpb.Maintenance';
+/** Position = number on the wire. */
+const alarmTypes: readonly AlarmType[] = ['none', 'noSpace', 'corrupt'];
+const alarmNames: Readonly<Record<AlarmType, string>> = { none: 'NONE', noSpace: 'NOSPACE', corrupt: 'CORRUPT' };
+const downgradeValidate = 0;
+
+interface AlarmRequest {
+  /** 0 = get, 1 = activate, 2 = deactivate. */
+  readonly action: number;
+  readonly memberID: Int64Like;
+  readonly alarm: number;
+}
+
+export function maintenanceFace(face: Face): grpc.UntypedServiceImplementation {
+  const { server } = face;
+  return {
+    Alarm: unary(face, [service, 'Alarm'], async (request: AlarmRequest) => {
+      const alarms = await changeAlarms(face, request);
+      return { header: headerOf(server), alarms: alarms.map(toWireAlarm) };
+    }),
+    Status: unary(face, [service, 'Status'], async () => statusOf(face)),
+    Defragment: unary(face, [service, 'Defragment'], async () => {
+      await server.defragment();
+      return { header: headerOf(server) };
+    }),
+    Hash: unary(face, [service, 'Hash'], async () => {
+      const { hash } = await server.hashKv(0);
+      return { header: headerOf(server), hash };
+    }),
+    HashKV: unary(face, [service, 'HashKV'], async (request: { readonly revision: Int64Like }) => {
+      const { hash, compactRevision, revision } = await server.hashKv(Math.max(0, saturate(request.revision)));
+      return { header: headerOf(server), hash, compactRevision, hashRevision: revision };
+    }),
+    MoveLeader: unary(face, [service, 'MoveLeader'], async (request: { readonly targetID: Int64Like }) => {
+      await server.moveLeader(memberIdFrom(request.targetID));
+      return { header: headerOf(server) };
+    }),
+    Downgrade: unary(
+      face,
+      [service, 'Downgrade'],
+      async (request: { readonly action: number; readonly version: string }) => {
+        // There is one version so far: it can be asked about, and nothing can be downgraded to.
+        if (request.action === downgradeValidate && etcdVersion.startsWith(`${request.version.replace(/^v/, '')}.`)) {
+          return { header: headerOf(server), version: server.status().clusterVersion };
+        }
+        throw new KvError('notCapable');
+      },
+    ),
+  };
+}
+
+async function changeAlarms(face: Face, request: AlarmRequest): Promise<readonly Alarm[]> {
+  const alarm = alarmTypes[request.alarm];
+  if (alarm === undefined) throw new KvError('notCapable');
+  if (request.action === 1) return face.server.setAlarm('activate', memberIdFrom(request.memberID), alarm);
+  if (request.action === 2) return face.server.setAlarm('deactivate', memberIdFrom(request.memberID), alarm);
+  const memberId = memberIdFrom(request.memberID);
+  return face.server
+    .alarms()
+    .filter((item) => (memberId === 0 || item.memberId === memberId) && (alarm === 'none' || item.alarm === alarm));
+}
+
+function toWireAlarm({ memberId, alarm }: Alarm): object {
+  return { memberID: memberId, alarm: alarmTypes.indexOf(alarm) };
+}
+
+function statusOf(face: Face): object {
+  const status = face.server.status();
+  const errors = status.alarms.map(({ memberId, alarm }) => `memberID:${memberId} alarm:${alarmNames[alarm]} `);
+  if (status.leader === 0) errors.push('etcdserver: no leader');
+  return {
+    header: headerOf(face.server),
+    version: status.version,
+    dbSize: status.bytesOnDisk,
+    dbSizeInUse: status.bytesInUse,
+    dbSizeQuota: status.quotaBytes,
+    leader: status.leader,
+    raftIndex: status.raft.committed,
+    raftTerm: status.term,
+    raftAppliedIndex: status.raft.applied,
+    errors,
+    isLearner: status.isLearner,
+    storageVersion: status.clusterVersion,
+    downgradeInfo: { enabled: false },
+  };
+}

@@ -1,0 +1,222 @@
+/**
+ * etcd's metrics by etcd's names. Most are read off the member when Prometheus asks; only durations and calls are
+ * counted as they happen. The one file of the store that knows prom-client.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Clock } from '../../env/clock.ts';
+import type { Disk, DiskFile } from '../../env/disk.ts';
+import type { KvServer, KvStatus, KvCounters } from '../server/contract.ts';
+import { etcdVersion } from '../server/version.ts';
+import type { CallCounters } from './call.ts';
+
+/** gRPC codes as the metrics of etcd's gRPC library spell them. */
+const codeNames = [
+  'OK',
+  'Canceled',
+  'Unknown',
+  'InvalidArgument',
+  'DeadlineExceeded',
+  'NotFound',
+  'AlreadyExists',
+  'PermissionDenied',
+  'ResourceExhausted',
+  'FailedPrecondition',
+  'Aborted',
+  'OutOfRange',
+  'Unimplemented',
+  'Internal',
+  'Unavailable',
+  'DataLoss',
+  'Unauthenticated',
+];
+
+/** 1 ms to 8 s, as etcd's disk histograms. */
+const diskBuckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
+
+export interface StoreMetrics {
+  readonly calls: CallCounters;
+  /** Observes how long syncs of the log take. */
+  readonly fsyncSeconds: (seconds: number) => void;
+  /** From now on the member is asked. */
+  attach(server: KvServer): void;
+}
+
+interface Seen {
+  readonly status: KvStatus;
+  readonly counters: KvCounters;
+}
+
+type Row = readonly [name: string, help: string, read: (seen: Seen) => number];
+
+const gauges: readonly Row[] = [
+  [
+    'etcd_server_has_leader',
+    'Whether or not a leader exists. 1 is existence, 0 is not.',
+    (s) => (s.status.leader === 0 ? 0 : 1),
+  ],
+  [
+    'etcd_server_is_leader',
+    'Whether or not this member is a leader. 1 if is, 0 otherwise.',
+    (s) => (s.status.raft.role === 'leader' ? 1 : 0),
+  ],
+  [
+    'etcd_server_is_learner',
+    'Whether or not this member is a learner. 1 if is, 0 otherwise.',
+    (s) => (s.status.isLearner ? 1 : 0),
+  ],
+  [
+    'etcd_server_proposals_committed_total',
+    'The total number of consensus proposals committed.',
+    (s) => s.status.raft.committed,
+  ],
+  [
+    'etcd_server_proposals_applied_total',
+    'The total number of consensus proposals applied.',
+    (s) => s.status.raft.applied,
+  ],
+  [
+    'etcd_server_proposals_pending',
+    'The current number of pending proposals to commit.',
+    (s) => s.counters.proposalsPending,
+  ],
+  ['etcd_server_quota_backend_bytes', 'Current backend storage quota size in bytes.', (s) => s.status.quotaBytes],
+  [
+    'etcd_mvcc_db_total_size_in_bytes',
+    'Total size of the underlying database physically allocated in bytes.',
+    (s) => s.status.bytesOnDisk,
+  ],
+  [
+    'etcd_mvcc_db_total_size_in_use_in_bytes',
+    'Total size of the underlying database logically in use in bytes.',
+    (s) => s.status.bytesInUse,
+  ],
+  ['etcd_debugging_mvcc_keys_total', 'Total number of keys.', (s) => s.status.keys],
+  ['etcd_debugging_mvcc_watcher_total', 'Total number of watchers.', (s) => s.status.watchers],
+  ['etcd_debugging_mvcc_current_revision', 'The current revision of store.', (s) => s.status.revision],
+  [
+    'etcd_debugging_mvcc_compact_revision',
+    'The revision of the last compaction in store.',
+    (s) => s.status.compactRevision,
+  ],
+];
+
+const counters: readonly Row[] = [
+  ['etcd_server_leader_changes_seen_total', 'The number of leader changes seen.', (s) => s.counters.raft.leaderChanges],
+  [
+    'etcd_server_proposals_failed_total',
+    'The total number of failed proposals seen.',
+    (s) => s.counters.proposalsFailed,
+  ],
+  ['etcd_mvcc_put_total', 'Total number of puts seen by this member.', (s) => s.counters.puts],
+  ['etcd_mvcc_delete_total', 'Total number of deletes seen by this member.', (s) => s.counters.deletes],
+  ['etcd_mvcc_range_total', 'Total number of ranges seen by this member.', (s) => s.counters.ranges],
+  ['etcd_mvcc_txn_total', 'Total number of txns seen by this member.', (s) => s.counters.txns],
+  ['etcd_debugging_lease_granted_total', 'The total number of granted leases.', (s) => s.counters.leasesGranted],
+  ['etcd_debugging_lease_revoked_total', 'The total number of revoked leases.', (s) => s.counters.leasesRevoked],
+  ['etcd_debugging_server_lease_expired_total', 'The total number of expired leases.', (s) => s.counters.leasesExpired],
+  ['keelson_raft_wal_syncs_total', 'Syncs of the Raft log.', (s) => s.counters.raft.walSyncs],
+  ['keelson_raft_wal_bytes_total', 'Bytes written to the Raft log.', (s) => s.counters.raft.walBytes],
+  ['keelson_raft_snapshots_taken_total', 'Raft snapshots taken.', (s) => s.counters.raft.snapshotsTaken],
+  ['keelson_raft_snapshots_sent_total', 'Raft snapshots sent to other members.', (s) => s.counters.raft.snapshotsSent],
+  ['keelson_raft_snapshots_received_total', 'Raft snapshots received.', (s) => s.counters.raft.snapshotsReceived],
+  ['keelson_raft_messages_sent_total', 'Raft messages sent.', (s) => s.counters.raft.messagesSent],
+  ['keelson_raft_messages_received_total', 'Raft messages received.', (s) => s.counters.raft.messagesReceived],
+];
+
+export function createStoreMetrics(registry: Registry, defaults: boolean): StoreMetrics {
+  if (defaults) collectDefaultMetrics({ register: registry });
+  const labels = ['grpc_service', 'grpc_method', 'grpc_type'] as const;
+  const started = new Counter({
+    name: 'grpc_server_started_total',
+    help: 'Total number of RPCs started on the server.',
+    labelNames: labels,
+    registers: [registry],
+  });
+  const handled = new Counter({
+    name: 'grpc_server_handled_total',
+    help: 'Total number of RPCs completed on the server, regardless of success or failure.',
+    labelNames: [...labels, 'grpc_code'] as const,
+    registers: [registry],
+  });
+  const handling = new Histogram({
+    name: 'grpc_server_handling_seconds',
+    help: 'Time from the request to its answer for unary RPCs.',
+    labelNames: ['grpc_service', 'grpc_method'] as const,
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+    registers: [registry],
+  });
+  const fsync = new Histogram({
+    name: 'etcd_disk_wal_fsync_duration_seconds',
+    help: 'The latency distributions of fsync called by WAL.',
+    buckets: diskBuckets,
+    registers: [registry],
+  });
+  const version = new Gauge({
+    name: 'etcd_server_version',
+    help: 'Which version is running. 1 for server_version label with current version.',
+    labelNames: ['server_version'] as const,
+    registers: [registry],
+  });
+  version.set({ server_version: etcdVersion }, 1);
+  return {
+    calls: {
+      started: (grpc_service, grpc_method, grpc_type) => started.inc({ grpc_service, grpc_method, grpc_type }),
+      handled: (grpc_service, grpc_method, grpc_type, code) =>
+        handled.inc({ grpc_service, grpc_method, grpc_type, grpc_code: codeNames[code] ?? 'Unknown' }),
+      took: (grpc_service, grpc_method, seconds) => handling.observe({ grpc_service, grpc_method }, seconds),
+    },
+    fsyncSeconds: (seconds) => fsync.observe(seconds),
+    attach(server) {
+      const see = () => ({ status: server.status(), counters: server.counters() });
+      for (const [name, help, read] of gauges) {
+        new Gauge({
+          name,
+          help,
+          registers: [registry],
+          collect() {
+            this.set(read(see()));
+          },
+        });
+      }
+      for (const [name, help, read] of counters) {
+        new Counter({
+          name,
+          help,
+          registers: [registry],
+          collect() {
+            this.reset();
+            this.inc(read(see()));
+          },
+        });
+      }
+    },
+  };
+}
+
+/** The same disk, with every dataSync timed. */
+export function timedDisk(disk: Disk, clock: Clock, observeSeconds: (seconds: number) => void): Disk {
+  const timed = (file: DiskFile): DiskFile => ({
+    path: file.path,
+    size: () => file.size(),
+    read: (offset, length) => file.read(offset, length),
+    write: (offset, chunks) => file.write(offset, chunks),
+    truncate: (length) => file.truncate(length),
+    close: () => file.close(),
+    async dataSync() {
+      const startedMs = clock.monotonicMs();
+      await file.dataSync();
+      observeSeconds((clock.monotonicMs() - startedMs) / 1000);
+    },
+  });
+  return {
+    open: async (path, mode) => timed(await disk.open(path, mode)),
+    readFile: (path) => disk.readFile(path),
+    list: (path) => disk.list(path),
+    makeDirectory: (path) => disk.makeDirectory(path),
+    rename: (from, to) => disk.rename(from, to),
+    remove: (path) => disk.remove(path),
+    exists: (path) => disk.exists(path),
+    syncDirectory: (path) => disk.syncDirectory(path),
+    freeBytes: (path) => disk.freeBytes(path),
+  };
+}

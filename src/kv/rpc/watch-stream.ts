@@ -1,0 +1,207 @@
+/**
+ * One Watch stream: any number of watches, answered in order over one gRPC stream.
+ *
+ * A client that reads slowly fills the stream's write buffer; from then on the watches pause, the store keeps nothing
+ * for them, and they go on from their revision when the buffer has drained. A progress answer for the whole stream is
+ * given only while every watch has been handed everything up to the head.
+ */
+import { assert } from '../../env/assert.ts';
+import type { Cancel } from '../../env/clock.ts';
+import type { KvEvent } from '../api.ts';
+import { kvErrors } from '../errors.ts';
+import type { Watcher, WatchSink } from '../mvcc/contract.ts';
+import type { KvServer } from '../server/contract.ts';
+import { headerOf } from './call.ts';
+import { fromWireWatch } from './codec-server.ts';
+import { saturate, toWireEvent } from './codec-values.ts';
+import type { Out, WireWatchCreateRequest, WireWatchRequest, WireWatchResponse } from './wire.ts';
+
+/** Answers that concern no single watch. */
+const noWatchId = -1;
+/** While some watch still catches up, a wanted progress answer is looked after this often. */
+const progressRetryMs = 50;
+/** What an event takes on the wire beyond its bytes, generously. */
+const eventOverheadBytes = 64;
+/** Watches on one stream; a client that wants more opens another stream. */
+const watchesMax = 100_000;
+
+export interface WatchStreamOptions {
+  readonly server: KvServer;
+  /** False = the buffer is full: `drained` will be called. */
+  readonly write: (response: Out<WireWatchResponse>) => boolean;
+  readonly progressEveryMs: number;
+  /** Bytes of events after which a response is split for a client that asked for fragments. */
+  readonly fragmentBytes: number;
+}
+
+interface ServedWatch {
+  readonly wantsProgress: boolean;
+  readonly wantsFragments: boolean;
+  hasSentSinceTick: boolean;
+  isPaused: boolean;
+  watcher: Watcher | undefined;
+}
+
+export class WatchStream {
+  readonly #options: WatchStreamOptions;
+  readonly #server: KvServer;
+  readonly #watches = new Map<number, ServedWatch>();
+  readonly #cancelTicks: Cancel;
+  #nextId = 0;
+  #isFull = false;
+  #isClosed = false;
+  #cancelProgressRetry: Cancel | undefined;
+
+  constructor(options: WatchStreamOptions) {
+    this.#options = options;
+    this.#server = options.server;
+    this.#cancelTicks = this.#server.clock.every(options.progressEveryMs, () => this.#tick());
+  }
+
+  take(request: Out<WireWatchRequest>): void {
+    assert(!this.#isClosed, 'a closed watch stream takes no requests');
+    if (request.createRequest) this.#create(request.createRequest);
+    else if (request.cancelRequest) this.#cancel(saturate(request.cancelRequest.watchId));
+    else if (request.progressRequest) this.#answerProgress();
+  }
+
+  /** The write buffer has room again. */
+  drained(): void {
+    this.#isFull = false;
+    for (const watch of this.#watches.values()) {
+      if (this.#isFull) return;
+      if (!watch.isPaused) continue;
+      watch.isPaused = false;
+      watch.watcher?.resume();
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelTicks();
+    this.#cancelProgressRetry?.();
+    for (const watch of this.#watches.values()) watch.watcher?.cancel();
+    this.#watches.clear();
+  }
+
+  #create(request: Out<WireWatchCreateRequest>): void {
+    const wanted = saturate(request.watchId);
+    const watchRequest = fromWireWatch(request);
+    const { key, rangeEnd } = watchRequest;
+    const isFromKeyOn = rangeEnd.length === 1 && rangeEnd[0] === 0;
+    if (rangeEnd.length > 0 && !isFromKeyOn && Buffer.compare(key, rangeEnd) >= 0) {
+      return this.#refuse('mvcc: watcher range is empty');
+    }
+    if (wanted !== 0 && this.#watches.has(wanted)) {
+      return this.#refuse('mvcc: duplicate watch ID provided on the WatchStream');
+    }
+    if (this.#watches.size >= watchesMax) return this.#refuse(kvErrors.tooManyRequests[1]);
+    const id = wanted === 0 ? this.#freeId() : wanted;
+    const watch: ServedWatch = {
+      wantsProgress: request.progressNotify ?? false,
+      wantsFragments: request.fragment ?? false,
+      hasSentSinceTick: true,
+      isPaused: false,
+      watcher: undefined,
+    };
+    this.#watches.set(id, watch);
+    this.#write({ header: headerOf(this.#server), watchId: id, created: true });
+    const watcher = this.#server.watch(watchRequest, this.#sink(id, watch));
+    // An old start revision that is compacted has ended the watch by now.
+    if (this.#watches.get(id) === watch) watch.watcher = watcher;
+    else watcher.cancel();
+  }
+
+  #refuse(cancelReason: string): void {
+    this.#write({ header: headerOf(this.#server), watchId: noWatchId, created: true, canceled: true, cancelReason });
+  }
+
+  #freeId(): number {
+    while (this.#watches.has(this.#nextId)) this.#nextId++;
+    return this.#nextId++;
+  }
+
+  #sink(id: number, watch: ServedWatch): WatchSink {
+    return {
+      events: (events, revision) => {
+        assert(events.length > 0, 'a watch is told of events, not of none');
+        watch.hasSentSinceTick = true;
+        const header = headerOf(this.#server, revision);
+        const parts = watch.wantsFragments ? this.#fragments(events) : [events];
+        parts.forEach((part, position) => {
+          const isPiece = position < parts.length - 1;
+          this.#write({ header, watchId: id, events: part.map(toWireEvent), ...(isPiece ? { fragment: true } : {}) });
+        });
+        watch.isPaused = this.#isFull;
+        return !this.#isFull;
+      },
+      compacted: (compactRevision) => {
+        this.#watches.delete(id);
+        const cancelReason = kvErrors.compacted[1];
+        this.#write({ header: headerOf(this.#server), watchId: id, canceled: true, compactRevision, cancelReason });
+      },
+    };
+  }
+
+  #fragments(events: readonly KvEvent[]): readonly (readonly KvEvent[])[] {
+    const parts: KvEvent[][] = [];
+    let bytes = Number.POSITIVE_INFINITY;
+    for (const event of events) {
+      const eventBytes = bytesOf(event);
+      if (bytes + eventBytes > this.#options.fragmentBytes) {
+        parts.push([]);
+        bytes = 0;
+      }
+      parts.at(-1)?.push(event);
+      bytes += eventBytes;
+    }
+    return parts;
+  }
+
+  #cancel(id: number): void {
+    const watch = this.#watches.get(id);
+    if (!watch) return;
+    this.#watches.delete(id);
+    watch.watcher?.cancel();
+    this.#write({ header: headerOf(this.#server), watchId: id, canceled: true });
+  }
+
+  #answerProgress(): void {
+    if (this.#isClosed || this.#cancelProgressRetry) return;
+    if (this.#isInSync()) {
+      this.#write({ header: headerOf(this.#server), watchId: noWatchId });
+      return;
+    }
+    this.#cancelProgressRetry = this.#server.clock.after(progressRetryMs, () => {
+      this.#cancelProgressRetry = undefined;
+      this.#answerProgress();
+    });
+  }
+
+  #isInSync(): boolean {
+    for (const watch of this.#watches.values()) {
+      if (watch.isPaused || !watch.watcher?.isSynced()) return false;
+    }
+    return true;
+  }
+
+  #tick(): void {
+    for (const [id, watch] of this.#watches) {
+      if (!watch.wantsProgress) continue;
+      if (!watch.hasSentSinceTick && !watch.isPaused && watch.watcher?.isSynced()) {
+        this.#write({ header: headerOf(this.#server), watchId: id });
+      }
+      watch.hasSentSinceTick = false;
+    }
+  }
+
+  #write(response: Out<WireWatchResponse>): void {
+    if (this.#isClosed) return;
+    if (!this.#options.write(response)) this.#isFull = true;
+  }
+}
+
+function bytesOf(event: KvEvent): number {
+  const previous = event.prevKv ? event.prevKv.key.length + event.prevKv.value.length : 0;
+  return event.kv.key.length + event.kv.value.length + previous + eventOverheadBytes;
+}

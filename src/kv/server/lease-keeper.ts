@@ -1,0 +1,206 @@
+/**
+ * Leases as clients use them, on every member: grants and revocations go through Raft; renewals and remaining times are
+ * the leader's, and a follower asks it. On the leader it also revokes what has run out and writes checkpoints.
+ */
+import { assert } from '../../env/assert.ts';
+import { type Cancel, type Clock, sleep } from '../../env/clock.ts';
+import { errorText } from '../../env/errors.ts';
+import type { Log } from '../../env/log.ts';
+import type { Random } from '../../env/random.ts';
+import type { ApplyResult, InternalOp, LeaseId } from '../api.ts';
+import type { KvState } from '../apply/contract.ts';
+import { toBytes } from '../backend/bytes.ts';
+import { KvError } from '../errors.ts';
+import type { LeaseRemaining } from './contract.ts';
+import { Lessor } from './lessor.ts';
+import type { Proposer } from './proposer.ts';
+import type { LinearizableReader } from './reader.ts';
+
+/** etcd's limit, about 285 years. */
+const ttlSecondsMax = 9_000_000_000;
+const stepEveryMs = 500;
+/** While there is no leader to ask. */
+const leaderRetryMs = 50;
+
+/** Asks another member by one of its client URLs. */
+export interface LeaderProxy {
+  /** Seconds from now, 0 when the lease is gone. */
+  keepAlive(clientUrls: readonly string[], id: LeaseId, signal: AbortSignal): Promise<number>;
+  timeToLive(
+    clientUrls: readonly string[],
+    id: LeaseId,
+    withKeys: boolean,
+    signal: AbortSignal,
+  ): Promise<LeaseRemaining>;
+  promote(clientUrls: readonly string[], memberId: number, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+export interface LeaseKeeperOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly kv: KvState;
+  readonly proposer: Proposer;
+  readonly reader: LinearizableReader;
+  readonly proxy: LeaderProxy;
+  /** Client URLs of the leader; undefined when there is none, or it has not published any. */
+  readonly leaderUrls: () => readonly string[] | undefined;
+  /** 1.5 election time-outs, as in etcd: a lease must not run out in one election. */
+  readonly minTtlSeconds: number;
+  readonly timeoutMs: number;
+}
+
+export class LeaseKeeper {
+  readonly #options: LeaseKeeperOptions;
+  readonly #lessor: Lessor;
+  #cancelSteps: Cancel | undefined;
+  #granted = 0;
+  #revoked = 0;
+  #expired = 0;
+
+  constructor(options: LeaseKeeperOptions) {
+    this.#options = options;
+    this.#lessor = new Lessor(() => options.kv.leases());
+  }
+
+  counts(): { readonly granted: number; readonly revoked: number; readonly expired: number } {
+    return { granted: this.#granted, revoked: this.#revoked, expired: this.#expired };
+  }
+
+  /** Role of this member's Raft replica. */
+  setLeading(isLeader: boolean): void {
+    if (isLeader === this.#lessor.isLeader()) return;
+    if (!isLeader) {
+      this.stop();
+      return;
+    }
+    this.#lessor.becomeLeader(this.#options.clock.monotonicMs());
+    this.#cancelSteps = this.#options.clock.every(stepEveryMs, () => this.#step());
+  }
+
+  stop(): void {
+    this.#cancelSteps?.();
+    this.#cancelSteps = undefined;
+    this.#lessor.becomeFollower();
+  }
+
+  /** Every applied request passes here. */
+  applied(op: InternalOp, result: ApplyResult): void {
+    if (!result.ok) return;
+    if (op.kind === 'leaseGrant' && result.response.kind === 'leaseGrant') {
+      this.#granted++;
+      this.#lessor.granted(op.id, result.response.ttlSeconds, this.#options.clock.monotonicMs());
+    } else if (op.kind === 'leaseRevoke') {
+      this.#revoked++;
+      this.#lessor.revoked(op.id);
+    }
+  }
+
+  async grant(id: LeaseId, ttlSeconds: number): Promise<ApplyResult & { readonly ok: true }> {
+    if (ttlSeconds > ttlSecondsMax) throw new KvError('leaseTtlTooLarge');
+    const op: InternalOp = {
+      kind: 'leaseGrant',
+      id: id === 0n ? this.#newId() : id,
+      ttlSeconds: Math.max(ttlSeconds, this.#options.minTtlSeconds),
+    };
+    return this.#options.proposer.propose(op);
+  }
+
+  revoke(id: LeaseId): Promise<ApplyResult & { readonly ok: true }> {
+    return this.#options.proposer.propose({ kind: 'leaseRevoke', id });
+  }
+
+  async keepAlive(id: LeaseId, signal: AbortSignal): Promise<number> {
+    return this.#atLeader(
+      async () => {
+        // A grant that was acknowledged by another member must be known here before the lease counts as gone.
+        if (!this.#options.kv.leases().get(id)) await this.#options.reader.point();
+        if (!this.#lessor.isLeader()) return undefined;
+        const renewed = this.#lessor.renew(id, this.#options.clock.monotonicMs());
+        if (!renewed) return 0;
+        // The others still hold the old remaining time; nobody waits for them to forget it.
+        if (renewed.wasCheckpointed) this.#propose({ kind: 'leaseCheckpoint', remaining: [[id, 0]] });
+        return renewed.ttlSeconds;
+      },
+      (urls) => this.#options.proxy.keepAlive(urls, id, signal),
+      signal,
+    );
+  }
+
+  async timeToLive(id: LeaseId, withKeys: boolean, signal: AbortSignal): Promise<LeaseRemaining> {
+    return this.#atLeader(
+      async () => {
+        await this.#options.reader.point();
+        if (!this.#lessor.isLeader()) return undefined;
+        const lease = this.#options.kv.leases().get(id);
+        const ttlSeconds = this.#lessor.remainingSeconds(id, this.#options.clock.monotonicMs());
+        if (!lease || ttlSeconds === undefined) return { ttlSeconds: -1, grantedTtlSeconds: 0, keys: [] };
+        const keys = withKeys ? [...lease.keys].map(toBytes) : [];
+        return { ttlSeconds, grantedTtlSeconds: lease.ttlSeconds, keys };
+      },
+      (urls) => this.#options.proxy.timeToLive(urls, id, withKeys, signal),
+      signal,
+    );
+  }
+
+  /** `here` on the leader (undefined = no longer the leader), `there` on a follower; again until the time is up. */
+  async #atLeader<T>(
+    here: () => Promise<T | undefined>,
+    there: (urls: readonly string[]) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const { clock, timeoutMs, leaderUrls } = this.#options;
+    const untilMs = clock.monotonicMs() + timeoutMs;
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#lessor.isLeader()) {
+        const answer = await here();
+        if (answer !== undefined) return answer;
+      }
+      const urls = leaderUrls();
+      if (urls && !this.#lessor.isLeader()) {
+        try {
+          return await there(urls);
+        } catch (error) {
+          // The leader may just have gone; who leads next is asked instead.
+          signal.throwIfAborted();
+          this.#options.log.debug('the leader did not answer about a lease', { error: errorText(error) });
+        }
+      }
+      if (clock.monotonicMs() >= untilMs) throw new KvError('timeout');
+      await sleep(clock, leaderRetryMs, signal);
+    }
+  }
+
+  #step(): void {
+    assert(this.#lessor.isLeader(), 'only the leader ends leases');
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const id of this.#lessor.takeExpired(nowMs)) {
+      this.#expired++;
+      this.#options.proposer.propose({ kind: 'leaseRevoke', id }).catch((error: unknown) => {
+        // Revoked by its holder meanwhile is as good; anything else is tried again at the next step.
+        if (error instanceof KvError && error.kv === 'leaseNotFound') return;
+        this.#expired--;
+        this.#lessor.revokeFailed(id);
+      });
+    }
+    const remaining = this.#lessor.takeCheckpoints(nowMs);
+    if (remaining.length > 0) this.#propose({ kind: 'leaseCheckpoint', remaining });
+  }
+
+  /** Proposes what nobody waits for. A lost checkpoint only makes a lease last longer after a change of leader. */
+  #propose(op: InternalOp): void {
+    this.#options.proposer.propose(op).catch((error: unknown) => {
+      this.#options.log.debug('a lease checkpoint was not taken', { error: errorText(error) });
+    });
+  }
+
+  #newId(): LeaseId {
+    for (;;) {
+      const bytes = this.#options.random.bytes(8);
+      const id = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigInt64(0) & 0x7fff_ffff_ffff_ffffn;
+      if (id !== 0n && !this.#options.kv.leases().get(id)) return id;
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/** Which membership changes are allowed: pure functions of the member table, asked before proposing and again when applying. */
+import { present } from '../../env/assert.ts';
+import type { KvErrorCode, Member } from '../api.ts';
+import { isUrl } from './cluster-config.ts';
+import type { MemberChange } from './entry.ts';
+
+export interface MemberTable {
+  members(): ReadonlyMap<number, Member>;
+  removedMembers(): ReadonlySet<number>;
+}
+
+/** Why the change cannot be made to this table; undefined when it can. Every member decides alike. */
+export function changeRefusal(
+  table: MemberTable,
+  action: MemberChange['action'],
+  learnersMax: number,
+): KvErrorCode | undefined {
+  const members = table.members();
+  const id = 'member' in action ? action.member.id : action.id;
+  if (table.removedMembers().has(id)) return 'memberIdRemoved';
+  const current = members.get(id);
+  switch (action.kind) {
+    case 'add': {
+      if (current) return 'memberExists';
+      if (isAnyUrlTaken(members, action.member)) return 'peerUrlExists';
+      const learners = [...members.values()].filter((member) => member.isLearner).length;
+      return action.member.isLearner && learners >= learnersMax ? 'tooManyLearners' : undefined;
+    }
+    case 'update':
+      if (!current) return 'memberNotFound';
+      return isAnyUrlTaken(members, action.member) ? 'peerUrlExists' : undefined;
+    case 'promote':
+      if (!current) return 'memberNotFound';
+      return current.isLearner ? undefined : 'memberNotLearner';
+    case 'remove':
+      return current ? undefined : 'memberNotFound';
+  }
+}
+
+function isAnyUrlTaken(members: ReadonlyMap<number, Member>, wanted: Member): boolean {
+  const others = [...members.values()].filter((member) => member.id !== wanted.id);
+  return others.some((member) => member.peerUrls.some((url) => wanted.peerUrls.includes(url)));
+}
+
+/** The member as it is after the change; for a removal the member that goes. */
+export function changedMember(table: MemberTable, action: MemberChange['action']): Member {
+  if (action.kind === 'add') return action.member;
+  if (action.kind === 'update') {
+    const current = present(table.members().get(action.member.id), 'member to update');
+    return { ...current, peerUrls: action.member.peerUrls };
+  }
+  const current = present(table.members().get(action.id), 'member to change');
+  return action.kind === 'promote' ? { ...current, isLearner: false } : current;
+}
+
+/**
+ * `--strict-reconfig-check`: refuses a change after which the members that have ever started are no quorum. A single
+ * member may always get a second one, as there is no other way to grow.
+ */
+export function wouldLoseQuorum(members: readonly Member[], action: MemberChange['action']): boolean {
+  const voters = members.filter((member) => !member.isLearner);
+  const started = (list: readonly Member[]) => list.filter((member) => member.name !== '').length;
+  if (action.kind === 'add') {
+    if (action.member.isLearner) return false;
+    if (voters.length === 1 && started(voters) === 1) return false;
+    return started(voters) < quorumOf(voters.length + 1);
+  }
+  if (action.kind === 'promote') {
+    // The learner has caught up, so it runs; it counts whether or not its name has arrived.
+    return started(voters) + 1 < quorumOf(voters.length + 1);
+  }
+  if (action.kind === 'remove') {
+    const remaining = voters.filter((member) => member.id !== action.id);
+    if (remaining.length === voters.length) return false;
+    return remaining.length === 0 || started(remaining) < quorumOf(remaining.length);
+  }
+  return false;
+}
+
+function quorumOf(voters: number): number {
+  return Math.floor(voters / 2) + 1;
+}
+
+/** Peer URLs as a client gives them: at least one, each `http(s)://host:port`. */
+export function arePeerUrlsValid(urls: readonly string[]): boolean {
+  return urls.length > 0 && urls.every(isUrl) && new Set(urls).size === urls.length;
+}

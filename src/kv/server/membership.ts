@@ -1,0 +1,91 @@
+/** Membership as clients change it: checks against the member table, then one Raft entry per change. */
+import type { Random } from '../../env/random.ts';
+import type { RaftNode, ReplicaId } from '../../raft/index.ts';
+import type { Member } from '../api.ts';
+import type { KvState } from '../apply/contract.ts';
+import { KvError } from '../errors.ts';
+import { memberIdOf } from './cluster-config.ts';
+import type { MemberChange } from './entry.ts';
+import { arePeerUrlsValid, changeRefusal, wouldLoseQuorum } from './member-rules.ts';
+import type { Proposer } from './proposer.ts';
+
+/** A learner whose log reaches this share of the leader's may be promoted, as in etcd. */
+const readyShare = 0.9;
+
+export interface MembershipOptions {
+  readonly kv: KvState;
+  readonly random: Random;
+  readonly proposer: Proposer;
+  readonly raft: () => RaftNode;
+  readonly token: string;
+  readonly learnersMax: number;
+  readonly isStrict: boolean;
+}
+
+export class Membership {
+  readonly #options: MembershipOptions;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  list(): readonly Member[] {
+    return [...this.#options.kv.members().values()].sort((a, b) => a.id - b.id);
+  }
+
+  async add(peerUrls: readonly string[], isLearner: boolean): Promise<Member> {
+    if (!arePeerUrlsValid(peerUrls)) throw new KvError('badPeerUrls');
+    const salt = Buffer.from(this.#options.random.bytes(8)).toString('hex');
+    const id = memberIdOf(peerUrls, this.#options.token, salt);
+    const member: Member = { id, name: '', peerUrls: [...peerUrls], clientUrls: [], isLearner };
+    await this.#change({ kind: 'add', member }, isLearner ? 'addLearner' : 'addVoter', id);
+    return member;
+  }
+
+  async remove(id: number): Promise<void> {
+    await this.#change({ kind: 'remove', id }, 'remove', id);
+  }
+
+  async update(id: number, peerUrls: readonly string[]): Promise<void> {
+    if (!arePeerUrlsValid(peerUrls)) throw new KvError('badPeerUrls');
+    const current = this.#options.kv.members().get(id);
+    if (!current) throw new KvError('memberNotFound');
+    // Raft sees the member become what it already is; the address is in the context.
+    const step = current.isLearner ? 'addLearner' : 'addVoter';
+    await this.#change({ kind: 'update', member: { ...current, peerUrls: [...peerUrls] } }, step, id);
+  }
+
+  /** Only on the leader, which alone knows how far a learner is. */
+  async promote(id: number): Promise<void> {
+    const { role, progress, lastIndex } = this.#options.raft().status();
+    if (role !== 'leader') throw new KvError('notLeader');
+    const refusal = changeRefusal(this.#options.kv, { kind: 'promote', id }, this.#options.learnersMax);
+    if (refusal) throw new KvError(refusal);
+    const learner = progress.get(id as ReplicaId);
+    if (!learner || learner.match < lastIndex * readyShare) throw new KvError('learnerNotReady');
+    await this.#change({ kind: 'promote', id }, 'addVoter', id);
+  }
+
+  async #change(action: MemberChange['action'], step: 'addVoter' | 'addLearner' | 'remove', id: number): Promise<void> {
+    const { kv, learnersMax, isStrict, proposer } = this.#options;
+    const refusal = changeRefusal(kv, action, learnersMax);
+    if (refusal) throw new KvError(refusal);
+    if (isStrict) {
+      if (wouldLoseQuorum(this.list(), action)) throw new KvError('notEnoughStartedMembers');
+      if (this.#isUnhealthyFor(action)) throw new KvError('unhealthy');
+    }
+    await proposer.change([{ kind: step, replica: id as ReplicaId }], action);
+  }
+
+  /** The leader sees who answers: growing needs all voters, removing needs a quorum of those that stay. */
+  #isUnhealthyFor(action: MemberChange['action']): boolean {
+    const { role, progress, id: self } = this.#options.raft().status();
+    if (role !== 'leader' || action.kind === 'update' || action.kind === 'promote') return false;
+    const voters = [...progress].filter(([, peer]) => !peer.isLearner);
+    const isActive = ([id, peer]: (typeof voters)[number]) => id === self || peer.recentActive;
+    if (action.kind === 'add') return !action.member.isLearner && !voters.every(isActive);
+    const remaining = voters.filter(([id]) => id !== action.id);
+    if (remaining.length === voters.length || remaining.length === 0) return false;
+    return remaining.filter(isActive).length < Math.floor(remaining.length / 2) + 1;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Linearizable read points, shared: reads that arrive while one round of ReadIndex is under way all wait for the next
+ * round, never for the one that began before them.
+ */
+import { assert } from '../../env/assert.ts';
+import { type Clock, sleep } from '../../env/clock.ts';
+import { KeelsonError } from '../../env/errors.ts';
+import type { RaftNode } from '../../raft/index.ts';
+import { KvError } from '../errors.ts';
+
+/** Before asking again while there is no leader. */
+const retryEveryMs = 20;
+
+interface Round {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function newRound(): Round {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // A round whose readers have all gone away fails unheard.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+export class LinearizableReader {
+  readonly #clock: Clock;
+  readonly #raft: () => RaftNode;
+  readonly #timeoutMs: number;
+  #next: Round | undefined;
+  #isRunning = false;
+  #isStopped = false;
+
+  constructor(clock: Clock, raft: () => RaftNode, timeoutMs: number) {
+    this.#clock = clock;
+    this.#raft = raft;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Resolves when the state holds everything that had been committed anywhere when this was called. */
+  point(): Promise<void> {
+    if (this.#isStopped) return Promise.reject(new KvError('stopped'));
+    this.#next ??= newRound();
+    const { promise } = this.#next;
+    if (!this.#isRunning) void this.#run();
+    return promise;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  async #run(): Promise<void> {
+    assert(!this.#isRunning, 'one round runs at a time');
+    this.#isRunning = true;
+    while (this.#next) {
+      const round = this.#next;
+      this.#next = undefined;
+      try {
+        await this.#ask();
+        round.resolve();
+      } catch (error) {
+        round.reject(error);
+      }
+    }
+    this.#isRunning = false;
+  }
+
+  async #ask(): Promise<void> {
+    const abort = new AbortController();
+    const cancel = this.#clock.after(this.#timeoutMs, () => abort.abort(new KvError('timeout')));
+    try {
+      for (;;) {
+        try {
+          await this.#raft().readIndex(abort.signal);
+          return;
+        } catch (error) {
+          abort.signal.throwIfAborted();
+          if (this.#isStopped) throw new KvError('stopped');
+          if (!(error instanceof KeelsonError)) throw error;
+          if (error.code === 'STOPPED') throw new KvError('stopped', { cause: error });
+          if (error.code !== 'NO_LEADER' && error.code !== 'LEADER_CHANGED') throw error;
+          // A read harms nobody when it is asked again; the next leader is a moment away.
+          await sleep(this.#clock, retryEveryMs, abort.signal);
+        }
+      }
+    } finally {
+      cancel();
+    }
+  }
+}

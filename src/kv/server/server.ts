@@ -1,0 +1,477 @@
+/**
+ * `KvServer` behind its contract: puts the parts of one member together and gives each request its way through them.
+ *
+ *   write: check -> quota -> Proposer -> Raft -> StoreMachine -> Waiters -> answer
+ *   read:  check -> LinearizableReader (or nothing, when serializable) -> KvState -> answer
+ */
+import { assert } from '../../env/assert.ts';
+import { type Clock, sleep } from '../../env/clock.ts';
+import type { Env } from '../../env/env.ts';
+import type { RaftNode, ReplicaId, SoftState } from '../../raft/index.ts';
+import type {
+  AlarmType,
+  ApplyResult,
+  DeleteRangeRequest,
+  InternalOp,
+  KvErrorCode,
+  LeaseId,
+  Member,
+  PutRequest,
+  RangeRequest,
+  RequestOp,
+  TxnRequest,
+  WatchRequest,
+} from '../api.ts';
+import type { KvState } from '../apply/contract.ts';
+import { KvError } from '../errors.ts';
+import type { Watcher, WatchSink } from '../mvcc/contract.ts';
+import { checkDeleteRange, checkPut, checkRange, checkTxn } from './check-request.ts';
+import type {
+  Alarm,
+  AutoCompaction,
+  KvCounters,
+  KvServer,
+  KvServerLimits,
+  KvStatus,
+  LeaseRemaining,
+} from './contract.ts';
+import { LeaseKeeper, type LeaderProxy } from './lease-keeper.ts';
+import { Membership } from './membership.ts';
+import { Proposer } from './proposer.ts';
+import { LinearizableReader } from './reader.ts';
+import { type ChangeOutcome, StoreMachine } from './state-machine.ts';
+import { hexId, Upkeep } from './upkeep.ts';
+import { etcdVersion } from './version.ts';
+import { Waiters } from './waiters.ts';
+
+/** etcd's: five seconds, and time for two elections in between. */
+const requestTimeoutMs = 5_000;
+/** While leadership moves. */
+const leaderPollMs = 10;
+/** Estimated bytes that one write takes beyond key and value. */
+const writeOverheadBytes = 256;
+
+export interface KvServerOptions {
+  readonly env: Pick<Env, 'clock' | 'random' | 'log'>;
+  readonly kv: KvState;
+  readonly clusterId: number;
+  readonly memberId: number;
+  readonly name: string;
+  readonly token: string;
+  readonly clientUrls: readonly string[];
+  readonly limits: KvServerLimits;
+  readonly compaction: AutoCompaction;
+  readonly isStrictReconfiguration: boolean;
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  readonly proxy: LeaderProxy;
+  /** Gives free space on disk back, for Defragment. */
+  readonly defragment: () => Promise<void>;
+  /** The member table changed: Raft's transport must know the addresses. */
+  readonly onMembers: () => void;
+  readonly onRemoved: () => void;
+  readonly onFatal: (error: Error) => void;
+}
+
+export class StoreServer implements KvServer {
+  readonly clusterId: number;
+  readonly memberId: number;
+  readonly clock: Clock;
+  readonly limits: KvServerLimits;
+  readonly electionMs: number;
+  /** What Raft drives. */
+  readonly machine: StoreMachine;
+  readonly #options: KvServerOptions;
+  readonly #kv: KvState;
+  readonly #requests: Waiters<ApplyResult>;
+  readonly #changes: Waiters<ChangeOutcome>;
+  readonly #proposer: Proposer;
+  readonly #reader: LinearizableReader;
+  readonly #leases: LeaseKeeper;
+  readonly #membership: Membership;
+  readonly #upkeep: Upkeep;
+  readonly #softStateListeners = new Set<(state: SoftState) => void>();
+  readonly #counts = { puts: 0, deletes: 0, ranges: 0, txns: 0 };
+  readonly #stopped = new AbortController();
+  #raft: RaftNode | undefined;
+  #softState: SoftState = { role: 'follower', leader: 0 as ReplicaId };
+
+  constructor(options: KvServerOptions) {
+    const { env, kv, memberId } = options;
+    assert(memberId > 0 && options.clusterId > 0, 'a member knows its own and its cluster’s id');
+    this.#options = options;
+    this.#kv = kv;
+    this.clusterId = options.clusterId;
+    this.memberId = memberId;
+    this.clock = env.clock;
+    this.limits = options.limits;
+    this.electionMs = options.tickMs * options.electionTicks;
+    const timeoutMs = requestTimeoutMs + 2 * this.electionMs;
+    const raft = () => this.#running();
+    this.#requests = new Waiters(env.clock);
+    this.#changes = new Waiters(env.clock);
+    this.#proposer = new Proposer({
+      clock: env.clock,
+      random: env.random,
+      memberId,
+      raft,
+      requests: this.#requests,
+      changes: this.#changes,
+      timeoutMs,
+      requestBytesMax: options.limits.requestBytesMax,
+    });
+    this.#reader = new LinearizableReader(env.clock, raft, timeoutMs);
+    this.#leases = new LeaseKeeper({
+      clock: env.clock,
+      random: env.random,
+      log: env.log,
+      kv,
+      proposer: this.#proposer,
+      reader: this.#reader,
+      proxy: options.proxy,
+      leaderUrls: () => this.#leaderUrls(),
+      minTtlSeconds: Math.ceil((1.5 * this.electionMs) / 1000),
+      timeoutMs,
+    });
+    this.#membership = new Membership({
+      kv,
+      random: env.random,
+      proposer: this.#proposer,
+      raft,
+      token: options.token,
+      learnersMax: options.limits.learnersMax,
+      isStrict: options.isStrictReconfiguration,
+    });
+    this.#upkeep = new Upkeep({
+      clock: env.clock,
+      log: env.log,
+      kv,
+      proposer: this.#proposer,
+      memberId,
+      name: options.name,
+      clientUrls: options.clientUrls,
+      quotaBytes: options.limits.quotaBytes,
+      compaction: options.compaction,
+      bytesOnDisk: () => kv.stats().bytesOnDisk,
+      onFatal: options.onFatal,
+    });
+    this.machine = new StoreMachine({
+      memberId,
+      kv,
+      requests: this.#requests,
+      changes: this.#changes,
+      learnersMax: options.limits.learnersMax,
+      onApplied: (op, result) => this.#applied(op, result),
+      onMembers: options.onMembers,
+      onRemoved: options.onRemoved,
+    });
+  }
+
+  /** Raft runs from now on: `softStateChanged` may have been called already. */
+  attach(raft: RaftNode): void {
+    assert(!this.#raft, 'a member has one Raft replica');
+    this.#raft = raft;
+    this.#lead(this.#softState.role === 'leader');
+  }
+
+  /** Resolves once the cluster knows this member; it serves clients from then on. */
+  publish(): Promise<void> {
+    return this.#upkeep.publish(this.#stopped.signal);
+  }
+
+  /** Raft's onSoftState. */
+  softStateChanged(state: SoftState): void {
+    const before = this.#softState;
+    this.#softState = state;
+    const { log } = this.#options.env;
+    if (state.leader !== before.leader) {
+      if (state.leader === 0) log.info('lost leader', { 'local-member-id': hexId(this.memberId) });
+      else log.info('elected leader', { 'local-member-id': hexId(this.memberId), leader: hexId(state.leader) });
+    }
+    if (this.#raft && (state.role === 'leader') !== (before.role === 'leader')) this.#lead(state.role === 'leader');
+    for (const listener of this.#softStateListeners) listener(state);
+  }
+
+  /** Hands leadership on when it can, then turns everybody away. Raft itself is stopped by its owner. */
+  async stop(): Promise<void> {
+    if (this.#stopped.signal.aborted) return;
+    await this.#handLeadershipOn();
+    this.#stopped.abort(new KvError('stopped'));
+    this.#reader.stop();
+    this.#upkeep.stop();
+    this.#leases.stop();
+    this.#requests.failAll('stopped');
+    this.#changes.failAll('stopped');
+  }
+
+  async range(request: RangeRequest) {
+    this.#check(checkRange(request));
+    this.#counts.ranges++;
+    if (!request.serializable) await this.#reader.point();
+    const result = this.#kv.range(request);
+    if (typeof result === 'string') throw new KvError(result);
+    return { ...result, revision: this.#kv.revision() };
+  }
+
+  async put(request: PutRequest) {
+    this.#check(checkPut(request));
+    this.#upkeep.checkQuota(request.key.length + request.value.length + writeOverheadBytes);
+    const { revision, response } = await this.#proposer.propose({ kind: 'put', request });
+    assert(response.kind === 'put', 'a put is answered as a put');
+    return { ...response.response, revision };
+  }
+
+  async deleteRange(request: DeleteRangeRequest) {
+    this.#check(checkDeleteRange(request));
+    const { revision, response } = await this.#proposer.propose({ kind: 'deleteRange', request });
+    assert(response.kind === 'deleteRange', 'a deletion is answered as a deletion');
+    return { ...response.response, revision };
+  }
+
+  async txn(request: TxnRequest) {
+    this.#check(checkTxn(request, this.limits.txnOpsMax));
+    const ops = [...request.success, ...request.failure];
+    if (ops.every((op) => op.kind === 'range')) return this.#readOnlyTxn(request, ops);
+    // What only deletes must stay possible when the quota is used up.
+    const bytes = Math.max(bytesOfPuts(request.success), bytesOfPuts(request.failure));
+    if (bytes > 0) this.#upkeep.checkQuota(bytes);
+    const { revision, response } = await this.#proposer.propose({ kind: 'txn', request });
+    assert(response.kind === 'txn', 'a transaction is answered as a transaction');
+    return { ...response.response, revision };
+  }
+
+  async #readOnlyTxn(request: TxnRequest, ops: readonly RequestOp[]) {
+    this.#counts.txns++;
+    const isSerializable = ops.every((op) => op.kind === 'range' && op.request.serializable);
+    if (!isSerializable || ops.length === 0) await this.#reader.point();
+    const result = this.#kv.readOnlyTxn(request);
+    if (!result.ok) throw new KvError(result.error);
+    assert(result.response.kind === 'txn', 'a transaction is answered as a transaction');
+    return { ...result.response.response, revision: result.revision };
+  }
+
+  async compact(revision: number, isPhysical: boolean) {
+    this.#check(undefined);
+    const result = await this.#proposer.propose({ kind: 'compact', revision });
+    if (isPhysical) await this.#upkeep.clean();
+    return { revision: result.revision };
+  }
+
+  watch(request: WatchRequest, sink: WatchSink): Watcher {
+    return this.#kv.watch(request, sink);
+  }
+
+  async leaseGrant(id: LeaseId, ttlSeconds: number) {
+    this.#check(undefined);
+    this.#upkeep.checkQuota(writeOverheadBytes);
+    const { revision, response } = await this.#leases.grant(id, ttlSeconds);
+    assert(response.kind === 'leaseGrant', 'a grant is answered as a grant');
+    return { id: response.id, ttlSeconds: response.ttlSeconds, revision };
+  }
+
+  async leaseRevoke(id: LeaseId) {
+    this.#check(undefined);
+    const { revision } = await this.#leases.revoke(id);
+    return { revision };
+  }
+
+  leaseKeepAlive(id: LeaseId, signal: AbortSignal): Promise<number> {
+    return this.#leases.keepAlive(id, AbortSignal.any([signal, this.#stopped.signal]));
+  }
+
+  leaseTimeToLive(id: LeaseId, withKeys: boolean, signal: AbortSignal): Promise<LeaseRemaining> {
+    return this.#leases.timeToLive(id, withKeys, AbortSignal.any([signal, this.#stopped.signal]));
+  }
+
+  async leases(): Promise<readonly LeaseId[]> {
+    await this.#reader.point();
+    return [...this.#kv.leases().all()].map((lease) => lease.id);
+  }
+
+  async members(isLinearizable: boolean): Promise<readonly Member[]> {
+    if (isLinearizable) await this.#reader.point();
+    return this.#membership.list();
+  }
+
+  async memberAdd(peerUrls: readonly string[], isLearner: boolean) {
+    const member = await this.#membership.add(peerUrls, isLearner);
+    return { member, members: this.#membership.list() };
+  }
+
+  async memberRemove(id: number): Promise<readonly Member[]> {
+    await this.#membership.remove(id);
+    return this.#membership.list();
+  }
+
+  async memberUpdate(id: number, peerUrls: readonly string[]): Promise<readonly Member[]> {
+    await this.#membership.update(id, peerUrls);
+    return this.#membership.list();
+  }
+
+  async memberPromote(id: number, signal: AbortSignal): Promise<readonly Member[]> {
+    if (this.#softState.role === 'leader') await this.#membership.promote(id);
+    else {
+      const urls = this.#leaderUrls();
+      if (!urls) throw new KvError('noLeader');
+      await this.#options.proxy.promote(urls, id, signal);
+      await this.#reader.point();
+    }
+    return this.#membership.list();
+  }
+
+  alarms(): readonly Alarm[] {
+    return this.#kv.alarms();
+  }
+
+  async setAlarm(action: 'activate' | 'deactivate', memberId: number, alarm: AlarmType): Promise<readonly Alarm[]> {
+    const had = this.#kv.alarms().filter((item) => alarm === 'none' || item.alarm === alarm);
+    await this.#proposer.propose({ kind: 'alarm', action, memberId, alarm });
+    const isOn = this.#kv.alarms().some((item) => item.memberId === memberId && item.alarm === alarm);
+    if (action === 'activate') return isOn ? [{ memberId, alarm }] : [];
+    return had.filter((item) => memberId === 0 || item.memberId === memberId);
+  }
+
+  async moveLeader(to: number): Promise<void> {
+    const status = this.#running().status();
+    if (status.role !== 'leader') throw new KvError('notLeader');
+    if (!status.confState.voters.includes(to as ReplicaId)) throw new KvError('badLeaderTransferee');
+    if (!(await this.#transfer(to))) throw new KvError('timeoutLeaderTransfer');
+  }
+
+  async defragment(): Promise<void> {
+    await this.#upkeep.clean();
+    await this.#options.defragment();
+  }
+
+  async hashKv(revision: number) {
+    await this.#reader.point();
+    const result = this.#kv.hashKv(revision);
+    if (typeof result === 'string') throw new KvError(result);
+    return result;
+  }
+
+  position() {
+    return {
+      revision: this.#kv.revision(),
+      term: this.#raft?.status().term ?? 0,
+      leader: this.#softState.leader as number,
+    };
+  }
+
+  status(): KvStatus {
+    const raft = this.#running().status();
+    const stats = this.#kv.stats();
+    return {
+      version: etcdVersion,
+      clusterVersion: this.#kv.clusterVersion(),
+      raft,
+      term: raft.term,
+      leader: raft.leader,
+      isLearner: this.#kv.members().get(this.memberId)?.isLearner ?? false,
+      revision: this.#kv.revision(),
+      compactRevision: this.#kv.compactRevision(),
+      keys: stats.keys,
+      watchers: stats.watchers,
+      bytesOnDisk: stats.bytesOnDisk,
+      bytesInUse: stats.bytesInUse,
+      quotaBytes: this.limits.quotaBytes,
+      alarms: this.#kv.alarms(),
+      isStopping: this.#stopped.signal.aborted,
+    };
+  }
+
+  async checkQuorum(timeoutMs: number): Promise<void> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const cancel = this.clock.after(timeoutMs, () => reject(new KvError('timeout')));
+    try {
+      await Promise.race([this.#reader.point(), late]);
+    } finally {
+      cancel();
+    }
+  }
+
+  counters(): KvCounters {
+    const leases = this.#leases.counts();
+    return {
+      raft: this.#running().counters(),
+      proposalsFailed: this.#proposer.failedCount(),
+      proposalsPending: this.#requests.size + this.#changes.size,
+      leasesGranted: leases.granted,
+      leasesRevoked: leases.revoked,
+      leasesExpired: leases.expired,
+      ...this.#counts,
+    };
+  }
+
+  onSoftState(listener: (state: SoftState) => void): () => void {
+    this.#softStateListeners.add(listener);
+    return () => this.#softStateListeners.delete(listener);
+  }
+
+  #running(): RaftNode {
+    if (!this.#raft) throw new KvError('stopped');
+    return this.#raft;
+  }
+
+  #check(error: KvErrorCode | undefined): void {
+    if (this.#stopped.signal.aborted) throw new KvError('stopped');
+    if (this.#kv.alarms().some((item) => item.alarm === 'corrupt')) throw new KvError('corrupt');
+    if (error) throw new KvError(error);
+  }
+
+  #applied(op: InternalOp, result: ApplyResult): void {
+    this.#leases.applied(op, result);
+    if (!result.ok) return;
+    if (op.kind === 'put') this.#counts.puts++;
+    else if (op.kind === 'deleteRange') this.#counts.deletes++;
+    else if (op.kind === 'txn') this.#counts.txns++;
+    // Runs until nothing is left to clean; a compaction during it is cleaned by the same run.
+    else if (op.kind === 'compact') this.#upkeep.clean().catch(() => undefined);
+  }
+
+  #lead(isLeader: boolean): void {
+    this.#leases.setLeading(isLeader);
+    this.#upkeep.setLeading(isLeader);
+  }
+
+  #leaderUrls(): readonly string[] | undefined {
+    const { leader } = this.#softState;
+    if (leader === 0) return undefined;
+    const urls = this.#kv.members().get(leader)?.clientUrls;
+    return urls && urls.length > 0 ? urls : undefined;
+  }
+
+  async #handLeadershipOn(): Promise<void> {
+    if (!this.#raft) return;
+    const { role, progress, confState, id } = this.#raft.status();
+    if (role !== 'leader' || confState.voters.length < 2) return;
+    let best: { readonly to: number; readonly match: number } | undefined;
+    for (const [to, peer] of progress) {
+      if (to === id || peer.isLearner || !peer.recentActive) continue;
+      if (!best || peer.match > best.match) best = { to, match: peer.match };
+    }
+    if (best) await this.#transfer(best.to);
+  }
+
+  /** True when `to` leads within one election time-out. */
+  async #transfer(to: number): Promise<boolean> {
+    const raft = this.#running();
+    if (to === this.memberId) return true;
+    raft.transferLeader(to as ReplicaId);
+    const untilMs = this.clock.monotonicMs() + this.electionMs;
+    while (raft.status().leader !== to) {
+      if (this.clock.monotonicMs() >= untilMs) return false;
+      await sleep(this.clock, leaderPollMs);
+    }
+    return true;
+  }
+}
+
+function bytesOfPuts(ops: readonly RequestOp[]): number {
+  let bytes = 0;
+  for (const op of ops) {
+    if (op.kind === 'put') bytes += op.request.key.length + op.request.value.length + writeOverheadBytes;
+    else if (op.kind === 'txn') bytes += Math.max(bytesOfPuts(op.request.success), bytesOfPuts(op.request.failure));
+  }
+  return bytes;
+}

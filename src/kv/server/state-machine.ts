@@ -1,0 +1,117 @@
+/**
+ * KvState behind Raft: decodes committed entries, applies them in order and tells whoever waits. Deterministic but for
+ * the telling: two members that apply the same entries hold the same KvState.
+ */
+import { assert } from '../../env/assert.ts';
+import type { ConfChange, ConfState, Entry, Index, SnapshotMeta } from '../../raft/index.ts';
+import type { StateMachine } from '../../raft/index.ts';
+import type { ApplyResult, InternalOp, KvErrorCode, Member } from '../api.ts';
+import type { KvState } from '../apply/contract.ts';
+import { decodeEntry, decodeMemberChange, type MemberChange } from './entry.ts';
+import { changeRefusal, changedMember } from './member-rules.ts';
+import type { Waiters } from './waiters.ts';
+
+/** How a membership change ended. */
+export type ChangeOutcome = { readonly kind: 'done' } | { readonly kind: 'refused'; readonly error: KvErrorCode };
+
+export interface StoreMachineOptions {
+  readonly memberId: number;
+  readonly kv: KvState;
+  readonly requests: Waiters<ApplyResult>;
+  readonly changes: Waiters<ChangeOutcome>;
+  readonly learnersMax: number;
+  /** After an entry was applied, before its proposer is told. */
+  readonly onApplied: (op: InternalOp, result: ApplyResult) => void;
+  /** After the member table changed, by an entry or a snapshot. */
+  readonly onMembers: () => void;
+  /** This member was removed. */
+  readonly onRemoved: () => void;
+}
+
+export class StoreMachine implements StateMachine {
+  readonly #options: StoreMachineOptions;
+  readonly #kv: KvState;
+  #term = 0;
+
+  constructor(options: StoreMachineOptions) {
+    this.#options = options;
+    this.#kv = options.kv;
+  }
+
+  appliedIndex(): Index {
+    return this.#kv.consistentIndex() as Index;
+  }
+
+  durableIndex(): Index {
+    const durable = this.#kv.durableIndex();
+    assert(durable <= this.#kv.consistentIndex(), 'what is durable has been applied');
+    return durable as Index;
+  }
+
+  apply(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      assert(entry.kind === 'normal', 'membership entries come through applyConfChange');
+      assert(entry.index > this.#kv.consistentIndex(), () => `entry ${entry.index} is applied once`);
+      this.#enterTerm(entry.term);
+      if (entry.data.length === 0) {
+        this.#kv.skip(entry.index);
+        continue;
+      }
+      const { proposer, request } = decodeEntry(entry.data);
+      const result = this.#kv.apply(entry.index, request);
+      assert(this.#kv.consistentIndex() === entry.index, () => `entry ${entry.index} moved the index`);
+      this.#options.onApplied(request.op, result);
+      if (proposer === this.#options.memberId) this.#options.requests.complete(request.requestId, result);
+    }
+  }
+
+  applyConfChange(entry: Entry, change: ConfChange): boolean {
+    assert(entry.index > this.#kv.consistentIndex(), () => `entry ${entry.index} is applied once`);
+    this.#enterTerm(entry.term);
+    // Leaving a joint configuration says nothing about members.
+    if (change.context.length === 0) {
+      this.#kv.skip(entry.index);
+      return true;
+    }
+    const decoded = decodeMemberChange(change.context);
+    const error = changeRefusal(this.#kv, decoded.action, this.#options.learnersMax);
+    if (error === undefined) this.#carryOut(decoded.action);
+    this.#kv.skip(entry.index);
+    if (decoded.proposer === this.#options.memberId) {
+      this.#options.changes.complete(decoded.requestId, error ? { kind: 'refused', error } : { kind: 'done' });
+    }
+    if (error === undefined) this.#options.onMembers();
+    if (decoded.action.kind === 'remove' && decoded.action.id === this.#options.memberId && !error) {
+      this.#options.onRemoved();
+    }
+    return error === undefined;
+  }
+
+  membershipChanged(_confState: ConfState): void {
+    this.#options.onMembers();
+  }
+
+  snapshot(): AsyncIterable<Uint8Array> {
+    return this.#kv.snapshot();
+  }
+
+  async restore(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#kv.restore(meta.index, chunks);
+    assert(this.#kv.consistentIndex() === meta.index, () => `the snapshot at ${meta.index} sets the index`);
+    this.#enterTerm(meta.term);
+    this.#options.onMembers();
+  }
+
+  #enterTerm(term: number): void {
+    assert(term >= this.#term, () => `applied terms do not fall: ${term} after ${this.#term}`);
+    if (term === this.#term) return;
+    this.#term = term;
+    this.#options.requests.failOlderThan(term, 'leaderChanged');
+    this.#options.changes.failOlderThan(term, 'leaderChanged');
+  }
+
+  #carryOut(action: MemberChange['action']): void {
+    if (action.kind === 'remove') this.#kv.removeMember(action.id);
+    else this.#kv.setMember(changedMember(this.#kv, action) as Member);
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * What a member does on its own: publishes its name and addresses, on the leader sets the cluster version and compacts
+ * by policy, everywhere cleans up after compactions in small steps, and raises the alarm when the quota is used up.
+ */
+import { type Cancel, type Clock, sleep } from '../../env/clock.ts';
+import { errorText, KeelsonError } from '../../env/errors.ts';
+import type { Log } from '../../env/log.ts';
+import type { InternalOp } from '../api.ts';
+import type { KvState } from '../apply/contract.ts';
+import { KvError } from '../errors.ts';
+import { Compactor } from './compactor.ts';
+import type { AutoCompaction } from './contract.ts';
+import type { Proposer } from './proposer.ts';
+import { etcdClusterVersion } from './version.ts';
+
+/** Between two steps of cleaning, so that requests are served in between. */
+const cleanPauseMs = 1;
+const publishRetryMs = 200;
+
+export interface UpkeepOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly kv: KvState;
+  readonly proposer: Proposer;
+  readonly memberId: number;
+  readonly name: string;
+  readonly clientUrls: readonly string[];
+  readonly quotaBytes: number;
+  readonly compaction: AutoCompaction;
+  readonly bytesOnDisk: () => number;
+  readonly onFatal: (error: Error) => void;
+}
+
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  readonly #compactor: Compactor;
+  #cancelCompactor: Cancel | undefined;
+  #cleaning: Promise<void> | undefined;
+  #isRaisingAlarm = false;
+  #isStopped = false;
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+    this.#compactor = new Compactor(options.compaction);
+  }
+
+  /** Tells the cluster this member's name and client URLs; resolves once that is committed. */
+  async publish(signal: AbortSignal): Promise<void> {
+    const { memberId, name, clientUrls, log, proposer, clock } = this.#options;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        await proposer.propose({ kind: 'memberAttributes', memberId, name, clientUrls });
+        log.info('published local member to cluster through raft', { 'local-member-id': hexId(memberId), name });
+        return;
+      } catch (error) {
+        if (!(error instanceof KeelsonError)) throw error;
+        log.warn('failed to publish local member to cluster through raft', { error: errorText(error) });
+        await sleep(clock, publishRetryMs, signal);
+      }
+    }
+  }
+
+  setLeading(isLeader: boolean): void {
+    this.#cancelCompactor?.();
+    this.#cancelCompactor = undefined;
+    if (!isLeader) return;
+    if (this.#options.kv.clusterVersion() !== etcdClusterVersion) {
+      this.#propose({ kind: 'clusterVersion', version: etcdClusterVersion });
+    }
+    const everyMs = this.#compactor.everyMs();
+    if (everyMs > 0) this.#cancelCompactor = this.#options.clock.every(everyMs, () => this.#autoCompact());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelCompactor?.();
+  }
+
+  /** Resolves when everything compacted so far has been cleaned up here. */
+  clean(): Promise<void> {
+    this.#cleaning ??= this.#cleanAll().finally(() => {
+      this.#cleaning = undefined;
+    });
+    return this.#cleaning;
+  }
+
+  /** Throws `noSpace`, and raises the alarm for all members, when `bytes` more do not fit the quota. */
+  checkQuota(bytes: number): void {
+    const { quotaBytes, memberId, log, bytesOnDisk } = this.#options;
+    if (quotaBytes <= 0) return;
+    const used = bytesOnDisk();
+    if (used + bytes <= quotaBytes) return;
+    if (!this.#isRaisingAlarm) {
+      this.#isRaisingAlarm = true;
+      log.warn('alarm raised: the database exceeds its quota', {
+        alarm: 'NOSPACE',
+        'used-bytes': used,
+        'quota-bytes': quotaBytes,
+      });
+      const op: InternalOp = { kind: 'alarm', action: 'activate', memberId, alarm: 'noSpace' };
+      this.#options.proposer
+        .propose(op)
+        .catch((error: unknown) => log.warn('the NOSPACE alarm was not stored', { error: errorText(error) }))
+        .finally(() => {
+          this.#isRaisingAlarm = false;
+        });
+    }
+    throw new KvError('noSpace');
+  }
+
+  async #cleanAll(): Promise<void> {
+    const { clock, kv, log } = this.#options;
+    const startedMs = clock.monotonicMs();
+    try {
+      while (!this.#isStopped && kv.cleanStep()) await sleep(clock, cleanPauseMs);
+    } catch (error) {
+      // Cleaning runs beside everything else; what breaks in it must stop the member like any broken invariant.
+      this.#options.onFatal(error instanceof Error ? error : new Error(errorText(error)));
+      throw error;
+    }
+    log.info('finished scheduled compaction', {
+      'compact-revision': kv.compactRevision(),
+      took: `${Math.round(clock.monotonicMs() - startedMs)}ms`,
+    });
+  }
+
+  #autoCompact(): void {
+    const { clock, kv, log } = this.#options;
+    const revision = this.#compactor.step(clock.monotonicMs(), kv.revision());
+    if (revision === undefined || revision <= kv.compactRevision()) return;
+    log.info('starting auto compaction', { revision });
+    this.#propose({ kind: 'compact', revision });
+  }
+
+  #propose(op: InternalOp): void {
+    this.#options.proposer.propose(op).catch((error: unknown) => {
+      if (error instanceof KvError && error.kv === 'compacted') return;
+      this.#options.log.warn(`${op.kind} was not carried out`, { error: errorText(error) });
+    });
+  }
+}
+
+/** Ids as etcd prints them. */
+export function hexId(id: number): string {
+  return id.toString(16);
+}
