@@ -7,43 +7,55 @@ import type {
   AlarmType,
   ApplyResult,
   InternalRequest,
+  KvErrorCode,
   LeaseId,
   Member,
   RangeRequest,
   RangeResult,
-  KvErrorCode,
+  TxnRequest,
   WatchRequest,
 } from '../api.ts';
-import type { WatchSink, Watcher } from '../mvcc/contract.ts';
+import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
 
 export interface KvState {
   /** Applies one request at Raft index `index`. Indexes only grow; one at or below `consistentIndex` is a bug of the caller. */
   apply(index: number, request: InternalRequest): ApplyResult;
-  /** An entry without a request (no-op, membership): only moves the index. */
+  /** An entry without a request (no-op, membership): only moves the index. Owed for every such entry. */
   skip(index: number): void;
   consistentIndex(): number;
   /** Raft index that the backend holds durably. */
   durableIndex(): number;
   range(request: RangeRequest): RangeResult | KvErrorCode;
   /** Compares and reads of a transaction without writes, against the head. */
-  readOnlyTxn(request: import('../api.ts').TxnRequest): ApplyResult;
+  readOnlyTxn(request: TxnRequest): ApplyResult;
   watch(request: WatchRequest, sink: WatchSink): Watcher;
   revision(): number;
   compactRevision(): number;
   leases(): LeaseTable;
   members(): ReadonlyMap<number, Member>;
   removedMembers(): ReadonlySet<number>;
+  /** Both are written at once; call them before `skip` or `apply` moves the index past the change they come from. */
   setMember(member: Member): void;
   removeMember(id: number): void;
   alarms(): readonly { readonly memberId: number; readonly alarm: AlarmType }[];
   clusterVersion(): string;
-  hashKv(revision: number): ReturnType<import('../mvcc/contract.ts').MvccStore['hashKv']>;
-  stats(): ReturnType<import('../mvcc/contract.ts').MvccStore['stats']>;
+  hashKv(revision: number): ReturnType<MvccStore['hashKv']>;
+  stats(): ReturnType<MvccStore['stats']>;
   /** Consistent copy as of the call. */
   snapshot(): AsyncIterable<Uint8Array>;
+  /**
+   * Replaces everything. Readers see the old state until all chunks were read and checked, then the new one; watchers go on
+   * from where they were. No entry may be applied meanwhile. Resolves when the new state is durable.
+   */
   restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Takes a step of the background work (cleaning compacted revisions); true when there is more. */
+  /** Takes a step of the background work (cleaning compacted revisions); true when there is more. A few milliseconds. */
   cleanStep(): boolean;
+  /** Makes everything applied so far durable in the backend and `durableIndex` say so. Begun by itself every thousand entries. */
+  sync(): Promise<void>;
+  /** Bytes applied but not yet taken by the backend's disk; whoever proposes slows down when they pile up. */
+  pendingBytes(): number;
+  /** Has the backend give back the space of what was cleaned. */
+  defragment(): Promise<void>;
 }
 
 /** The applied lease table: who exists, with what TTL, holding which keys. Expiry is decided by the leader (kv/server). */
@@ -59,5 +71,6 @@ export interface AppliedLease {
   readonly ttlSeconds: number;
   /** From the last checkpoint; 0 = none. */
   readonly remainingSeconds: number;
+  /** As latin1 strings: one code unit per byte. */
   readonly keys: ReadonlySet<string>;
 }

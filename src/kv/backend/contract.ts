@@ -4,6 +4,9 @@
  * Keys are compared as bytes. Writes are handed over synchronously and are visible to reads at once; they reach the
  * disk later, batch by batch, in order, each batch whole. The log is the truth: after a crash the backend may miss the
  * newest batches, never a middle one, and `consistentIndex` in the same batch tells how far it got.
+ *
+ * A failed write is fatal: the owner is told once, and from then on every call throws that failure. Byte arrays handed over
+ * belong to the backend and those handed out to the store: nobody changes them.
  */
 export interface Backend {
   get(key: Uint8Array): Uint8Array | undefined;
@@ -18,7 +21,9 @@ export interface Backend {
   pendingBytes(): number;
   /** Gives space back where the backend can. */
   compactRange(from: Uint8Array, to: Uint8Array): Promise<void>;
+  /** Removes everything, in order with the writes: gone for reads at once, from the disk when it resolves. */
   clear(): Promise<void>;
+  /** Writes what is pending, then closes. */
   close(): Promise<void>;
 }
 

@@ -2,8 +2,8 @@
  * The multi-version store: contract. One machine, one process, synchronous; knows nothing of Raft.
  *
  * Revisions are {main, sub}: main grows by one per writing transaction, sub counts the writes in it. The value of every
- * live key at the head is in memory; older versions are read from the backend. A revision at or below the compacted one
- * answers `compacted`; one above the head answers `futureRevision`.
+ * live key at the head is in memory; older versions are read from the backend. A revision below the compacted one answers
+ * `compacted` (the compacted revision itself can still be read, as in etcd); one above the head answers `futureRevision`.
  */
 import type {
   CompareResult,
@@ -33,10 +33,21 @@ export interface WriteTxn extends ReadView {
 
 export interface MvccStore extends ReadView {
   begin(): WriteTxn;
-  /** Marks everything at or below `revision` compacted; the backend is cleaned in slices later. */
+  /**
+   * Marks everything that no reader at `revision` or later sees compacted; `cleanStep` follows. `compacted` when it is at or
+   * below the compacted revision already, `futureRevision` when it is above the head.
+   */
   compact(revision: number): KvErrorCode | undefined;
+  /** Forgets a bounded slice of what was compacted, in memory and in the backend; true when there is more. */
+  cleanStep(): boolean;
+  /**
+   * Events from `startRevision` on, or from the next revision when it is 0. What history has is handed to the sink before
+   * `watch` returns, batch by batch, until the sink pauses or history ends; so may be `compacted`, when the start lies below
+   * the compacted revision. A start in the future waits. A sink that never pauses gets all of history in one go: the sink's
+   * own limit is what bounds it.
+   */
   watch(request: WatchRequest, sink: WatchSink): Watcher;
-  /** CRC-32C-like hash over (key, revision, value) of everything kept at `revision`; equal on all members. 0 = the head. */
+  /** CRC-32 over (key, revision, value) of everything kept at `revision`; equal on all members. 0 = the head. */
   hashKv(
     revision: number,
   ): { readonly hash: number; readonly compactRevision: number; readonly revision: number } | KvErrorCode;
@@ -49,7 +60,11 @@ export interface MvccStore extends ReadView {
   };
 }
 
-/** Where a watcher's events go. Called synchronously; returning false pauses the watcher until `resume`. */
+/**
+ * Where a watcher's events go. Called synchronously, from inside `watch`, `resume` and the end of a transaction; must not
+ * write to the store and must not throw. Returning false pauses the watcher until `resume`: nothing is queued for it
+ * meanwhile, it is caught up from history afterwards, and it ends with `compacted` if history was compacted under it.
+ */
 export interface WatchSink {
   /** Whole revisions only, in order, each exactly once. `revision` is the store's at the time. */
   events(events: readonly KvEvent[], revision: number): boolean;

@@ -1,0 +1,320 @@
+/**
+ * An InternalRequest as the bytes of a Raft entry, and back.
+ *
+ * msgpack of arrays by position instead of maps by name: the log and the network carry every byte of this for every
+ * write. The first element is the format's version. Positions and enumerations only ever grow at the end, because a log
+ * outlives the program that wrote it. Lease ids are bigint on both sides; byte fields are copies, so that a kept key does
+ * not keep a whole batch of entries in memory.
+ */
+import { Packr } from 'msgpackr';
+import { assert, unreachable } from '../../env/assert.ts';
+import { KeelsonError } from '../../env/errors.ts';
+import type {
+  AlarmType,
+  Compare,
+  CompareResult,
+  DeleteRangeRequest,
+  InternalOp,
+  InternalRequest,
+  LeaseId,
+  PutRequest,
+  RangeRequest,
+  RequestOp,
+  SortOrder,
+  SortTarget,
+  TxnRequest,
+} from '../api.ts';
+import { asBuffer } from '../backend/bytes.ts';
+
+const formatVersion = 1;
+const packr = new Packr({ useRecords: false, copyBuffers: true, int64AsType: 'bigint' as never });
+
+const opKinds = [
+  'put',
+  'deleteRange',
+  'txn',
+  'compact',
+  'leaseGrant',
+  'leaseRevoke',
+  'leaseCheckpoint',
+  'memberAttributes',
+  'clusterVersion',
+  'alarm',
+] as const;
+const txnOpKinds = ['range', 'put', 'deleteRange', 'txn'] as const;
+const sortOrders: readonly SortOrder[] = ['none', 'ascend', 'descend'];
+const sortTargets: readonly SortTarget[] = ['key', 'version', 'create', 'mod', 'value'];
+const compareResults: readonly CompareResult[] = ['equal', 'greater', 'less', 'notEqual'];
+const compareTargets = ['version', 'create', 'mod', 'value', 'lease'] as const;
+const alarms: readonly AlarmType[] = ['none', 'noSpace', 'corrupt'];
+
+export function encodeInternalRequest(request: InternalRequest): Uint8Array {
+  assert(Number.isSafeInteger(request.requestId) && request.requestId >= 0, 'a request id is a natural number');
+  const { op } = request;
+  return packr.pack([formatVersion, request.requestId, opKinds.indexOf(op.kind), ...packOp(op)]);
+}
+
+/** Throws KeelsonError ENTRY_UNREADABLE for bytes that this version cannot understand. */
+export function decodeInternalRequest(bytes: Uint8Array): InternalRequest {
+  const fields = new Fields(packr.unpack(bytes));
+  const version = fields.number();
+  if (version !== formatVersion) {
+    throw new KeelsonError(
+      'ENTRY_UNREADABLE',
+      `cannot read a log entry: its format is ${version}, this program knows ${formatVersion}; use the program that wrote it, or a newer one`,
+    );
+  }
+  const requestId = fields.number();
+  return { requestId, op: unpackOp(fields.pick(opKinds), fields) };
+}
+
+function packOp(op: InternalOp): unknown[] {
+  switch (op.kind) {
+    case 'put':
+      return packPut(op.request);
+    case 'deleteRange':
+      return packDeleteRange(op.request);
+    case 'txn':
+      return packTxn(op.request);
+    case 'compact':
+      return [op.revision];
+    case 'leaseGrant':
+      return [op.id, op.ttlSeconds];
+    case 'leaseRevoke':
+      return [op.id];
+    case 'leaseCheckpoint':
+      return [op.remaining];
+    case 'memberAttributes':
+      return [op.memberId, op.name, op.clientUrls];
+    case 'clusterVersion':
+      return [op.version];
+    case 'alarm':
+      return [op.action === 'activate', op.memberId, alarms.indexOf(op.alarm)];
+    default:
+      return unreachable(op);
+  }
+}
+
+function unpackOp(kind: (typeof opKinds)[number], fields: Fields): InternalOp {
+  switch (kind) {
+    case 'put':
+      return { kind, request: unpackPut(fields) };
+    case 'deleteRange':
+      return { kind, request: unpackDeleteRange(fields) };
+    case 'txn':
+      return { kind, request: unpackTxn(fields) };
+    case 'compact':
+      return { kind, revision: fields.number() };
+    case 'leaseGrant':
+      return { kind, id: fields.lease(), ttlSeconds: fields.number() };
+    case 'leaseRevoke':
+      return { kind, id: fields.lease() };
+    case 'leaseCheckpoint':
+      return { kind, remaining: fields.list((item) => [item.lease(), item.number()] as const) };
+    case 'memberAttributes':
+      return { kind, memberId: fields.number(), name: fields.text(), clientUrls: fields.texts() };
+    case 'clusterVersion':
+      return { kind, version: fields.text() };
+    case 'alarm': {
+      const action = fields.flag() ? 'activate' : 'deactivate';
+      return { kind, action, memberId: fields.number(), alarm: fields.pick(alarms) };
+    }
+    default:
+      return unreachable(kind);
+  }
+}
+
+function packPut(put: PutRequest): unknown[] {
+  return [asBuffer(put.key), asBuffer(put.value), put.lease, put.prevKv, put.ignoreValue, put.ignoreLease];
+}
+
+function unpackPut(fields: Fields): PutRequest {
+  return {
+    key: fields.bytes(),
+    value: fields.bytes(),
+    lease: fields.lease(),
+    prevKv: fields.flag(),
+    ignoreValue: fields.flag(),
+    ignoreLease: fields.flag(),
+  };
+}
+
+function packDeleteRange(request: DeleteRangeRequest): unknown[] {
+  return [asBuffer(request.key), asBuffer(request.rangeEnd), request.prevKv];
+}
+
+function unpackDeleteRange(fields: Fields): DeleteRangeRequest {
+  return { key: fields.bytes(), rangeEnd: fields.bytes(), prevKv: fields.flag() };
+}
+
+function packRange(request: RangeRequest): unknown[] {
+  return [
+    asBuffer(request.key),
+    asBuffer(request.rangeEnd),
+    request.limit,
+    request.revision,
+    sortOrders.indexOf(request.sortOrder),
+    sortTargets.indexOf(request.sortTarget),
+    request.serializable,
+    request.keysOnly,
+    request.countOnly,
+    request.minModRevision,
+    request.maxModRevision,
+    request.minCreateRevision,
+    request.maxCreateRevision,
+  ];
+}
+
+function unpackRange(fields: Fields): RangeRequest {
+  return {
+    key: fields.bytes(),
+    rangeEnd: fields.bytes(),
+    limit: fields.number(),
+    revision: fields.number(),
+    sortOrder: fields.pick(sortOrders),
+    sortTarget: fields.pick(sortTargets),
+    serializable: fields.flag(),
+    keysOnly: fields.flag(),
+    countOnly: fields.flag(),
+    minModRevision: fields.number(),
+    maxModRevision: fields.number(),
+    minCreateRevision: fields.number(),
+    maxCreateRevision: fields.number(),
+  };
+}
+
+function packTxn(txn: TxnRequest): unknown[] {
+  return [txn.compare.map(packCompare), txn.success.map(packTxnOp), txn.failure.map(packTxnOp)];
+}
+
+function unpackTxn(fields: Fields): TxnRequest {
+  return {
+    compare: fields.list(unpackCompare),
+    success: fields.list(unpackTxnOp),
+    failure: fields.list(unpackTxnOp),
+  };
+}
+
+function packCompare(compare: Compare): unknown[] {
+  const { target } = compare;
+  return [
+    asBuffer(compare.key),
+    asBuffer(compare.rangeEnd),
+    compareResults.indexOf(compare.result),
+    compareTargets.indexOf(target.kind),
+    target.kind === 'value' ? asBuffer(target.value) : target.value,
+  ];
+}
+
+function unpackCompare(fields: Fields): Compare {
+  const key = fields.bytes();
+  const rangeEnd = fields.bytes();
+  const result = fields.pick(compareResults);
+  const kind = fields.pick(compareTargets);
+  if (kind === 'value') return { key, rangeEnd, result, target: { kind, value: fields.bytes() } };
+  if (kind === 'lease') return { key, rangeEnd, result, target: { kind, value: fields.lease() } };
+  return { key, rangeEnd, result, target: { kind, value: fields.number() } };
+}
+
+function packTxnOp(op: RequestOp): unknown[] {
+  const kind = txnOpKinds.indexOf(op.kind);
+  switch (op.kind) {
+    case 'range':
+      return [kind, ...packRange(op.request)];
+    case 'put':
+      return [kind, ...packPut(op.request)];
+    case 'deleteRange':
+      return [kind, ...packDeleteRange(op.request)];
+    case 'txn':
+      return [kind, ...packTxn(op.request)];
+    default:
+      return unreachable(op);
+  }
+}
+
+function unpackTxnOp(fields: Fields): RequestOp {
+  const kind = fields.pick(txnOpKinds);
+  switch (kind) {
+    case 'range':
+      return { kind, request: unpackRange(fields) };
+    case 'put':
+      return { kind, request: unpackPut(fields) };
+    case 'deleteRange':
+      return { kind, request: unpackDeleteRange(fields) };
+    case 'txn':
+      return { kind, request: unpackTxn(fields) };
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** Reads an array field by field, insisting on each one's type. */
+class Fields {
+  readonly #values: readonly unknown[];
+  #at = 0;
+
+  constructor(values: unknown) {
+    if (!Array.isArray(values)) throw unreadable('an array', values);
+    this.#values = values;
+  }
+
+  number(): number {
+    const value = this.#next();
+    if (typeof value !== 'number') throw unreadable('a number', value);
+    return value;
+  }
+
+  lease(): LeaseId {
+    const value = this.#next();
+    if (typeof value !== 'bigint') throw unreadable('a lease id', value);
+    return value;
+  }
+
+  flag(): boolean {
+    const value = this.#next();
+    if (typeof value !== 'boolean') throw unreadable('a flag', value);
+    return value;
+  }
+
+  text(): string {
+    const value = this.#next();
+    if (typeof value !== 'string') throw unreadable('a text', value);
+    return value;
+  }
+
+  bytes(): Uint8Array {
+    const value = this.#next();
+    if (!(value instanceof Uint8Array)) throw unreadable('bytes', value);
+    return value;
+  }
+
+  texts(): string[] {
+    const value = this.#next();
+    if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) throw unreadable('texts', value);
+    return value;
+  }
+
+  pick<T extends string>(choices: readonly T[]): T {
+    const value = this.number();
+    const choice = choices[value];
+    if (choice === undefined) throw unreadable(`one of ${choices.join(', ')}`, value);
+    return choice;
+  }
+
+  list<T>(item: (fields: Fields) => T): T[] {
+    const value = this.#next();
+    if (!Array.isArray(value)) throw unreadable('a list', value);
+    return value.map((fields) => item(new Fields(fields)));
+  }
+
+  #next(): unknown {
+    return this.#values[this.#at++];
+  }
+}
+
+function unreadable(wanted: string, found: unknown): KeelsonError {
+  return new KeelsonError(
+    'ENTRY_UNREADABLE',
+    `cannot read a log entry: found ${typeof found} where ${wanted} was expected; the entry was written by another program version or is damaged, so check the versions of all members`,
+  );
+}

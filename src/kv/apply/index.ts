@@ -1,0 +1,7 @@
+/** The state machine's face to kv/server and kv/rpc. */
+export { decodeInternalRequest, encodeInternalRequest } from './codec.ts';
+export type { AppliedLease, KvState, LeaseTable } from './contract.ts';
+export type { KvStateOptions } from './state.ts';
+export { createKvState, openKvState } from './state.ts';
+export { hasPut, isReadOnlyTxn } from './txn.ts';
+export { maxTxnOpsDefault, validateOp } from './validate.ts';

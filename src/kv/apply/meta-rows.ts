@@ -1,0 +1,175 @@
+/**
+ * The backend rows beside the revisions: one letter, then what it is about. Revision rows begin with `r` (mvcc/revision.ts).
+ *
+ *     a            consistent index and head revision, in the batch of every applied entry
+ *     c            compacted revision
+ *     l + id       lease: time to live, remaining seconds          id: 8 bytes big-endian
+ *     m + id       member                                          id: decimal digits
+ *     n + kind id  alarm
+ *     v            cluster version
+ *     x + id       removed member
+ *
+ * Values are JSON: they are few and small, and a person can read them.
+ */
+import { assert } from '../../env/assert.ts';
+import type { AlarmType, LeaseId, Member } from '../api.ts';
+import type { BackendWrite } from '../backend/contract.ts';
+import { revisionRowsFrom } from '../mvcc/revision.ts';
+
+export interface Applied {
+  readonly index: number;
+  readonly revision: number;
+}
+
+export interface Alarm {
+  readonly memberId: number;
+  readonly alarm: AlarmType;
+}
+
+/** First and one-past-last key of everything that the store keeps in the backend. */
+export const allRowsFrom: Uint8Array = Uint8Array.of(0);
+export const allRowsTo: Uint8Array = Uint8Array.of(0xff);
+
+export const appliedKey: Uint8Array = bytesOf('a');
+
+export function appliedRow(applied: Applied): BackendWrite {
+  return put('a', applied);
+}
+
+export function compactRow(revision: number): BackendWrite {
+  return put('c', revision);
+}
+
+export function leaseRow(lease: {
+  readonly id: LeaseId;
+  readonly ttlSeconds: number;
+  readonly remainingSeconds: number;
+}): BackendWrite {
+  return {
+    type: 'put',
+    key: leaseKey(lease.id),
+    value: bytesOf(JSON.stringify([lease.ttlSeconds, lease.remainingSeconds])),
+  };
+}
+
+export function leaseGone(id: LeaseId): BackendWrite {
+  return { type: 'delete', key: leaseKey(id) };
+}
+
+export function memberRow(member: Member): BackendWrite {
+  return put(`m${member.id}`, member);
+}
+
+export function memberGone(id: number): BackendWrite {
+  return { type: 'delete', key: bytesOf(`m${id}`) };
+}
+
+export function removedMemberRow(id: number): BackendWrite {
+  return put(`x${id}`, id);
+}
+
+export function alarmRow(alarm: Alarm): BackendWrite {
+  return put(`n${alarm.alarm} ${alarm.memberId}`, alarm);
+}
+
+export function alarmGone(alarm: Alarm): BackendWrite {
+  return { type: 'delete', key: bytesOf(`n${alarm.alarm} ${alarm.memberId}`) };
+}
+
+export function clusterVersionRow(version: string): BackendWrite {
+  return put('v', version);
+}
+
+/** What the rows of a backend say beside the revisions. */
+export interface StoredState {
+  readonly applied: Applied | undefined;
+  readonly compactRevision: number;
+  readonly leases: readonly { readonly id: LeaseId; readonly ttlSeconds: number; readonly remainingSeconds: number }[];
+  readonly members: readonly Member[];
+  readonly removedMembers: readonly number[];
+  readonly alarms: readonly Alarm[];
+  readonly clusterVersion: string;
+}
+
+/** Whether a row is a revision, which RowReader does not take. */
+export function isRevisionRow(key: Uint8Array): boolean {
+  return key[0] === revisionRowsFrom[0];
+}
+
+/** Gathers what all the other rows say. `a` and `c` come before the revisions in the order of keys. */
+export class RowReader {
+  #applied: Applied | undefined;
+  #compactRevision = 0;
+  readonly #leases: { id: LeaseId; ttlSeconds: number; remainingSeconds: number }[] = [];
+  readonly #members: Member[] = [];
+  readonly #removedMembers: number[] = [];
+  readonly #alarms: Alarm[] = [];
+  #clusterVersion = '';
+
+  add(key: Uint8Array, value: Uint8Array): void {
+    const letter = String.fromCharCode(key[0] ?? 0);
+    switch (letter) {
+      case 'a':
+        this.#applied = parse(value) as Applied;
+        return;
+      case 'c':
+        this.#compactRevision = parse(value) as number;
+        return;
+      case 'l': {
+        const [ttlSeconds, remainingSeconds] = parse(value) as [number, number];
+        this.#leases.push({ id: leaseIdOf(key), ttlSeconds, remainingSeconds });
+        return;
+      }
+      case 'm':
+        this.#members.push(parse(value) as Member);
+        return;
+      case 'n':
+        this.#alarms.push(parse(value) as Alarm);
+        return;
+      case 'v':
+        this.#clusterVersion = parse(value) as string;
+        return;
+      case 'x':
+        this.#removedMembers.push(parse(value) as number);
+        return;
+      default:
+        assert(false, `no backend row begins with ${JSON.stringify(letter)}`);
+    }
+  }
+
+  state(): StoredState {
+    return {
+      applied: this.#applied,
+      compactRevision: this.#compactRevision,
+      leases: this.#leases,
+      members: this.#members,
+      removedMembers: this.#removedMembers,
+      alarms: this.#alarms,
+      clusterVersion: this.#clusterVersion,
+    };
+  }
+}
+
+function put(key: string, value: unknown): BackendWrite {
+  return { type: 'put', key: bytesOf(key), value: bytesOf(JSON.stringify(value)) };
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Buffer.from(text, 'utf8');
+}
+
+function parse(value: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8'));
+}
+
+function leaseKey(id: LeaseId): Uint8Array {
+  const key = Buffer.alloc(9);
+  key[0] = 'l'.charCodeAt(0);
+  key.writeBigInt64BE(id, 1);
+  return key;
+}
+
+function leaseIdOf(key: Uint8Array): LeaseId {
+  assert(key.length === 9, () => `a lease row key has 9 bytes, not ${key.length}`);
+  return new DataView(key.buffer, key.byteOffset, key.byteLength).getBigInt64(1);
+}

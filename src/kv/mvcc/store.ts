@@ -1,0 +1,363 @@
+/**
+ * The multi-version store: key index, head and history in memory, every kept version in the backend.
+ *
+ * A write goes into memory at once and, when its transaction ends, to the backend as one batch; then the watchers get it.
+ * Reads at the head never leave memory; reads at an older revision find the revision in the key index and get its row
+ * from the backend. Compaction only moves a number; `cleanStep` follows with bounded slices of forgetting (cleaner.ts).
+ *
+ * The caller owes: one transaction at a time, ended before anything else is written; sinks that never write.
+ */
+import { crc32 } from 'node:zlib';
+import { assert } from '../../env/assert.ts';
+import type { KeyValue, KvErrorCode, LeaseId, RangeRequest, RangeResult, WatchRequest } from '../api.ts';
+import { toText } from '../backend/bytes.ts';
+import type { Backend, BackendWrite } from '../backend/contract.ts';
+import { Cleaner } from './cleaner.ts';
+import type { MvccStore, Watcher, WatchSink, WriteTxn } from './contract.ts';
+import { History } from './history.ts';
+import type { FoundRevision, KeyEntry } from './key-index.ts';
+import { KeyTable } from './key-table.ts';
+import { keyRange } from './key-range.ts';
+import { selectRange } from './range.ts';
+import { decodeRevision, encodeRevision, revisionKeyBytes } from './revision.ts';
+import { decodeRow, encodePut, encodeTombstone, isTombstone } from './row.ts';
+import type { Change } from './watch-hub.ts';
+import { WatchHub } from './watch-hub.ts';
+
+export interface StoreOptions {
+  readonly backend: Backend;
+  /** Takes the rows of an ended transaction to the backend; the owner adds its own rows to the same batch. */
+  readonly commit: (rows: readonly BackendWrite[]) => void;
+}
+
+/** The revision whose rows are being loaded. */
+interface Loading {
+  main: number;
+  written: KeyEntry[];
+}
+
+/** Revision of an empty store; the first write makes it 2. */
+export const emptyRevision = 1;
+
+export class Store implements MvccStore {
+  readonly #options: StoreOptions;
+  readonly #hub: WatchHub;
+  readonly #cleaner: Cleaner;
+  #table = new KeyTable();
+  #history = new History(emptyRevision + 1);
+  #revision = emptyRevision;
+  #compactRevision = 0;
+  #liveKeys = 0;
+  /** Bytes of the rows that the index keeps. */
+  #bytesInUse = 0;
+  #openTxn: StoreTxn | undefined;
+  #loading: Loading | undefined;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#hub = new WatchHub({
+      revision: () => this.#revision,
+      compactRevision: () => this.#compactRevision,
+      writesAt: (main) => this.#history.at(main),
+      load: (entry, found) => this.#load(entry, found),
+    });
+    this.#cleaner = new Cleaner();
+  }
+
+  revision(): number {
+    return this.#revision;
+  }
+
+  compactRevision(): number {
+    return this.#compactRevision;
+  }
+
+  range(request: RangeRequest): RangeResult | KvErrorCode {
+    assert(request.revision >= 0, () => `a range cannot be at revision ${request.revision}`);
+    if (request.revision > this.#revision) return 'futureRevision';
+    if (request.revision !== 0 && request.revision < this.#compactRevision) return 'compacted';
+    const isHead = request.revision === 0 || (request.revision === this.#revision && this.#openTxn === undefined);
+    const range = keyRange(request.key, request.rangeEnd);
+    return selectRange(request, {
+      forEach: (visit) =>
+        this.#table.forEach(range, (entry) => {
+          if (isHead) {
+            const { head } = entry;
+            if (head !== undefined) visit(() => head);
+            return;
+          }
+          const found = entry.find(request.revision);
+          if (found !== undefined) visit(() => this.#load(entry, found));
+        }),
+    });
+  }
+
+  begin(): WriteTxn {
+    assert(this.#openTxn === undefined, 'one transaction is written at a time');
+    const txn = new StoreTxn(this);
+    this.#openTxn = txn;
+    return txn;
+  }
+
+  compact(revision: number): KvErrorCode | undefined {
+    assert(this.#openTxn === undefined, 'compaction waits for the transaction to end');
+    if (revision <= this.#compactRevision) return 'compacted';
+    if (revision > this.#revision) return 'futureRevision';
+    this.#compactRevision = revision;
+    this.#cleaner.aim(revision);
+    return undefined;
+  }
+
+  /** Forgets a bounded slice of what compaction made obsolete, in memory and in the backend; true when there is more. */
+  cleanStep(): boolean {
+    assert(this.#openTxn === undefined, 'cleaning waits for the transaction to end');
+    const step = this.#cleaner.step(this.#history, this.#table);
+    this.#bytesInUse -= step.freedBytes;
+    assert(this.#bytesInUse >= 0, () => `cleaning leaves ${this.#bytesInUse} bytes in use`);
+    if (step.deletes.length > 0) this.#options.backend.write(step.deletes);
+    return step.hasMore;
+  }
+
+  watch(request: WatchRequest, sink: WatchSink): Watcher {
+    assert(this.#openTxn === undefined, 'a watch waits for the transaction to end');
+    return this.#hub.watch(request, sink);
+  }
+
+  hashKv(revision: number): ReturnType<MvccStore['hashKv']> {
+    const at = revision === 0 ? this.#revision : revision;
+    if (at > this.#revision) return 'futureRevision';
+    if (at < this.#compactRevision) return 'compacted';
+    let hash = 0;
+    for (const entry of this.#table.entries()) {
+      for (const kept of entry.kept(this.#compactRevision, at)) {
+        hash = crc32(encodeRevision(kept.main, kept.sub), hash);
+        hash = crc32(this.#row(kept), hash);
+      }
+    }
+    return { hash, compactRevision: this.#compactRevision, revision: at };
+  }
+
+  stats(): ReturnType<MvccStore['stats']> {
+    return {
+      keys: this.#liveKeys,
+      bytesInUse: this.#bytesInUse,
+      bytesOnDisk: this.#options.backend.bytesOnDisk(),
+      watchers: this.#hub.size(),
+    };
+  }
+
+  /** The live version of a key, or undefined. */
+  head(key: Uint8Array): KeyValue | undefined {
+    return this.#table.get(toText(key))?.head;
+  }
+
+  /** Every live version, in key order. */
+  *heads(): Generator<KeyValue> {
+    for (const { head } of this.#table.entries()) {
+      if (head !== undefined) yield head;
+    }
+  }
+
+  /**
+   * Begins to replace the content: then comes every revision row of the backend in ascending order (`loadRow`), then
+   * `endLoad`, then `resumeWatchers`. Readers must not get a turn before `endLoad`.
+   */
+  beginLoad(state: { readonly revision: number; readonly compactRevision: number }): void {
+    assert(this.#openTxn === undefined, 'loading waits for the transaction to end');
+    assert(state.compactRevision <= state.revision, 'compaction is never ahead of the head');
+    this.#hub.hold();
+    this.#table = new KeyTable();
+    this.#revision = state.revision;
+    this.#compactRevision = state.compactRevision;
+    this.#liveKeys = 0;
+    this.#bytesInUse = 0;
+    this.#history = new History(Math.max(state.compactRevision, emptyRevision + 1));
+    this.#loading = { main: 0, written: [] };
+  }
+
+  loadRow(rowKey: Uint8Array, row: Uint8Array): void {
+    const loading = this.#loading;
+    assert(loading !== undefined, 'rows are loaded between beginLoad and endLoad');
+    const revision = decodeRevision(rowKey);
+    assert(revision.main >= loading.main && revision.main <= this.#revision, () => {
+      return `the backend holds revision ${revision.main} after ${loading.main} with the head at ${this.#revision}`;
+    });
+    if (revision.main !== loading.main) this.#appendLoaded(loading);
+    loading.main = revision.main;
+    loading.written.push(this.#restoreRow(revision, row));
+  }
+
+  endLoad(): void {
+    assert(this.#loading !== undefined, 'loading ends once');
+    this.#appendLoaded(this.#loading);
+    this.#loading = undefined;
+    assert(this.#history.next() === this.#revision + 1, () => {
+      return `history ends at ${this.#history.next() - 1}, the head is ${this.#revision}`;
+    });
+    this.#bytesInUse -= this.#cleaner.reset(this.#compactRevision, this.#table);
+  }
+
+  /** Each watcher goes on from where it was before the content was replaced, or is over if that is compacted now. */
+  resumeWatchers(): void {
+    assert(this.#loading === undefined, 'watchers resume when the content is whole');
+    this.#hub.reevaluate();
+  }
+
+  #appendLoaded(loading: Loading): void {
+    if (loading.written.length > 0 && loading.main >= this.#history.first()) {
+      this.#history.append(loading.main, loading.written);
+    }
+    loading.written = [];
+  }
+
+  #restoreRow(revision: FoundRevision, row: Uint8Array): KeyEntry {
+    const kv = decodeRow(row, revision.main);
+    const entry = this.#table.ensure(toText(kv.key));
+    const tombstone = isTombstone(row);
+    const rowBytes = revisionKeyBytes + row.length;
+    entry.restore(
+      { ...revision, rowBytes, isTombstone: tombstone },
+      tombstone ? undefined : { created: kv.createRevision, version: kv.version },
+    );
+    if (tombstone && entry.head !== undefined) this.#liveKeys -= 1;
+    if (!tombstone && entry.head === undefined) this.#liveKeys += 1;
+    entry.head = tombstone ? undefined : kv;
+    this.#bytesInUse += rowBytes;
+    return entry;
+  }
+
+  /** For StoreTxn: writes one version into memory and returns what it replaced. */
+  applyPut(put: { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: LeaseId }, at: FoundRevision) {
+    const entry = this.#table.ensure(toText(put.key));
+    const previous = entry.head;
+    const createRevision = previous?.createRevision ?? at.main;
+    const version = (previous?.version ?? 0) + 1;
+    const row = encodePut({ ...put, createRevision, version });
+    const rowBytes = revisionKeyBytes + row.length;
+    const recorded = entry.put(at.main, at.sub, rowBytes);
+    assert(recorded.created === createRevision, 'index and head agree on the create revision');
+    assert(recorded.version === version, 'index and head agree on the version');
+    const kv = decodeRow(row, at.main);
+    entry.head = kv;
+    this.#bytesInUse += rowBytes;
+    if (previous === undefined) this.#liveKeys += 1;
+    const change: Change = { entry, event: { type: 'put', kv }, previous };
+    return { change, row };
+  }
+
+  /** For StoreTxn: the live entries of an interval, in key order. */
+  liveEntries(key: Uint8Array, rangeEnd: Uint8Array): KeyEntry[] {
+    const live: KeyEntry[] = [];
+    this.#table.forEach(keyRange(key, rangeEnd), (entry) => {
+      if (entry.head !== undefined) live.push(entry);
+    });
+    return live;
+  }
+
+  /** For StoreTxn: deletes one live key in memory. */
+  applyDelete(entry: KeyEntry, at: FoundRevision) {
+    const previous = entry.head;
+    assert(previous !== undefined, 'only a live key is deleted');
+    const row = encodeTombstone(previous.key);
+    const rowBytes = revisionKeyBytes + row.length;
+    entry.tombstone(at.main, at.sub, rowBytes);
+    this.#bytesInUse += rowBytes;
+    this.#liveKeys -= 1;
+    assert(this.#liveKeys >= 0, 'no more keys die than live');
+    const change: Change = { entry, event: { type: 'delete', kv: decodeRow(row, at.main) }, previous };
+    return { change, row };
+  }
+
+  /** For StoreTxn: makes its writes the head, hands them to the backend and then to the watchers. */
+  finish(txn: StoreTxn, changes: readonly Change[], rows: readonly BackendWrite[]): number {
+    assert(this.#openTxn === txn, 'a transaction ends once');
+    assert(changes.length === rows.length, 'every change has its row');
+    this.#openTxn = undefined;
+    if (changes.length === 0) return this.#revision;
+    this.#revision += 1;
+    this.#history.append(
+      this.#revision,
+      changes.map((change) => change.entry),
+    );
+    this.#options.commit(rows);
+    this.#hub.publish(this.#revision, changes);
+    return this.#revision;
+  }
+
+  #load(entry: KeyEntry, found: FoundRevision): KeyValue {
+    if (entry.head?.modRevision === found.main) return entry.head;
+    const kv = decodeRow(this.#row(found), found.main);
+    assert(toText(kv.key) === entry.key, () => `the row of revision ${found.main}.${found.sub} is of another key`);
+    return kv;
+  }
+
+  #row(found: FoundRevision): Uint8Array {
+    const row = this.#options.backend.get(encodeRevision(found.main, found.sub));
+    assert(row !== undefined, () => `the backend lost revision ${found.main}.${found.sub}, which the index keeps`);
+    return row;
+  }
+}
+
+/** The one open transaction. Its writes are in memory as soon as they are made, so its reads see them. */
+class StoreTxn implements WriteTxn {
+  readonly #store: Store;
+  readonly #changes: Change[] = [];
+  readonly #rows: BackendWrite[] = [];
+  #isOpen = true;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The revision that its writes have, once there is one; the head before. */
+  revision(): number {
+    return this.#store.revision() + (this.#isOpen && this.#changes.length > 0 ? 1 : 0);
+  }
+
+  compactRevision(): number {
+    return this.#store.compactRevision();
+  }
+
+  range(request: RangeRequest): RangeResult | KvErrorCode {
+    assert(this.#isOpen, 'an ended transaction does not read');
+    // Its own revision is what memory holds now.
+    const isOwn = this.#changes.length > 0 && request.revision === this.revision();
+    return this.#store.range(isOwn ? { ...request, revision: 0 } : request);
+  }
+
+  put(key: Uint8Array, value: Uint8Array, lease: LeaseId): { readonly previous: KeyValue | undefined } {
+    assert(this.#isOpen, 'an ended transaction does not write');
+    assert(key.length > 0, 'a put has a key');
+    const { change, row } = this.#store.applyPut({ key, value, lease }, this.#nextRevision());
+    this.#record(change, row);
+    return { previous: change.previous };
+  }
+
+  deleteRange(key: Uint8Array, rangeEnd: Uint8Array): readonly KeyValue[] {
+    assert(this.#isOpen, 'an ended transaction does not write');
+    const deleted: KeyValue[] = [];
+    for (const entry of this.#store.liveEntries(key, rangeEnd)) {
+      const { change, row } = this.#store.applyDelete(entry, this.#nextRevision());
+      this.#record(change, row);
+      assert(change.previous !== undefined, 'a deleted key had a version');
+      deleted.push(change.previous);
+    }
+    return deleted;
+  }
+
+  end(): number {
+    assert(this.#isOpen, 'a transaction ends once');
+    this.#isOpen = false;
+    return this.#store.finish(this, this.#changes, this.#rows);
+  }
+
+  #nextRevision(): FoundRevision {
+    return { main: this.#store.revision() + 1, sub: this.#changes.length };
+  }
+
+  #record(change: Change, row: Uint8Array): void {
+    const { main, sub } = this.#nextRevision();
+    this.#changes.push(change);
+    this.#rows.push({ type: 'put', key: encodeRevision(main, sub), value: row });
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * Watchers: who has seen what.
+ *
+ * A watcher is in one of four states.
+ *
+ *     synced     everything up to the head was handed over; it sits in the index and gets events as they are written
+ *     unsynced   it is behind and is being handed history, batch by batch, inside `watch` or `resume`
+ *     paused     its sink said stop; nothing is queued for it, only `next` is remembered, and history is the queue
+ *     over       cancelled, or its place in history was compacted away
+ *
+ *     watch → unsynced → synced ⇄ paused → (resume) → unsynced        any → over
+ *
+ * A batch ends with a whole revision, so a pause never splits one. Memory per watcher is one batch at most.
+ */
+import { assert } from '../../env/assert.ts';
+import type { KeyValue, KvEvent, WatchRequest } from '../api.ts';
+import type { Watcher, WatchSink } from './contract.ts';
+import type { KeyEntry, KeptRevision } from './key-index.ts';
+import type { KeyRange } from './key-range.ts';
+import { keyRange, rangeContains } from './key-range.ts';
+import { WatcherIndex } from './watcher-index.ts';
+
+/** A catch-up batch ends with the revision that reaches one of these: enough to amortise the call, little to hold. */
+const batchEventsMax = 1000;
+const batchBytesMax = 1024 * 1024;
+
+/** What the hub sees of the store. */
+export interface WatchSource {
+  /** Head revision. */
+  revision(): number;
+  compactRevision(): number;
+  /** The keys that a revision between compactRevision and head wrote, in order. */
+  writesAt(main: number): readonly KeyEntry[];
+  load(entry: KeyEntry, found: { readonly main: number; readonly sub: number }): KeyValue;
+}
+
+/** One write of the revision being published. */
+export interface Change {
+  readonly entry: KeyEntry;
+  readonly event: KvEvent;
+  readonly previous: KeyValue | undefined;
+}
+
+export class WatchHub {
+  readonly #source: WatchSource;
+  readonly #synced = new WatcherIndex<StoreWatcher>();
+  readonly #all = new Set<StoreWatcher>();
+
+  constructor(source: WatchSource) {
+    this.#source = source;
+  }
+
+  size(): number {
+    return this.#all.size;
+  }
+
+  /** Hands over what there is since the start revision before it returns. */
+  watch(request: WatchRequest, sink: WatchSink): Watcher {
+    assert(request.startRevision >= 0, () => `a watch cannot start at ${request.startRevision}`);
+    const watcher = new StoreWatcher(this, request, sink);
+    watcher.next = request.startRevision === 0 ? this.#source.revision() + 1 : request.startRevision;
+    this.#all.add(watcher);
+    this.catchUp(watcher);
+    return watcher;
+  }
+
+  /** Hands the writes of the new head revision to the synced watchers of their keys. */
+  publish(main: number, changes: readonly Change[]): void {
+    assert(main === this.#source.revision(), 'only the head revision is published');
+    if (this.#synced.size() === 0) return;
+    const due = new Map<StoreWatcher, KvEvent[]>();
+    for (const change of changes) {
+      const withPrevious: KvEvent =
+        change.previous === undefined ? change.event : { ...change.event, prevKv: change.previous };
+      this.#synced.forEach(change.entry.key, (watcher) => {
+        if (watcher.next > main || !watcher.wants(change.event.type)) return;
+        const events = due.get(watcher);
+        const event = watcher.prevKv ? withPrevious : change.event;
+        if (events === undefined) due.set(watcher, [event]);
+        else events.push(event);
+      });
+    }
+    for (const [watcher, events] of due) {
+      // An earlier sink may have cancelled this one.
+      if (watcher.state !== 'synced') continue;
+      watcher.next = main + 1;
+      if (!this.#deliver(watcher, events)) this.#pause(watcher);
+    }
+  }
+
+  /** Before the store's content is replaced: every synced watcher takes down its place in history. */
+  hold(): void {
+    for (const watcher of this.#all) {
+      if (watcher.state === 'synced') this.#unsync(watcher);
+    }
+  }
+
+  /** After it: every watcher goes on from its place, or is over if that is compacted now. */
+  reevaluate(): void {
+    for (const watcher of [...this.#all]) {
+      assert(watcher.state !== 'synced', 'watchers are held while the content is replaced');
+      if (watcher.state === 'unsynced') this.catchUp(watcher);
+      else if (watcher.state === 'paused' && watcher.next < this.#source.compactRevision()) this.#expire(watcher);
+    }
+  }
+
+  /** Hands history over until the watcher is synced, paused or over. */
+  catchUp(watcher: StoreWatcher): void {
+    while (watcher.state === 'unsynced') {
+      if (watcher.next < this.#source.compactRevision()) return this.#expire(watcher);
+      if (watcher.next > this.#source.revision()) {
+        watcher.state = 'synced';
+        this.#synced.add(watcher);
+        return;
+      }
+      const events = this.#nextBatch(watcher);
+      if (events.length > 0 && !this.#deliver(watcher, events)) this.#pause(watcher);
+    }
+  }
+
+  cancel(watcher: StoreWatcher): void {
+    if (watcher.state === 'over') return;
+    if (watcher.state === 'synced') this.#synced.remove(watcher);
+    watcher.state = 'over';
+    const wasThere = this.#all.delete(watcher);
+    assert(wasThere, 'a watcher that is not over is known');
+  }
+
+  head(): number {
+    return this.#source.revision();
+  }
+
+  #expire(watcher: StoreWatcher): void {
+    this.cancel(watcher);
+    watcher.sink.compacted(this.#source.compactRevision());
+  }
+
+  /** False when the sink wants no more for now. A `resume` from inside the sink outweighs that. */
+  #deliver(watcher: StoreWatcher, events: readonly KvEvent[]): boolean {
+    assert(!watcher.isDelivering, 'a sink is not called from inside itself');
+    assert(events.length > 0, 'a sink is called with events');
+    watcher.isDelivering = true;
+    watcher.resumeRequested = false;
+    const accepted = watcher.sink.events(events, this.#source.revision());
+    watcher.isDelivering = false;
+    return accepted || watcher.resumeRequested;
+  }
+
+  #pause(watcher: StoreWatcher): void {
+    if (watcher.state === 'over') return;
+    if (watcher.state === 'synced') this.#unsync(watcher);
+    watcher.state = 'paused';
+  }
+
+  #unsync(watcher: StoreWatcher): void {
+    this.#synced.remove(watcher);
+    // A synced watcher's `next` is only kept up to date when it gets an event; what came since did not concern it.
+    watcher.next = Math.max(watcher.next, this.#source.revision() + 1);
+    watcher.state = 'unsynced';
+  }
+
+  #nextBatch(watcher: StoreWatcher): KvEvent[] {
+    const events: KvEvent[] = [];
+    let bytes = 0;
+    const head = this.#source.revision();
+    assert(watcher.next <= head, 'a batch begins at or below the head');
+    while (watcher.next <= head && events.length < batchEventsMax && bytes < batchBytesMax) {
+      const main = watcher.next;
+      for (const entry of this.#source.writesAt(main)) {
+        if (!rangeContains(watcher.range, entry.key)) continue;
+        const event = this.#eventAt(watcher, entry, main);
+        if (event === undefined) continue;
+        events.push(event);
+        bytes += event.kv.key.length + event.kv.value.length + (event.prevKv?.value.length ?? 0);
+      }
+      watcher.next = main + 1;
+    }
+    return events;
+  }
+
+  #eventAt(watcher: StoreWatcher, entry: KeyEntry, main: number): KvEvent | undefined {
+    const write: KeptRevision | undefined = entry.writeAt(main);
+    assert(write !== undefined, () => `history says that revision ${main} wrote a key with ${entry.describe()}`);
+    const type = write.isTombstone ? 'delete' : 'put';
+    if (!watcher.wants(type)) return undefined;
+    const kv = this.#source.load(entry, write);
+    const previous = watcher.prevKv ? this.#previous(entry, main) : undefined;
+    return previous === undefined ? { type, kv } : { type, kv, prevKv: previous };
+  }
+
+  /** The version that a reader just before `main` saw; absent when that revision is compacted. */
+  #previous(entry: KeyEntry, main: number): KeyValue | undefined {
+    if (main - 1 < this.#source.compactRevision() || main === 1) return undefined;
+    const found = entry.find(main - 1);
+    return found === undefined ? undefined : this.#source.load(entry, found);
+  }
+}
+
+class StoreWatcher implements Watcher {
+  readonly range: KeyRange;
+  readonly prevKv: boolean;
+  readonly sink: WatchSink;
+  readonly #hub: WatchHub;
+  readonly #noPut: boolean;
+  readonly #noDelete: boolean;
+  state: 'synced' | 'unsynced' | 'paused' | 'over' = 'unsynced';
+  /** Invariant: every wanted event below `next` was handed over. */
+  next = 0;
+  isDelivering = false;
+  resumeRequested = false;
+
+  constructor(hub: WatchHub, request: WatchRequest, sink: WatchSink) {
+    this.#hub = hub;
+    this.sink = sink;
+    this.range = keyRange(request.key, request.rangeEnd);
+    this.prevKv = request.prevKv;
+    this.#noPut = request.noPut;
+    this.#noDelete = request.noDelete;
+  }
+
+  wants(type: KvEvent['type']): boolean {
+    return type === 'put' ? !this.#noPut : !this.#noDelete;
+  }
+
+  resume(): void {
+    this.resumeRequested = true;
+    if (this.state !== 'paused') return;
+    this.state = 'unsynced';
+    this.#hub.catchUp(this);
+  }
+
+  cancel(): void {
+    this.#hub.cancel(this);
+  }
+
+  isSynced(): boolean {
+    return this.state === 'synced' || (this.state !== 'over' && this.next > this.#hub.head());
+  }
+}
