@@ -108,8 +108,8 @@ export async function startNodeNetwork(options: NodeNetworkOptions): Promise<Nod
   nodes.onChange(() => routes.request());
   services.onChange(() => proxy.request());
   slices.onChange(() => proxy.request());
-  // An empty list changes nothing, but rules that refuse unknown Services must be there all the same; and what another
-  // program took away comes back.
+  // An empty list changes nothing, but rules that refuse unknown Services must be there all the same; and routes that
+  // another program took away come back.
   const cancel = env.clock.every(30_000, () => {
     routes.request();
     proxy.request();
