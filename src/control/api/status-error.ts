@@ -29,19 +29,9 @@ export interface GroupResource {
 export class StatusError extends KeelsonError {
   override readonly name = 'StatusError';
   readonly status: Status;
-  constructor(code: number, reason: string, message: string, details?: StatusDetails) {
-    super(reason, message);
-    // Field order is upstream's: reason and details come before code.
-    this.status = {
-      kind: 'Status',
-      apiVersion: 'v1',
-      metadata: {},
-      status: 'Failure',
-      message,
-      ...(reason === '' ? {} : { reason }),
-      ...(details === undefined ? {} : { details }),
-      code,
-    };
+  constructor(status: Status) {
+    super(status['reason'] ?? '', status.message ?? '');
+    this.status = status;
   }
 
   get httpCode(): number {
@@ -57,6 +47,20 @@ export class StatusError extends KeelsonError {
   }
 }
 
+function failure(code: number, reason: string, message: string, details?: StatusDetails): StatusError {
+  // Field order is upstream's: reason and details come before code.
+  return new StatusError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    ...(reason === '' ? {} : { reason }),
+    ...(details === undefined ? {} : { details }),
+    code,
+  });
+}
+
 /** The Status object of any error: what is not a StatusError is an internal error. */
 export function statusOf(error: unknown): Status {
   if (error instanceof StatusError) return error.status;
@@ -65,7 +69,7 @@ export function statusOf(error: unknown): Status {
 
 /** Rebuilds the error that a server sent; for clients. */
 export function statusErrorFrom(status: Partial<Status>, httpCode: number): StatusError {
-  return new StatusError(
+  return failure(
     status.code ?? httpCode,
     status.reason ?? '',
     status.message ?? `the server answered with code ${httpCode}`,
@@ -87,7 +91,7 @@ function about(resource: GroupResource, name: string): StatusDetails {
 }
 
 export function notFound(resource: GroupResource, name: string): StatusError {
-  return new StatusError(
+  return failure(
     404,
     'NotFound',
     `${qualifiedResource(resource)} ${JSON.stringify(name)} not found`,
@@ -97,11 +101,11 @@ export function notFound(resource: GroupResource, name: string): StatusError {
 
 /** A path that no resource is served at. */
 export function pathNotFound(): StatusError {
-  return new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+  return failure(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
 export function alreadyExists(resource: GroupResource, name: string): StatusError {
-  return new StatusError(
+  return failure(
     409,
     'AlreadyExists',
     `${qualifiedResource(resource)} ${JSON.stringify(name)} already exists`,
@@ -111,7 +115,7 @@ export function alreadyExists(resource: GroupResource, name: string): StatusErro
 
 /** generateName ran out of luck. */
 export function generateNameConflict(resource: GroupResource, name: string, retryAfterSeconds: number): StatusError {
-  return new StatusError(
+  return failure(
     409,
     'AlreadyExists',
     `${qualifiedResource(resource)} ${JSON.stringify(name)} already exists, the server was not able to generate a unique name for the object`,
@@ -124,7 +128,7 @@ export const modifiedMessage =
   'the object has been modified; please apply your changes to the latest version and try again';
 
 export function conflict(resource: GroupResource, name: string, why: string = modifiedMessage): StatusError {
-  return new StatusError(
+  return failure(
     409,
     'Conflict',
     `Operation cannot be fulfilled on ${qualifiedResource(resource)} ${JSON.stringify(name)}: ${why}`,
@@ -149,7 +153,7 @@ export function preconditionFailed(
 
 /** Several managers own a field: server-side apply's conflict. `causes` carry field and message. */
 export function applyConflict(message: string, causes: readonly StatusCause[]): StatusError {
-  return new StatusError(409, 'Conflict', message, { causes });
+  return failure(409, 'Conflict', message, { causes });
 }
 
 /** Validation failed. `kind` is the kind, not the resource. */
@@ -161,7 +165,7 @@ export function invalid(
   const texts = errors.map((error) => `${error.field}: ${error.message}`);
   const text = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
   const qualified = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
-  return new StatusError(422, 'Invalid', `${qualified} ${JSON.stringify(name)} is invalid: ${text}`, {
+  return failure(422, 'Invalid', `${qualified} ${JSON.stringify(name)} is invalid: ${text}`, {
     ...(name === '' ? {} : { name }),
     ...(kind.group === '' ? {} : { group: kind.group }),
     kind: kind.kind,
@@ -171,43 +175,43 @@ export function invalid(
 
 /** `why` as an authorizer says it: `User "x" cannot get resource "pods" in API group "" in the namespace "default"`. */
 export function forbidden(resource: GroupResource, name: string, why: string): StatusError {
-  if (resource.resource === '') return new StatusError(403, 'Forbidden', `forbidden: ${why}`, {});
+  if (resource.resource === '') return failure(403, 'Forbidden', `forbidden: ${why}`, {});
   const subject =
     name === ''
       ? `${qualifiedResource(resource)} is forbidden`
       : `${qualifiedResource(resource)} ${JSON.stringify(name)} is forbidden`;
-  return new StatusError(403, 'Forbidden', `${subject}: ${why}`, about(resource, name));
+  return failure(403, 'Forbidden', `${subject}: ${why}`, about(resource, name));
 }
 
 export function unauthorized(message = 'Unauthorized'): StatusError {
-  return new StatusError(401, 'Unauthorized', message);
+  return failure(401, 'Unauthorized', message);
 }
 
 export function badRequest(message: string): StatusError {
-  return new StatusError(400, 'BadRequest', message);
+  return failure(400, 'BadRequest', message);
 }
 
 /** A watch or list asked for history that was compacted away. */
 export function gone(message: string): StatusError {
-  return new StatusError(410, 'Expired', message);
+  return failure(410, 'Expired', message);
 }
 
 /** The client saw a revision that this server has not reached yet. */
 export function tooLargeResourceVersion(wanted: number | string, current: number | string): StatusError {
-  return new StatusError(504, 'Timeout', `Too large resource version: ${wanted}, current: ${current}`, {
+  return failure(504, 'Timeout', `Too large resource version: ${wanted}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });
 }
 
 export function internalError(message: string): StatusError {
-  return new StatusError(500, 'InternalError', `Internal error occurred: ${message}`, {
+  return failure(500, 'InternalError', `Internal error occurred: ${message}`, {
     causes: [{ message }],
   });
 }
 
 export function methodNotAllowed(resource: GroupResource, action: string): StatusError {
-  return new StatusError(
+  return failure(
     405,
     'MethodNotAllowed',
     `${action} is not supported on resources of kind ${JSON.stringify(qualifiedResource(resource))}`,
@@ -216,7 +220,7 @@ export function methodNotAllowed(resource: GroupResource, action: string): Statu
 }
 
 export function unsupportedMediaType(contentType: string, supported: readonly string[]): StatusError {
-  return new StatusError(
+  return failure(
     415,
     'UnsupportedMediaType',
     `the body of the request was in an unknown format (${contentType}) - accepted media types include: ${supported.join(', ')}`,
@@ -224,25 +228,20 @@ export function unsupportedMediaType(contentType: string, supported: readonly st
 }
 
 export function notAcceptable(supported: readonly string[]): StatusError {
-  return new StatusError(406, 'NotAcceptable', `only the following media types are accepted: ${supported.join(', ')}`);
+  return failure(406, 'NotAcceptable', `only the following media types are accepted: ${supported.join(', ')}`);
 }
 
 export function timeout(message: string, retryAfterSeconds = 0): StatusError {
-  return new StatusError(
-    504,
-    'Timeout',
-    `Timeout: ${message}`,
-    retryAfterSeconds > 0 ? { retryAfterSeconds } : undefined,
-  );
+  return failure(504, 'Timeout', `Timeout: ${message}`, retryAfterSeconds > 0 ? { retryAfterSeconds } : undefined);
 }
 
 export function tooManyRequests(message: string, retryAfterSeconds = 1): StatusError {
-  return new StatusError(429, 'TooManyRequests', message, { retryAfterSeconds });
+  return failure(429, 'TooManyRequests', message, { retryAfterSeconds });
 }
 
 /** An eviction that a disruption budget forbids. */
 export function disruptionBudgetExceeded(name: string, budget: string): StatusError {
-  return new StatusError(429, 'TooManyRequests', `Cannot evict pod as it would violate the pod's disruption budget.`, {
+  return failure(429, 'TooManyRequests', `Cannot evict pod as it would violate the pod's disruption budget.`, {
     name,
     causes: [
       { reason: 'DisruptionBudget', message: `The disruption budget ${budget} does not allow this eviction now` },
@@ -251,9 +250,9 @@ export function disruptionBudgetExceeded(name: string, budget: string): StatusEr
 }
 
 export function requestEntityTooLarge(message: string): StatusError {
-  return new StatusError(413, 'RequestEntityTooLarge', `Request entity too large: ${message}`);
+  return failure(413, 'RequestEntityTooLarge', `Request entity too large: ${message}`);
 }
 
 export function serviceUnavailable(message: string, retryAfterSeconds = 1): StatusError {
-  return new StatusError(503, 'ServiceUnavailable', message, { retryAfterSeconds });
+  return failure(503, 'ServiceUnavailable', message, { retryAfterSeconds });
 }
