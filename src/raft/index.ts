@@ -5,6 +5,7 @@ export type {
   ConfState,
   Entry,
   Index,
+  Message,
   ProposeResult,
   RaftStatus,
   ReplicaId,
@@ -13,4 +14,13 @@ export type {
   SoftState,
   Term,
 } from './core/types.ts';
-export type { PeerTransport, RaftNode, RaftNodeOptions, StateMachine } from './host/contract.ts';
+export type { PeerTransport, RaftCounter, RaftNode, RaftNodeOptions, StateMachine } from './host/contract.ts';
+export {
+  bootstrapRaftNode,
+  raftDataExists,
+  type RaftBeginning,
+  type RaftIdentity,
+  readRaftIdentity,
+  startRaftNode,
+} from './host/start-raft-node.ts';
+export { readWal, type WalItem } from './wal/read-wal.ts';

@@ -126,7 +126,7 @@ export class WalModel {
 
   async #confMark(): Promise<void> {
     if (this.#lastIndex === 0) return;
-    await this.#wal.appendConfMark({ index: this.#lastIndex as Index, isVetoed: true });
+    await this.#wal.appendConfMark({ index: this.#lastIndex as Index, confState });
   }
 
   async #localSnapshot(): Promise<void> {

@@ -20,16 +20,26 @@ import type {
 
 /** What is replicated. `apply` is synchronous and deterministic: same entries, same state, on every member. */
 export interface StateMachine {
-  /** Highest index whose effect the state holds. */
+  /** Highest index whose effect the state holds. 0 for a state machine that keeps nothing over a restart. */
   appliedIndex(): Index;
+  /** Normal entries in order, the empty ones of new leaders included. Afterwards appliedIndex() is the last one's index. */
   apply(entries: readonly Entry[]): void;
-  /** Called in order with `apply` for confChange entries. Returns false to veto the change (it becomes a no-op). */
+  /**
+   * Called in order with `apply` for confChange entries; afterwards appliedIndex() is the entry's index. Returns false
+   * to veto the change (it becomes a no-op). A change without steps leaves a joint configuration and must be taken.
+   */
   applyConfChange(entry: Entry, change: ConfChange): boolean;
-  /** Called after the core took the change over. */
+  /** Called after the core took a change over, after a snapshot was restored, and once at start. */
   membershipChanged(confState: ConfState): void;
-  /** A consistent copy of the state at `appliedIndex()` as of the call; chunks are pulled later, while applying goes on. */
+  /**
+   * A consistent copy of the state at `appliedIndex()` as of the call (not as of the first pull, which an async generator
+   * alone would give); chunks are pulled later, while applying goes on. A chunk may have any size.
+   */
   snapshot(): AsyncIterable<Uint8Array>;
-  /** Replaces the whole state by a snapshot's content. */
+  /**
+   * Replaces the whole state by a snapshot's content; afterwards appliedIndex() is `meta.index`. When it is cut off by a
+   * crash, appliedIndex() must say so at the next start (an index below `meta.index`): the host then restores again.
+   */
   restore(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Highest index that the state machine's own disk holds durably; the log is only trimmed up to it (see DESIGN: a synced batch). */
   durableIndex(): Index;
@@ -54,6 +64,18 @@ export interface TransportHandlers {
   snapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
+/**
+ * How a member comes to life; both are in start-raft-node.ts and resolve once the state machine holds the newest snapshot,
+ * the transport is started and the loop runs:
+ *
+ *   bootstrapRaftNode(options, { clusterId, confState })   a member of a new cluster: `confState` has all its voters, the
+ *                                                          same on every one of them
+ *   bootstrapRaftNode(options, { clusterId })              a member that joins: it knows nobody until the leader, which
+ *                                                          has added it, sends a snapshot
+ *   startRaftNode(options, { clusterId? })                 from an existing data directory
+ *
+ * `raftDataExists(disk, directory)` chooses between them, `readRaftIdentity(disk, directory)` tells who the data belongs to.
+ */
 export interface RaftNodeOptions {
   readonly env: Pick<Env, 'clock' | 'random' | 'disk' | 'log'>;
   readonly raft: Omit<RaftConfig, 'random'>;
@@ -73,7 +95,7 @@ export interface RaftNodeOptions {
 
 /** A running member. Made by `startRaftNode` (an existing data directory) or `bootstrapRaftNode` (a new one). */
 export interface RaftNode {
-  /** Synchronous; the outcome is seen when the state machine applies the entry. */
+  /** Synchronous; `data` must not be changed afterwards. The outcome is seen when the state machine applies the entry. */
   propose(data: Uint8Array): ProposeResult;
   proposeConfChange(change: ConfChange): ProposeResult;
   /** Resolves with the index once the state machine has applied it. Rejects with KeelsonError `NO_LEADER`, `LEADER_CHANGED`, `STOPPED` or the signal's reason. */
@@ -81,8 +103,11 @@ export interface RaftNode {
   transferLeader(to: ReplicaId): void;
   campaign(): void;
   status(): RaftStatus;
+  /** Membership in force. */
+  confState(): ConfState;
   /** Counters for metrics, monotonic. */
   counters(): Readonly<Record<RaftCounter, number>>;
+  /** Closes the transport and the log. Open reads reject with `STOPPED`. */
   stop(): Promise<void>;
 }
 

@@ -37,10 +37,10 @@ export interface Batch {
   readonly snapshot?: SnapshotMeta;
 }
 
-/** How the membership entry at `index` ended: a vetoed one changed nothing. */
+/** Membership after the committed membership entry at `index` was applied; a vetoed one left it as it was. */
 export interface ConfMark {
   readonly index: Index;
-  readonly isVetoed: boolean;
+  readonly confState: ConfState;
 }
 
 // Buffers are copied out of the segment's bytes, so that one entry in memory does not pin a whole segment.
@@ -140,7 +140,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
     header.previousSegmentCrc,
     packHardState(header.hardState),
     header.marks.map((mark) => [packMeta(mark.meta), mark.isReceived]),
-    header.confMarks.map((mark) => [mark.index, mark.isVetoed]),
+    header.confMarks.map((mark) => [mark.index, packConfState(mark.confState)]),
   ]);
 }
 
@@ -211,12 +211,12 @@ export function decodeSnapshotMark(payload: Uint8Array): SnapshotMeta {
 }
 
 export function encodeConfMark(mark: ConfMark): Uint8Array {
-  return packr.pack([mark.index, mark.isVetoed]);
+  return packr.pack([mark.index, packConfState(mark.confState)]);
 }
 
 function toConfMark(value: unknown): ConfMark {
-  const [index, isVetoed] = list(value, 'a membership mark');
-  return { index: integer(index, 'a membership mark') as Index, isVetoed: isVetoed === true };
+  const [index, confState] = list(value, 'a membership mark');
+  return { index: integer(index, 'a membership mark') as Index, confState: toConfState(confState) };
 }
 
 export function decodeConfMark(payload: Uint8Array): ConfMark {

@@ -116,6 +116,8 @@ export class SegmentedWal implements Wal {
 
   appendConfMark(mark: ConfMark): Promise<void> {
     assert(mark.index <= this.#state.lastIndex, 'a membership entry is in the log before it is applied');
+    // A snapshot that was received meanwhile says it all.
+    if (mark.index <= present(this.#state.marks[0], 'a mark').meta.index) return this.#enqueue(undefined);
     this.#state = { ...this.#state, confMarks: [...this.#state.confMarks, mark] };
     return this.#enqueue({ type: recordTypes.confMark, payload: encodeConfMark(mark) });
   }

@@ -32,8 +32,8 @@ export interface OpenedWal {
    * membership that `createWal` was given.
    */
   readonly restored: Omit<RestoredState, 'applied'>;
-  /** How membership entries after the snapshot ended when they were applied, ascending. */
-  readonly confMarks: readonly { readonly index: Index; readonly isVetoed: boolean }[];
+  /** Membership after each membership entry that was applied since the snapshot, ascending. */
+  readonly confMarks: readonly { readonly index: Index; readonly confState: ConfState }[];
   /** Bytes of a torn tail that were cut, for the log. */
   readonly cutBytes: number;
   /** Damaged snapshot files that were set aside (renamed to `*.broken`), each with what is wrong. */
@@ -63,10 +63,10 @@ export interface Wal {
    */
   append(persist: Persist): Promise<Durable>;
   /**
-   * Remembers how a committed membership entry ended, because a veto is decided on a state that is gone after a
-   * restart. Durable when it resolves; nothing after the entry may be applied before.
+   * Remembers the membership after a committed membership entry was applied, because a veto is decided on a state that
+   * is gone after a restart. Durable when it resolves; nothing after the entry may be applied before.
    */
-  appendConfMark(mark: { readonly index: Index; readonly isVetoed: boolean }): Promise<void>;
+  appendConfMark(mark: { readonly index: Index; readonly confState: ConfState }): Promise<void>;
   /** Starts a snapshot file. Content chunks are written in order; `finish` makes it durable under its final name. */
   createSnapshot(meta: SnapshotMeta, origin: SnapshotOrigin): Promise<SnapshotWriter>;
   /** A durable snapshot's content, verified while read. `SNAPSHOT_MISSING` when there is none by that name. */

@@ -1,0 +1,175 @@
+/**
+ * Raft snapshots of one member: taken when enough was applied or somebody needs one, sent to followers that are too far
+ * behind, received from the leader.
+ *
+ * At most one is taken and one received at a time; one is sent per follower, which the core sees to.
+ */
+import { assert } from '../../env/assert.ts';
+import { errorText, KeelsonError } from '../../env/errors.ts';
+import type { Log } from '../../env/log.ts';
+import type { Index, Message, RaftCore, SnapshotMeta } from '../core/types.ts';
+import { snapshotChunkBytesMax } from '../wal/snapshot-file.ts';
+import type { SnapshotWriter, Wal } from '../wal/wal.ts';
+import type { Applier } from './applier.ts';
+import type { PeerTransport, StateMachine } from './contract.ts';
+
+export interface SnapshotsOptions {
+  readonly core: RaftCore;
+  readonly wal: Wal;
+  readonly stateMachine: StateMachine;
+  readonly applier: Applier;
+  readonly transport: PeerTransport;
+  readonly log: Log;
+  readonly snapshotEntries: number;
+  readonly catchUpEntries: number;
+  /** The core was given something: see what it wants done. */
+  readonly wake: () => void;
+  readonly onFatal: (error: unknown) => void;
+}
+
+type SnapMessage = Message & { readonly type: 'snap' };
+
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  /** Next applied index at which one is due. */
+  #dueAt: number;
+  #isWanted = false;
+  #taking: Promise<void> | undefined;
+  #isReceiving = false;
+  readonly #sending = new Set<Promise<void>>();
+  #isStopped = false;
+  readonly counts = { taken: 0, sent: 0, received: 0 };
+
+  constructor(options: SnapshotsOptions) {
+    assert(options.snapshotEntries > 0 && options.catchUpEntries >= 0, 'snapshot limits are positive');
+    this.#options = options;
+    this.#dueAt = options.wal.latestSnapshot().index + options.snapshotEntries;
+  }
+
+  /** A follower needs a snapshot and there is none. */
+  want(): void {
+    this.#isWanted = true;
+    this.maybeTake();
+  }
+
+  /** Called after something was applied; takes a snapshot when it is time. */
+  maybeTake(): void {
+    if (this.#taking || this.#isStopped) return;
+    const { applier, wal } = this.#options;
+    if (applier.applied.index <= wal.latestSnapshot().index) return;
+    if (!this.#isWanted && applier.applied.index < this.#dueAt) return;
+    this.#isWanted = false;
+    this.#dueAt = applier.applied.index + this.#options.snapshotEntries;
+    const meta: SnapshotMeta = { ...applier.applied, confState: this.#options.core.status().confState };
+    // The copy is fixed in this turn, together with index, term and membership; its content is pulled later.
+    const content = this.#options.stateMachine.snapshot();
+    this.#taking = this.#take(meta, content)
+      .catch((error: unknown) => this.#failed(meta, error))
+      .finally(() => {
+        this.#taking = undefined;
+        if (this.#isWanted) this.maybeTake();
+      });
+  }
+
+  async #take(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void> {
+    const { wal, core, stateMachine, log, catchUpEntries } = this.#options;
+    const writer = await wal.createSnapshot(meta, 'local');
+    await this.#writeAll(writer, content);
+    if (this.#isStopped) return;
+    this.counts.taken += 1;
+    const durable = stateMachine.durableIndex();
+    core.compactLog(meta, Math.max(0, Math.min(meta.index - catchUpEntries, durable)) as Index);
+    this.#options.wake();
+    await wal.release(Math.min(wal.latestSnapshot().index, durable) as Index);
+    log.info('took a raft snapshot', { index: meta.index, term: meta.term, durableIndex: durable });
+  }
+
+  #failed(meta: SnapshotMeta, error: unknown): void {
+    if (this.#isStopped) return;
+    if (error instanceof KeelsonError && error.code === 'NO_SPACE') {
+      // The log goes on without: the next one is tried after as many entries again.
+      this.#options.log.error('raft snapshot failed', { index: meta.index, error: errorText(error) });
+      return;
+    }
+    this.#options.onFatal(error);
+  }
+
+  async #writeAll(writer: SnapshotWriter, content: AsyncIterable<Uint8Array>): Promise<void> {
+    try {
+      for await (const chunk of content) {
+        if (this.#isStopped) throw new KeelsonError('STOPPED', 'write snapshot: the member stops');
+        for (let from = 0; from < chunk.length; from += snapshotChunkBytesMax) {
+          await writer.write(chunk.subarray(from, from + snapshotChunkBytesMax));
+        }
+      }
+      await writer.finish();
+    } catch (error) {
+      // The temporary file is only in the way; what happened first is what is told.
+      await writer.abort().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Streams the stored snapshot to the follower and tells the core how it went. */
+  send(message: SnapMessage): void {
+    if (this.#isStopped) return;
+    const sending: Promise<void> = this.#send(message)
+      .then(
+        () => 'delivered' as const,
+        (error: unknown) => {
+          this.#options.log.warn('sending a raft snapshot failed', { to: message.to, error: errorText(error) });
+          return 'failed' as const;
+        },
+      )
+      .then((outcome) => {
+        this.#sending.delete(sending);
+        if (this.#isStopped) return;
+        if (outcome === 'delivered') this.counts.sent += 1;
+        this.#options.core.reportSnapshot(message.to, outcome);
+        this.#options.wake();
+      });
+    this.#sending.add(sending);
+  }
+
+  async #send(message: SnapMessage): Promise<void> {
+    const reader = await this.#options.wal.openSnapshot(message.snapshot);
+    try {
+      await this.#options.transport.sendSnapshot(message, reader.chunks());
+    } finally {
+      await reader.close();
+    }
+  }
+
+  /** Stores what the leader streams, then lets the core decide. Rejects to make the leader try again. */
+  async receive(message: SnapMessage, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const { core, wal } = this.#options;
+    if (this.#isReceiving) {
+      throw new KeelsonError('SNAPSHOT_BUSY', `receive snapshot ${message.snapshot.index}: another one is on the way`);
+    }
+    this.#isReceiving = true;
+    try {
+      const isNews = () =>
+        message.snapshot.index > core.status().committed && message.snapshot.index > wal.latestSnapshot().index;
+      // One that is behind is not stored; the core answers it with where this member is.
+      if (isNews()) await this.#writeAll(await wal.createSnapshot(message.snapshot, 'received'), chunks);
+      if (this.#isStopped) throw new KeelsonError('STOPPED', 'receive snapshot: the member stops');
+      if (isNews()) this.counts.received += 1;
+      core.step(message);
+      this.#options.wake();
+    } finally {
+      this.#isReceiving = false;
+    }
+  }
+
+  /** A received snapshot took the state machine over: what it replaced can go. */
+  async restored(): Promise<void> {
+    const { wal, stateMachine, snapshotEntries } = this.#options;
+    this.#dueAt = wal.latestSnapshot().index + snapshotEntries;
+    await wal.release(Math.min(wal.latestSnapshot().index, stateMachine.durableIndex()) as Index);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all([this.#taking, ...this.#sending]);
+  }
+}
