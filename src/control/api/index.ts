@@ -10,3 +10,5 @@ export * from './selectors.ts';
 export * from './status-error.ts';
 export { type IncludeObject, toPartialMetadata, toTable } from './table.ts';
 export * from './time-text.ts';
+export { decodeProtobuf } from './protobuf/decode.ts';
+export { encodeProtobuf, encodeProtobufWatchFrame } from './protobuf/encode.ts';
