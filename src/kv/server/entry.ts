@@ -1,12 +1,13 @@
 /**
- * What one Raft entry of the store holds: a request and who proposed it, in msgpack.
+ * What one Raft entry of the store holds: who proposed it, and the request (kv/apply's encoding).
  *
  * The proposer is in the entry and not only in the request id, so that no two members can ever mistake each other's
- * entries for their own. 64-bit lease ids stay bigint on the way.
+ * entries for their own.
  */
 import { Packr } from 'msgpackr';
 import { assert } from '../../env/assert.ts';
-import type { InternalOp, InternalRequest, Member } from '../api.ts';
+import type { InternalRequest, Member } from '../api.ts';
+import { decodeInternalRequest, encodeInternalRequest } from '../apply/index.ts';
 
 export interface StoreEntry {
   readonly proposer: number;
@@ -24,26 +25,32 @@ export interface MemberChange {
     | { readonly kind: 'remove'; readonly id: number };
 }
 
-/** Plain maps: an entry must be readable without the entries before it. Bytes are copied, so that values kept by the store do not pin the log. */
-const packr = new Packr({ useRecords: false, copyBuffers: true, int64AsType: 'bigint' });
-
-/** Encoding's version, first in every entry; a member refuses to guess at what a newer one wrote. */
-const formatVersion = 1;
+const proposerBytes = 8;
 
 export function encodeEntry(entry: StoreEntry): Uint8Array {
-  assert(entry.proposer > 0, 'an entry names its proposer');
-  return packr.pack([formatVersion, entry.proposer, entry.request.requestId, entry.request.op]);
+  assert(Number.isSafeInteger(entry.proposer) && entry.proposer > 0, 'an entry names its proposer');
+  const request = encodeInternalRequest(entry.request);
+  const data = Buffer.allocUnsafe(proposerBytes + request.length);
+  data.writeBigUInt64BE(BigInt(entry.proposer), 0);
+  data.set(request, proposerBytes);
+  return data;
 }
 
 export function decodeEntry(data: Uint8Array): StoreEntry {
-  const [version, proposer, requestId, op] = packr.unpack(data) as [number, number, number, InternalOp];
-  assert(version === formatVersion, () => `log entry of format ${version}: this program reads ${formatVersion}`);
-  assert(Number.isSafeInteger(proposer) && Number.isSafeInteger(requestId), 'a log entry names proposer and request');
-  return { proposer, request: { requestId, op } };
+  assert(data.length > proposerBytes, () => `an entry of ${data.length} bytes holds no request`);
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const proposer = Number(view.getBigUint64(0));
+  assert(Number.isSafeInteger(proposer) && proposer > 0, 'an entry names its proposer');
+  return { proposer, request: decodeInternalRequest(data.subarray(proposerBytes)) };
 }
 
+/** Plain maps: a change must be readable without the changes before it. */
+const packr = new Packr({ useRecords: false, copyBuffers: true });
+const changeFormatVersion = 1;
+
 export function encodeMemberChange(change: MemberChange): Uint8Array {
-  return packr.pack([formatVersion, change.proposer, change.requestId, change.action]);
+  assert(change.proposer > 0, 'a membership change names its proposer');
+  return packr.pack([changeFormatVersion, change.proposer, change.requestId, change.action]);
 }
 
 export function decodeMemberChange(context: Uint8Array): MemberChange {
@@ -53,7 +60,10 @@ export function decodeMemberChange(context: Uint8Array): MemberChange {
     number,
     MemberChange['action'],
   ];
-  assert(version === formatVersion, () => `membership entry of format ${version}: this program reads ${formatVersion}`);
+  assert(
+    version === changeFormatVersion,
+    () => `membership entry of format ${version}: ${changeFormatVersion} is known`,
+  );
   assert(typeof action === 'object' && action !== null, 'a membership entry says what changes');
   return { proposer, requestId, action };
 }

@@ -22,10 +22,9 @@ import type {
   TxnRequest,
   WatchRequest,
 } from '../api.ts';
-import type { KvState } from '../apply/contract.ts';
+import { isReadOnlyTxn, type KvState, validateOp } from '../apply/index.ts';
 import { KvError } from '../errors.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
-import { checkDeleteRange, checkPut, checkRange, checkTxn } from './check-request.ts';
 import type {
   Alarm,
   AutoCompaction,
@@ -65,8 +64,6 @@ export interface KvServerOptions {
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly proxy: LeaderProxy;
-  /** Gives free space on disk back, for Defragment. */
-  readonly defragment: () => Promise<void>;
   /** The member table changed: Raft's transport must know the addresses. */
   readonly onMembers: () => void;
   readonly onRemoved: () => void;
@@ -205,7 +202,7 @@ export class StoreServer implements KvServer {
   }
 
   async range(request: RangeRequest) {
-    this.#check(checkRange(request));
+    this.#check(validateOp({ kind: 'range', request }));
     this.#counts.ranges++;
     if (!request.serializable) await this.#reader.point();
     const result = this.#kv.range(request);
@@ -214,7 +211,7 @@ export class StoreServer implements KvServer {
   }
 
   async put(request: PutRequest) {
-    this.#check(checkPut(request));
+    this.#check(validateOp({ kind: 'put', request }));
     this.#upkeep.checkQuota(request.key.length + request.value.length + writeOverheadBytes);
     const { revision, response } = await this.#proposer.propose({ kind: 'put', request });
     assert(response.kind === 'put', 'a put is answered as a put');
@@ -222,16 +219,15 @@ export class StoreServer implements KvServer {
   }
 
   async deleteRange(request: DeleteRangeRequest) {
-    this.#check(checkDeleteRange(request));
+    this.#check(validateOp({ kind: 'deleteRange', request }));
     const { revision, response } = await this.#proposer.propose({ kind: 'deleteRange', request });
     assert(response.kind === 'deleteRange', 'a deletion is answered as a deletion');
     return { ...response.response, revision };
   }
 
   async txn(request: TxnRequest) {
-    this.#check(checkTxn(request, this.limits.txnOpsMax));
-    const ops = [...request.success, ...request.failure];
-    if (ops.every((op) => op.kind === 'range')) return this.#readOnlyTxn(request, ops);
+    this.#check(validateOp({ kind: 'txn', request }, this.limits.txnOpsMax));
+    if (isReadOnlyTxn(request)) return this.#readOnlyTxn(request);
     // What only deletes must stay possible when the quota is used up.
     const bytes = Math.max(bytesOfPuts(request.success), bytesOfPuts(request.failure));
     if (bytes > 0) this.#upkeep.checkQuota(bytes);
@@ -240,10 +236,12 @@ export class StoreServer implements KvServer {
     return { ...response.response, revision };
   }
 
-  async #readOnlyTxn(request: TxnRequest, ops: readonly RequestOp[]) {
+  async #readOnlyTxn(request: TxnRequest) {
     this.#counts.txns++;
-    const isSerializable = ops.every((op) => op.kind === 'range' && op.request.serializable);
-    if (!isSerializable || ops.length === 0) await this.#reader.point();
+    const ops = [...request.success, ...request.failure];
+    // Without a single read it is a question about the compares, which is as linearizable as any.
+    const isSerializable = ops.length > 0 && ops.every((op) => op.kind === 'range' && op.request.serializable);
+    if (!isSerializable) await this.#reader.point();
     const result = this.#kv.readOnlyTxn(request);
     if (!result.ok) throw new KvError(result.error);
     assert(result.response.kind === 'txn', 'a transaction is answered as a transaction');
@@ -340,7 +338,7 @@ export class StoreServer implements KvServer {
 
   async defragment(): Promise<void> {
     await this.#upkeep.clean();
-    await this.#options.defragment();
+    await this.#kv.defragment();
   }
 
   async hashKv(revision: number) {
@@ -409,7 +407,8 @@ export class StoreServer implements KvServer {
   }
 
   #running(): RaftNode {
-    if (!this.#raft) throw new KvError('stopped');
+    // Before Raft runs there is nobody to ask; a moment later there is.
+    if (!this.#raft) throw new KvError('noLeader');
     return this.#raft;
   }
 

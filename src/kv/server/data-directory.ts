@@ -1,0 +1,85 @@
+/**
+ * A member's data directory and what may be done with it.
+ *
+ *   <dir>/member.json   whose data this is; written before anything else, never changed
+ *   <dir>/raft/         Raft's log and snapshots
+ *   <dir>/kv/           the backend; its lock keeps a second process out
+ *
+ * A directory that belongs to another member or cluster, to a newer program or to etcd is refused before anything in
+ * it is touched.
+ */
+import type { Disk } from '../../env/disk.ts';
+import { KeelsonError } from '../../env/errors.ts';
+import { readTextIfAny, writeFileAtomic } from '../../env/files.ts';
+
+/** Grows when an older program could not read the directory any more. */
+const formatVersion = 1;
+
+export interface MemberFile {
+  readonly formatVersion: number;
+  readonly clusterId: number;
+  readonly memberId: number;
+  readonly token: string;
+  /** `--initial-cluster` at the first start: name=url pairs, sorted. */
+  readonly initialCluster: readonly string[];
+}
+
+/** Undefined for a directory that holds no member yet. Rejects with `DATA_*` for one that must not be used. */
+export async function readMemberFile(disk: Disk, directory: string): Promise<MemberFile | undefined> {
+  const path = `${directory}/member.json`;
+  const text = await readTextIfAny(disk, path);
+  if (text === undefined) {
+    if (await disk.exists(`${directory}/member`)) {
+      throw new KeelsonError(
+        'DATA_FOREIGN',
+        `use data directory ${directory}: it holds data of etcd: give another --data-dir`,
+      );
+    }
+    return undefined;
+  }
+  let file: MemberFile;
+  try {
+    file = JSON.parse(text) as MemberFile;
+  } catch (error) {
+    throw new KeelsonError('DATA_DAMAGED', `read ${path}: it is no JSON: restore it from a backup`, { cause: error });
+  }
+  if (typeof file.formatVersion !== 'number' || file.formatVersion > formatVersion) {
+    throw new KeelsonError(
+      'DATA_NEWER_VERSION',
+      `use data directory ${directory}: its format is ${file.formatVersion}, this program knows ${formatVersion}: start it with the newer program`,
+    );
+  }
+  return file;
+}
+
+export async function writeMemberFile(
+  disk: Disk,
+  directory: string,
+  member: Omit<MemberFile, 'formatVersion'>,
+): Promise<MemberFile> {
+  const file: MemberFile = { formatVersion, ...member };
+  await disk.makeDirectory(directory);
+  await writeFileAtomic(disk, `${directory}/member.json`, `${JSON.stringify(file, undefined, 2)}\n`);
+  return file;
+}
+
+/**
+ * Compares the flags of this start with the first start's. Membership may have changed since, so the initial clusters
+ * need only share a member; the token must be the same.
+ */
+export function checkSameCluster(
+  file: MemberFile,
+  directory: string,
+  flags: { readonly token: string; readonly initialCluster: readonly string[] },
+): void {
+  const say = (what: string, is: string, wanted: string) =>
+    new KeelsonError(
+      'DATA_OTHER_CLUSTER',
+      `use data directory ${directory}: it belongs to another cluster: its ${what} is ${is}, the flags say ${wanted}: give the right --data-dir or flags`,
+    );
+  if (file.token !== flags.token)
+    throw say('--initial-cluster-token', JSON.stringify(file.token), JSON.stringify(flags.token));
+  if (!flags.initialCluster.some((member) => file.initialCluster.includes(member))) {
+    throw say('--initial-cluster', file.initialCluster.join(','), flags.initialCluster.join(','));
+  }
+}
