@@ -1,0 +1,405 @@
+/**
+ * The backend on disk: LevelDB, by way of `level`.
+ *
+ * Writes gather in memory, visible to reads at once through an overlay, and go to the disk in large batches: when a
+ * megabyte has gathered, or when somebody asks for `sync`. Each disk batch is a whole number of handed-over batches, is
+ * atomic, and is itself synced; one is under way at a time. Unsynced batches would be cheaper, but LevelDB starts a new log
+ * file when its write buffer is full without syncing the old one, so that a power failure could lose the end of the old
+ * and keep the beginning of the new: a hole in the middle, which the contract excludes. Syncing every large batch costs
+ * little, because nobody waits for it: the Raft log is the truth, and what is missing here is applied again from there.
+ *
+ * A failed write or a damaged read is fatal: `onFatal` is called once and every later call throws.
+ */
+import type { BatchOperation, ClassicLevel, Iterator } from 'classic-level';
+import { Level } from 'level';
+import { assert } from '../../env/assert.ts';
+import { errorText, KeelsonError } from '../../env/errors.ts';
+import type { Log } from '../../env/log.ts';
+import { asBuffer, toBytes, toText } from './bytes.ts';
+import type { Backend, BackendWrite } from './contract.ts';
+
+export interface LevelBackendOptions {
+  /** The backend cannot go on; the process must stop with this error. */
+  readonly onFatal: (error: Error) => void;
+  readonly log: Log;
+}
+
+/** Under Node, `level` is `classic-level`; its own types only name what the browser's has too. */
+type Database = ClassicLevel<Buffer, Buffer>;
+
+/** LevelDB's own default of 4 MB makes writers wait for seconds while it compacts; with 32 MB they wait for fractions. */
+const writeBufferBytes = 32 * 1024 * 1024;
+/** Old versions are read by few; the head of every key is in the store's memory anyway. */
+const cacheBytes = 16 * 1024 * 1024;
+/** Gathered bytes that start a disk batch by themselves: enough to make its sync worth while. */
+const gatheredBytesMin = 1024 * 1024;
+/** A disk batch ends with the handed-over batch that reaches this, so that no single one holds LevelDB's queue for long. */
+const diskBatchBytesMax = 4 * 1024 * 1024;
+/** Rows read or cleared at a time. */
+const scanRowsMax = 1000;
+const scanBytesMax = 1024 * 1024;
+/** A row that never exists: deleting it is the smallest write that can be synced. */
+const syncKey = Buffer.from([0xff, 0xff]);
+const firstKey = Buffer.alloc(0);
+const lastKey = Buffer.from([0xff, 0xff, 0xff]);
+
+/** Opens or creates the database in `directory`. */
+export async function openLevelBackend(directory: string, options: LevelBackendOptions): Promise<Backend> {
+  const database = new Level<Buffer, Buffer>(directory, {
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
+    writeBufferSize: writeBufferBytes,
+    cacheSize: cacheBytes,
+  }) as unknown as Database;
+  try {
+    await database.open();
+  } catch (error) {
+    throw openError(directory, error);
+  }
+  const backend = new LevelBackend(database, directory, options);
+  await backend.measure();
+  options.log.debug('opened backend', { directory, bytesOnDisk: backend.bytesOnDisk() });
+  return backend;
+}
+
+type Job =
+  | {
+      readonly kind: 'batch';
+      readonly number: number;
+      readonly writes: readonly BackendWrite[];
+      readonly bytes: number;
+    }
+  | {
+      readonly kind: 'clear';
+      readonly number: number;
+      readonly done: () => void;
+      readonly failed: (error: Error) => void;
+    };
+
+interface OverlayRow {
+  /** undefined = deleted. */
+  readonly value: Uint8Array | undefined;
+  /** The job that takes it to the disk. */
+  readonly job: number;
+}
+
+interface SyncWaiter {
+  readonly job: number;
+  readonly done: () => void;
+  readonly failed: (error: Error) => void;
+}
+
+class LevelBackend implements Backend {
+  readonly #database: Database;
+  readonly #directory: string;
+  readonly #options: LevelBackendOptions;
+  /** What the disk does not have yet. Limited by whoever watches pendingBytes. */
+  #overlay = new Map<string, OverlayRow>();
+  #jobs: Job[] = [];
+  /** Number of the newest job handed over and of the newest on disk. Invariant: #jobsOnDisk <= #lastJob. */
+  #lastJob = 0;
+  #jobsOnDisk = 0;
+  #waiters: SyncWaiter[] = [];
+  #pendingBytes = 0;
+  /** While a clear is on its way, the disk holds nothing that counts. */
+  #clearsPending = 0;
+  #isWriting = false;
+  #sizeOnDisk = 0;
+  #writtenBytes = 0;
+  #failure: Error | undefined;
+  #isClosed = false;
+
+  constructor(database: Database, directory: string, options: LevelBackendOptions) {
+    this.#database = database;
+    this.#directory = directory;
+    this.#options = options;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    this.#checkUsable();
+    const row = this.#overlay.get(toText(key));
+    if (row !== undefined) return row.value;
+    if (this.#clearsPending > 0) return undefined;
+    try {
+      return this.#database.getSync(asBuffer(key));
+    } catch (error) {
+      throw this.#fail('read a row of', error);
+    }
+  }
+
+  scan(from: Uint8Array, to: Uint8Array): AsyncIterable<readonly [Uint8Array, Uint8Array]> {
+    this.#checkUsable();
+    // Both halves are taken now: LevelDB's iterator sees the database as it is when it is made.
+    const pending = this.#pendingBetween(toText(from), toText(to));
+    if (this.#clearsPending > 0) return merged(noPages(), pending);
+    const iterator = this.#database.iterator({
+      gte: asBuffer(from),
+      lt: asBuffer(to),
+      fillCache: false,
+      highWaterMarkBytes: scanBytesMax,
+    });
+    return merged(this.#pages(iterator), pending);
+  }
+
+  write(batch: readonly BackendWrite[]): void {
+    this.#checkUsable();
+    if (batch.length === 0) return;
+    const number = ++this.#lastJob;
+    let bytes = 0;
+    for (const write of batch) {
+      const value = write.type === 'put' ? write.value : undefined;
+      bytes += write.key.length + (value?.length ?? 0);
+      this.#overlay.set(toText(write.key), { value, job: number });
+    }
+    this.#jobs.push({ kind: 'batch', number, writes: batch, bytes });
+    this.#pendingBytes += bytes;
+    if (this.#pendingBytes >= gatheredBytesMin) this.#startWriting();
+  }
+
+  sync(): Promise<void> {
+    this.#checkUsable();
+    if (this.#jobsOnDisk === this.#lastJob) return Promise.resolve();
+    return new Promise((done, failed) => {
+      this.#waiters.push({ job: this.#lastJob, done, failed });
+      this.#startWriting();
+    });
+  }
+
+  bytesOnDisk(): number {
+    // LevelDB's own number leaves out its write buffer.
+    return this.#sizeOnDisk + Math.min(this.#writtenBytes, writeBufferBytes);
+  }
+
+  pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  async compactRange(from: Uint8Array, to: Uint8Array): Promise<void> {
+    await this.sync();
+    await this.#database.compactRange(asBuffer(from), asBuffer(to));
+    this.#writtenBytes = 0;
+    await this.measure();
+  }
+
+  clear(): Promise<void> {
+    this.#checkUsable();
+    this.#overlay = new Map();
+    this.#clearsPending += 1;
+    const number = ++this.#lastJob;
+    return new Promise((done, failed) => {
+      this.#jobs.push({ kind: 'clear', number, done, failed });
+      this.#startWriting();
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      if (this.#failure === undefined) await this.sync();
+    } finally {
+      this.#isClosed = true;
+      await this.#database.close();
+    }
+  }
+
+  /** Asks LevelDB how much it takes. */
+  async measure(): Promise<void> {
+    this.#sizeOnDisk = await this.#database.approximateSize(firstKey, lastKey);
+  }
+
+  #startWriting(): void {
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    this.#writeAll().catch((error: unknown) => {
+      this.#fail('write', error);
+    });
+  }
+
+  /** Takes jobs to the disk, in order, until none is left. */
+  async #writeAll(): Promise<void> {
+    for (let job = this.#jobs[0]; job !== undefined; job = this.#jobs[0]) {
+      if (job.kind === 'clear') {
+        await this.#clearDisk();
+        this.#jobs.shift();
+        this.#clearsPending -= 1;
+        this.#finish(job.number);
+        job.done();
+      } else {
+        await this.#writeBatches();
+      }
+      assert(this.#failure === undefined, 'nothing is written after a failure');
+    }
+    assert(this.#jobsOnDisk === this.#lastJob, 'no job was left behind');
+    this.#isWriting = false;
+  }
+
+  /** The next batches as one disk batch. Of several writes of a key only the last counts. */
+  async #writeBatches(): Promise<void> {
+    const operations = new Map<string, BatchOperation<Database, Buffer, Buffer>>();
+    let bytes = 0;
+    let taken = 0;
+    let number = 0;
+    for (const job of this.#jobs) {
+      if (job.kind !== 'batch' || bytes >= diskBatchBytesMax) break;
+      for (const write of job.writes) {
+        const key = asBuffer(write.key);
+        const operation: BatchOperation<Database, Buffer, Buffer> =
+          write.type === 'put' ? { type: 'put', key, value: asBuffer(write.value) } : { type: 'del', key };
+        operations.set(toText(write.key), operation);
+      }
+      bytes += job.bytes;
+      number = job.number;
+      taken += 1;
+    }
+    assert(taken > 0 && operations.size > 0, 'a disk batch holds something');
+    this.#jobs.splice(0, taken);
+    await this.#database.batch([...operations.values()], { sync: true });
+    for (const key of operations.keys()) {
+      const row = this.#overlay.get(key);
+      if (row !== undefined && row.job <= number) this.#overlay.delete(key);
+    }
+    this.#pendingBytes -= bytes;
+    this.#writtenBytes += bytes;
+    assert(this.#pendingBytes >= 0, () => `${this.#pendingBytes} bytes are pending`);
+    await this.measure();
+    this.#finish(number);
+  }
+
+  /** Deletes every row in synced batches; LevelDB's own clear does not sync. */
+  async #clearDisk(): Promise<void> {
+    const keys = this.#database.keys({ fillCache: false, highWaterMarkBytes: scanBytesMax });
+    try {
+      for (;;) {
+        const page = await keys.nextv(scanRowsMax);
+        if (page.length === 0) break;
+        const deletes = page.map((key): BatchOperation<Database, Buffer, Buffer> => ({ type: 'del', key }));
+        await this.#database.batch(deletes, { sync: false });
+      }
+    } finally {
+      await keys.close();
+    }
+    // Gives the space back, and takes the deletes out of LevelDB's log into its tables, which it syncs.
+    await this.#database.compactRange(firstKey, lastKey);
+    await this.#database.batch([{ type: 'del', key: syncKey }], { sync: true });
+    this.#writtenBytes = 0;
+    await this.measure();
+  }
+
+  #finish(job: number): void {
+    assert(job > this.#jobsOnDisk && job <= this.#lastJob, () => `job ${job} finishes after ${this.#jobsOnDisk}`);
+    this.#jobsOnDisk = job;
+    const waiting = this.#waiters;
+    this.#waiters = waiting.filter((waiter) => waiter.job > job);
+    for (const waiter of waiting) if (waiter.job <= job) waiter.done();
+  }
+
+  async *#pages(iterator: Iterator<Database, Buffer, Buffer>): AsyncGenerator<[Buffer, Buffer][]> {
+    try {
+      for (;;) {
+        const page = await iterator.nextv(scanRowsMax);
+        if (page.length === 0) return;
+        yield page;
+      }
+    } catch (error) {
+      if (this.#isClosed) throw new KeelsonError('BACKEND_CLOSED', `a scan of ${this.#directory} ended: it was closed`);
+      throw this.#fail('scan', error);
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  #pendingBetween(from: string, to: string): readonly PendingRow[] {
+    const rows: PendingRow[] = [];
+    for (const [key, row] of this.#overlay) if (key >= from && key < to) rows.push({ key, value: row.value });
+    return rows.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  #checkUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    assert(!this.#isClosed, () => `the backend in ${this.#directory} is used after close`);
+  }
+
+  #fail(action: string, cause: unknown): Error {
+    if (this.#failure !== undefined) return this.#failure;
+    const failure = isCorruption(cause)
+      ? corruptError(this.#directory, cause)
+      : new KeelsonError(
+          'BACKEND_FAILED',
+          `cannot ${action} the database in ${this.#directory}: ${errorText(cause)}; check the disk and its free space, then start again`,
+          { cause },
+        );
+    this.#failure = failure;
+    for (const waiter of this.#waiters) waiter.failed(failure);
+    this.#waiters = [];
+    for (const job of this.#jobs) if (job.kind === 'clear') job.failed(failure);
+    this.#options.log.error('backend failed', { directory: this.#directory, error: failure.message });
+    this.#options.onFatal(failure);
+    return failure;
+  }
+}
+
+interface PendingRow {
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+}
+
+async function* noPages(): AsyncGenerator<[Buffer, Buffer][]> {}
+
+/** Rows from disk and rows still in memory as one ascending sequence; the one in memory is the newer. */
+async function* merged(
+  pages: AsyncGenerator<[Buffer, Buffer][]>,
+  pending: readonly PendingRow[],
+): AsyncGenerator<readonly [Uint8Array, Uint8Array]> {
+  let next = 0;
+  for await (const page of pages) {
+    for (const row of page) {
+      const key = toText(row[0]);
+      for (let held = pending[next]; held !== undefined && held.key < key; held = pending[++next]) {
+        if (held.value !== undefined) yield [toBytes(held.key), held.value];
+      }
+      const held = pending[next];
+      if (held === undefined || held.key !== key) {
+        yield row;
+        continue;
+      }
+      next += 1;
+      if (held.value !== undefined) yield [row[0], held.value];
+    }
+  }
+  for (let held = pending[next]; held !== undefined; held = pending[++next]) {
+    if (held.value !== undefined) yield [toBytes(held.key), held.value];
+  }
+}
+
+function openError(directory: string, error: unknown): KeelsonError {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (isCorruption(cause)) return corruptError(directory, cause);
+  if (codeOf(cause) === 'LEVEL_LOCKED') {
+    return new KeelsonError(
+      'BACKEND_LOCKED',
+      `cannot open the database in ${directory}: another process has it open; stop that process or choose another data directory`,
+      { cause },
+    );
+  }
+  return new KeelsonError(
+    'BACKEND_FAILED',
+    `cannot open the database in ${directory}: ${errorText(cause)}; check that the directory can be written and the disk has space`,
+    { cause },
+  );
+}
+
+function corruptError(directory: string, cause: unknown): KeelsonError {
+  return new KeelsonError(
+    'BACKEND_CORRUPT',
+    `the database in ${directory} is damaged: ${errorText(cause)}; delete that directory and start again: it is rebuilt from the snapshot and the log`,
+    { cause },
+  );
+}
+
+function isCorruption(cause: unknown): boolean {
+  return codeOf(cause) === 'LEVEL_CORRUPTION' || /corruption/i.test(errorText(cause));
+}
+
+function codeOf(cause: unknown): unknown {
+  return typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
+}
