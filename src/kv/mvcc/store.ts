@@ -58,7 +58,8 @@ export class Store implements MvccStore {
     this.#hub = new WatchHub({
       revision: () => this.#revision,
       compactRevision: () => this.#compactRevision,
-      writesAt: (main) => this.#history.at(main),
+      // A watch may start at the empty store's revision, which wrote nothing.
+      writesAt: (main) => (main === emptyRevision ? [] : this.#history.at(main)),
       load: (entry, found) => this.#load(entry, found),
     });
     this.#cleaner = new Cleaner();

@@ -29,7 +29,7 @@ export interface WatchSource {
   /** Head revision. */
   revision(): number;
   compactRevision(): number;
-  /** The keys that a revision between compactRevision and head wrote, in order. */
+  /** The keys that a revision from 1 on, between compactRevision and head, wrote, in order. */
   writesAt(main: number): readonly KeyEntry[];
   load(entry: KeyEntry, found: { readonly main: number; readonly sub: number }): KeyValue;
 }
