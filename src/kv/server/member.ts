@@ -59,6 +59,7 @@ export interface MemberOptions {
   readonly proxy: LeaderProxy;
   /** Called when the server exists and before Raft runs: the time to listen for clients. */
   readonly onServer: (server: StoreServer) => Promise<void>;
+  readonly onCore?: RaftNodeOptions['onCore'];
   readonly onRemoved: () => void;
   readonly onFatal: (error: Error) => void;
 }
@@ -220,6 +221,7 @@ function raftOptionsOf(
     segmentBytes,
     transport,
     stateMachine: server.machine,
+    ...(options.onCore === undefined ? {} : { onCore: options.onCore }),
     onSoftState: (state) => server.softStateChanged(state),
     onFatal: options.onFatal,
   };

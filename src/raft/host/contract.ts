@@ -12,6 +12,8 @@ import type {
   Message,
   ProposeResult,
   RaftConfig,
+  RaftCore,
+  RaftCore,
   RaftStatus,
   ReplicaId,
   SnapshotMeta,
@@ -88,6 +90,8 @@ export interface RaftNodeOptions {
   readonly segmentBytes: number;
   readonly transport: PeerTransport;
   readonly stateMachine: StateMachine;
+  /** Shows the core to whoever checks it from outside: the simulator after every event. */
+  readonly onCore?: (core: RaftCore) => void;
   readonly onSoftState: (state: SoftState) => void;
   /** Disk failure or broken invariant: the process must stop with this error. */
   readonly onFatal: (error: Error) => void;

@@ -98,6 +98,7 @@ async function run(options: RaftNodeOptions, opened: OpenedWal): Promise<RaftNod
     const { random } = options.env;
     const config = { ...options.raft, random: (bound: number) => random.integer(0, bound - 1) };
     const core = new Raft(config, { ...restored, applied: start.index, appliedConfState });
+    options.onCore?.(core);
     log.info('raft member starts', {
       term: restored.hardState.term,
       snapshotIndex: restored.snapshot.index,
