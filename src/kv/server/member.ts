@@ -179,6 +179,9 @@ async function run(options: MemberOptions, backend: Backend, file: MemberFile): 
           ...(isFounder ? { confState: confStateOf(founders) } : {}),
         });
     server.attach(raft);
+    // Alone there is nobody to wait for.
+    const { voters, votersOutgoing } = raft.confState();
+    if (voters.length === 1 && votersOutgoing.length === 0 && voters[0] === memberId) raft.campaign();
     return { server, raft, isNew: !hasLog, stop: () => stop(options, server, raft, kv, backend) };
   } catch (error) {
     await transport.close();

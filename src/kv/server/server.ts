@@ -192,7 +192,7 @@ export class StoreServer implements KvServer {
   /** Hands leadership on when it can, then turns everybody away. Raft itself is stopped by its owner. */
   async stop(): Promise<void> {
     if (this.#stopped.signal.aborted) return;
-    await this.#handLeadershipOn();
+    await this.handLeadershipOn();
     this.#stopped.abort(new KvError('stopped'));
     this.#reader.stop();
     this.#upkeep.stop();
@@ -440,7 +440,8 @@ export class StoreServer implements KvServer {
     return urls && urls.length > 0 ? urls : undefined;
   }
 
-  async #handLeadershipOn(): Promise<void> {
+  /** Moves leadership to the member that is furthest, when this one leads. */
+  async handLeadershipOn(): Promise<void> {
     if (!this.#raft) return;
     const { role, progress, confState, id } = this.#raft.status();
     if (role !== 'leader' || confState.voters.length < 2) return;

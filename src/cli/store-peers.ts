@@ -1,0 +1,48 @@
+/** The store's side towards other members: Raft's transport on the peer URLs, with the peer certificates. */
+import type { Env } from '../env/env.ts';
+import { KeelsonError } from '../env/errors.ts';
+import type { JoinInfo, MemberIdentity } from '../kv/server/member.ts';
+import { GrpcPeerTransport, type PeerTls } from '../raft/host/grpc-transport.ts';
+import type { PeerTransport, ReplicaId } from '../raft/index.ts';
+import { UsageError } from './flags.ts';
+import type { StoreConfig } from './store-config.ts';
+
+export interface StorePeers {
+  /** Listens on the peer URLs. */
+  open(identity: MemberIdentity): Promise<PeerTransport>;
+  join(peerUrls: readonly string[]): Promise<JoinInfo>;
+}
+
+export function connectPeers(env: Pick<Env, 'clock' | 'log' | 'random'>, config: StoreConfig): StorePeers {
+  const listenUrls = config.flags['listen-peer-urls'];
+  const tls = peerTlsOf(config);
+  return {
+    async open({ clusterId, memberId }) {
+      const transport = new GrpcPeerTransport({
+        env,
+        clusterId: clusterId.toString(16).padStart(16, '0'),
+        selfId: memberId as ReplicaId,
+        ...(tls ? { tls } : {}),
+        listenAddresses: listenUrls.map((url) => new URL(url).host),
+      });
+      try {
+        const addresses = await transport.listen();
+        for (const address of addresses) env.log.info('serving peer traffic', { address });
+      } catch (error) {
+        await transport.close();
+        throw error;
+      }
+      return transport;
+    },
+    join: () => Promise.reject(new KeelsonError('NOT_THERE', 'joining is not supported')),
+  };
+}
+
+/** Peers verify each other in both directions, so https needs an authority as well as a certificate. */
+function peerTlsOf({ flags, peerTls }: StoreConfig): PeerTls | undefined {
+  if (!flags['listen-peer-urls'].some((url) => url.startsWith('https:'))) return undefined;
+  if (!peerTls?.ca) {
+    throw new UsageError('keelson store: --listen-peer-urls has https: --peer-trusted-ca-file is needed as well');
+  }
+  return { ca: peerTls.ca, cert: peerTls.cert, key: peerTls.key };
+}

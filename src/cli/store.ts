@@ -1,0 +1,127 @@
+/** `keelson store`: one member of the replicated store, started as etcd is. */
+import { Registry } from 'prom-client';
+import { errorText } from '../env/errors.ts';
+import { realEnv } from '../env/real.ts';
+import { openLevelBackend } from '../kv/backend/level.ts';
+import { type GrpcServer, startGrpcServer } from '../kv/rpc/grpc-server.ts';
+import { type HttpFace, startHttpFace } from '../kv/rpc/http.ts';
+import { createLeaderProxy } from '../kv/rpc/leader-proxy.ts';
+import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
+import type { KvServer } from '../kv/server/contract.ts';
+import { startMember } from '../kv/server/member.ts';
+import { etcdVersion } from '../kv/server/version.ts';
+import { flagHelp } from './flags.ts';
+import { parseStoreFlags, readStoreConfig, type StoreConfig } from './store-config.ts';
+import { storeFlags } from './store-flags.ts';
+import { connectPeers } from './store-peers.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+
+const summary = `Runs one member of the replicated store. Flags and ETCD_… variables are etcd’s.`;
+
+type Level = 'debug' | 'info' | 'warn' | 'error';
+
+export async function run(args: readonly string[]): Promise<number> {
+  const parsed = parseStoreFlags(args, process.env);
+  if (parsed.flags.help) {
+    process.stdout.write(flagHelp('keelson store [flags]', summary, storeFlags));
+    return 0;
+  }
+  if (parsed.flags.version) {
+    process.stdout.write(
+      `etcd Version: ${etcdVersion}\nKeelson Version: ${packageJson.version}\nNode Version: ${process.version}\nOS/Arch: ${process.platform}/${process.arch}\n`,
+    );
+    return 0;
+  }
+  const level = parsed.flags['log-level'];
+  const env = realEnv(['debug', 'info', 'warn'].includes(level) ? (level as Level) : 'error');
+  const config = await readStoreConfig(env.disk, parsed);
+  if (config.ignored.length > 0)
+    env.log.warn('flags without effect', { flags: config.ignored.map((name) => `--${name}`) });
+  return serve(env, config);
+}
+
+async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Promise<number> {
+  const { flags, clientTls } = config;
+  const { log, clock } = env;
+  const registry = new Registry();
+  const metrics = createStoreMetrics(registry, true);
+  const disk = timedDisk(env.disk, clock, metrics.fsyncSeconds);
+  const stopAsked = Promise.withResolvers<string>();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopAsked.resolve(signal));
+  const onFatal = (error: Error) => {
+    log.error('the member cannot go on', { error: error.stack ?? errorText(error) });
+    // State and log may disagree from here on: nothing more may be answered or written.
+    process.exit(1);
+  };
+  const proxy = createLeaderProxy(clock, config.outgoingTls);
+  const peers = connectPeers(env, config);
+  let grpc: GrpcServer | undefined;
+  let kvServer: KvServer | undefined;
+  let http: HttpFace | undefined;
+  const member = await startMember({
+    env: { ...env, disk },
+    directory: config.dataDirectory,
+    name: flags.name,
+    clientUrls: flags['advertise-client-urls'],
+    peerUrls: flags['initial-advertise-peer-urls'],
+    initialCluster: config.initialCluster,
+    token: flags['initial-cluster-token'],
+    state: flags['initial-cluster-state'] === 'existing' ? 'existing' : 'new',
+    join: (urls) => peers.join(urls),
+    limits: {
+      requestBytesMax: flags['max-request-bytes'],
+      txnOpsMax: flags['max-txn-ops'],
+      learnersMax: flags['max-learners'],
+      quotaBytes: config.quotaBytes,
+    },
+    compaction: config.compaction,
+    isStrictReconfiguration: flags['strict-reconfig-check'],
+    tickMs: flags['heartbeat-interval'],
+    electionTicks: config.electionTicks,
+    preVote: flags['pre-vote'],
+    snapshotEntries: flags['snapshot-count'],
+    catchUpEntries: flags['snapshot-catchup-entries'],
+    openBackend: (path) => openLevelBackend(path, { onFatal, log }),
+    makeTransport: (identity) => peers.open(identity),
+    proxy,
+    onServer: async (server) => {
+      kvServer = server;
+      grpc = await startGrpcServer({
+        face: { server, log, counters: metrics.calls, onFatal },
+        listenUrls: flags['listen-client-urls'],
+        ...(clientTls ? { tls: { cert: clientTls.cert, key: clientTls.key, ...clientCa(clientTls) } } : {}),
+        watchProgressEveryMs: flags['watch-progress-notify-interval'],
+        concurrentStreamsMax: Math.min(flags['max-concurrent-streams'], 2 ** 31 - 1),
+        keepaliveIntervalMs: flags['grpc-keepalive-interval'],
+        keepaliveTimeoutMs: flags['grpc-keepalive-timeout'],
+      });
+      http = await startHttpFace({ listenUrls: flags['listen-metrics-urls'], registry, server: () => kvServer });
+    },
+    onRemoved: () => {
+      log.warn('the member has been permanently removed from the cluster; its data directory must be removed');
+      stopAsked.resolve('removal');
+    },
+    onFatal,
+  });
+  metrics.attach(member.server);
+  const ready = member.server.publish().then(() => {
+    log.info('ready to serve client requests');
+    for (const url of grpc?.urls ?? [])
+      log.info('serving client traffic', { address: url.replace(/^https?:\/\//, '') });
+  });
+  // Asked to stop before it was ready, publishing ends with an error that nobody needs.
+  ready.catch((error: unknown) => log.debug('not published', { error: errorText(error) }));
+  const reason = await stopAsked.promise;
+  log.info('stopping', { reason });
+  // Whoever watches from another member's point of view sees a new leader before this port closes.
+  await member.server.handLeadershipOn();
+  await grpc?.close();
+  await member.stop();
+  await http?.close();
+  log.info('stopped');
+  return 0;
+}
+
+function clientCa(tls: NonNullable<StoreConfig['clientTls']>): { readonly clientCa?: Uint8Array } {
+  return tls.isClientVerified && tls.ca ? { clientCa: tls.ca } : {};
+}
