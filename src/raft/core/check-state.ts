@@ -86,14 +86,15 @@ function checkRole(state: RaftState): void {
   if (role === 'candidate' || role === 'preCandidate') assert(leader === nobody, 'a candidate knows no leader');
   if (role !== 'leader') {
     assert(reads.rounds.length + reads.waiting.length === 0, 'only a leader confirms reads');
-    assert(state.transferee === nobody, 'only a leader transfers leadership');
+    assert(state.transferee === nobody && state.handoverIndex === 0, 'only a leader gives leadership away');
     assert(state.uncommittedBytes === 0 && !state.isBroadcastWanted, 'only a leader replicates');
     return;
   }
-  assert(tracker.isVoter(id), 'a leader is a voter');
+  assert(tracker.isVoter(id) === (state.handoverIndex === 0), 'a leader without a vote hands over');
   assert(state.vote === id, 'a leader voted for itself');
   assert(reads.forwarded.size === 0, 'a leader forwards no reads');
-  assert(tracker.progressOf(id)?.match === log.unstable.durable, 'a leader counts for itself what is on its disk');
+  const own = tracker.progressOf(id)?.match ?? log.unstable.durable;
+  assert(own === log.unstable.durable, 'a leader counts for itself what is on its disk');
   for (const to of tracker.members()) tracker.progressOf(to)?.checkState(log.lastIndex);
   checkCommitted(state);
 }

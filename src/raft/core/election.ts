@@ -30,7 +30,8 @@ export function isPromotable(state: RaftState): boolean {
 export function tickElection(state: RaftState): void {
   assert(state.role !== 'leader', 'a leader does not wait for a leader');
   state.electionElapsed += 1;
-  if (state.electionElapsed < state.electionTimeoutTicks) return;
+  // Who may not campaign goes on counting: it must not take a leader for alive that it has not heard of for long.
+  if (state.electionElapsed < state.electionTimeoutTicks || !isPromotable(state)) return;
   state.electionElapsed = 0;
   state.electionTimeoutTicks = drawElectionTimeout(state.config);
   campaign(state, state.config.preVote ? 'preElection' : 'election');
@@ -69,14 +70,30 @@ export function handleVoteRequest(state: RaftState, message: VoteRequest): void 
   const granted = (isFree || isForLaterTerm) && state.log.isUpToDate(message.lastIndex, message.lastTerm);
   const type = message.type === 'vote' ? 'voteResp' : 'preVoteResp';
   // A grant speaks of the term that was asked for; a refusal of the own one, so that who is behind catches up.
-  send(state, { type, to: message.from, term: granted ? message.term : state.term, reject: !granted });
+  const help = granted ? {} : committedHelp(state);
+  send(state, { type, to: message.from, term: granted ? message.term : state.term, reject: !granted, ...help });
   if (!granted || message.type === 'preVote') return;
   state.electionElapsed = 0;
   state.vote = message.from;
 }
 
+/**
+ * A refusal tells what is committed. Otherwise a cluster could wedge after a membership change: the only replica that
+ * may still lead does not know that the change is committed, and those who know do not vote any more.
+ */
+function committedHelp({ log }: RaftState): Pick<VoteResponse, 'committed'> {
+  const term = log.termAt(log.committed);
+  return term === undefined || log.committed === 0 ? {} : { committed: { index: log.committed, term } };
+}
+
+/** What one replica committed, every replica that holds the same entry may commit: by log matching it is the same log. */
+function learnCommitted({ log }: RaftState, committed: VoteResponse['committed']): void {
+  if (committed !== undefined && log.matches(committed.index, committed.term)) log.commitTo(committed.index);
+}
+
 /** An answer to the election under way; any other answer is of an earlier one. */
 export function handleVoteResponse(state: RaftState, message: VoteResponse): void {
+  learnCommitted(state, message.committed);
   if (message.type !== (state.role === 'preCandidate' ? 'preVoteResp' : 'voteResp')) return;
   const termOfGrant = state.role === 'preCandidate' ? state.term + 1 : state.term;
   if (!message.reject && message.term !== termOfGrant) return;

@@ -6,12 +6,12 @@
 import { assert, present } from '../../env/assert.ts';
 import { decodeConfChange, encodeConfChange } from './conf-change-codec.ts';
 import { changeMembership, isJoint } from './conf-change.ts';
-import { nobody, toIndex } from './numbers.ts';
+import { nobody, noIndex, toIndex } from './numbers.ts';
 import { releaseReads } from './read-index.ts';
 import { flushBroadcast, maybeCommit } from './replicate.ts';
-import { appendOwn, becomeFollower, hasCommittedInTerm, type RaftState } from './state.ts';
+import { appendOwn, becomeFollower, hasCommittedInTerm, type RaftState, send } from './state.ts';
 import { abortTransfer } from './transfer.ts';
-import type { ConfChange, ConfState, Entry } from './types.ts';
+import type { ConfChange, ConfState, Entry, Index } from './types.ts';
 
 /** The host applies the next confChange entry; `undefined` when its state machine refused it. */
 export function applyConfChange(state: RaftState, change: ConfChange | undefined): ConfState {
@@ -29,27 +29,37 @@ export function applyConfChange(state: RaftState, change: ConfChange | undefined
 
 /** A new membership may shrink the quorum, end a transfer, or leave this replica out. */
 function afterMembershipChange(state: RaftState): void {
-  if (!state.tracker.isVoter(state.id)) {
-    stepDownAsNonVoter(state);
-    return;
-  }
+  const isVoter = state.tracker.isVoter(state.id);
+  if (!isVoter && state.role !== 'follower' && state.role !== 'leader') becomeFollower(state, state.term, nobody);
   if (state.role !== 'leader') return;
   if (state.transferee !== nobody && !state.tracker.conf.voters.includes(state.transferee)) abortTransfer(state);
+  if (!isVoter) startHandover(state);
   maybeCommit(state);
   releaseReads(state);
   // Newcomers are probed at once.
   state.isBroadcastWanted = true;
 }
 
-/** The change that removed this replica is committed: its work is done. Followers still learn that it is committed. */
-function stepDownAsNonVoter(state: RaftState): void {
-  if (state.role === 'follower') return;
-  if (state.role === 'leader') {
-    state.isBroadcastWanted = true;
-    flushBroadcast(state);
-  }
+/**
+ * The change that takes the leader's vote is committed, but perhaps nobody else knows. A leader that went now could leave
+ * voters behind who wait for its vote. So it leads on without counting itself (thesis 4.2.2), until the voters that
+ * remain have committed one more entry: they got it with a commit index that includes the change.
+ */
+function startHandover(state: RaftState): void {
+  assert(state.handoverIndex === 0, 'a leader is removed once');
+  appendOwn(state, [{ kind: 'normal', data: new Uint8Array(0) }]);
+  state.handoverIndex = state.log.lastIndex;
+}
+
+/** Leader without a vote: its work is done. Somebody who has everything campaigns at once. */
+export function maybeStepDown(state: RaftState): void {
+  if (state.role !== 'leader' || state.handoverIndex === 0 || state.log.applied < state.handoverIndex) return;
+  assert(!state.tracker.isVoter(state.id), 'only a leader without a vote hands over');
+  const { lastIndex } = state.log;
+  const successor = state.tracker.voters().find((id) => state.tracker.progressOf(id)?.match === lastIndex);
+  flushBroadcast(state);
+  if (successor !== undefined) send(state, { type: 'timeoutNow', to: successor });
   becomeFollower(state, state.term, nobody);
-  assert(state.leader === nobody, 'who has stepped down follows nobody yet');
 }
 
 /** Leader: leaves a joint configuration by itself, also one that an earlier leader entered. */
@@ -61,6 +71,22 @@ export function maybeAutoLeave(state: RaftState): void {
   appendOwn(state, [{ kind: 'confChange', data: encodeConfChange(leave) }]);
   state.pendingConfIndex = state.log.lastIndex;
   assert(state.pendingConfIndex > state.log.applied, 'the leave is not applied yet');
+}
+
+/**
+ * What a restarted replica knows to be committed from the log alone. A leader proposes a membership change only after it
+ * has applied the one before, so of two changes in a log the earlier one is committed, even if the commit index on disk
+ * is older. Without this the replica could campaign with a membership two changes back, whose quorum need not overlap
+ * with the one in force.
+ */
+export function committedByLaterChange(entries: readonly Entry[]): Index {
+  const changes = entries.filter((entry) => entry.kind === 'confChange');
+  const earlier = changes.at(-2);
+  assert(
+    earlier === undefined || earlier.index < present(changes.at(-1), 'last change').index,
+    'changes are in log order',
+  );
+  return earlier?.index ?? noIndex;
 }
 
 /** True while a committed change is not applied here: this replica does not know yet who votes. */

@@ -10,7 +10,7 @@ import type { Message, MessageType, ReadState } from './types.ts';
  * Which messages promise that something is on disk. This is the one place that decides it.
  *   vote                       "I am at this term and have voted for myself, and this is my log"
  *   voteResp, preVoteResp      "I have not voted for anybody else, and never will in this term"
- *   appResp                    "I hold the log up to here"
+ *   appResp                    "I hold the log up to here"; a refused append promises nothing (promisesNothing below)
  */
 export const waitsForDisk: Readonly<Record<MessageType, boolean>> = {
   vote: true,
@@ -29,6 +29,11 @@ export const waitsForDisk: Readonly<Record<MessageType, boolean>> = {
   transferLeader: false,
 };
 
+/** A refusal only helps the leader to find the place where the logs agree; the sooner it does, the better. */
+function promisesNothing(message: Message): boolean {
+  return message.type === 'appResp' && message.reject;
+}
+
 export class Outbox {
   #messages: Message[] = [];
   #sealed: Message[] = [];
@@ -38,7 +43,8 @@ export class Outbox {
   send(message: Message): void {
     assert(message.from !== message.to, 'nobody sends to themselves');
     assert(message.to > 0 && message.from > 0, 'a message goes from somebody to somebody');
-    (waitsForDisk[message.type] ? this.#sealed : this.#messages).push(message);
+    const waits = waitsForDisk[message.type] && !promisesNothing(message);
+    (waits ? this.#sealed : this.#messages).push(message);
   }
 
   answerRead(read: ReadState): void {

@@ -34,7 +34,7 @@ function forward(state: RaftState, proposed: readonly ProposedEntry[]): ProposeR
 
 function refusalOf(state: RaftState, proposed: readonly ProposedEntry[]): Refusal | undefined {
   if (!state.tracker.isMember(state.id)) return 'removed';
-  if (state.transferee !== nobody) return 'transferring';
+  if (state.transferee !== nobody || state.handoverIndex !== 0) return 'transferring';
   if (isConfChange(proposed)) {
     const reason = confChangeRefusal(state, proposed);
     if (reason !== undefined) return reason;

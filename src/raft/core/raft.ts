@@ -15,7 +15,13 @@ import { stepFollower } from './follower.ts';
 import { HardStateTracker } from './hard-state.ts';
 import { stepLeader, tickLeader } from './leader.ts';
 import { type LogPoint, RaftLog } from './log.ts';
-import { applyConfChange, maybeAutoLeave, replayMembership } from './membership.ts';
+import {
+  applyConfChange,
+  committedByLaterChange,
+  maybeAutoLeave,
+  maybeStepDown,
+  replayMembership,
+} from './membership.ts';
 import { maxIndex, noIndex, nobody, toIndex, toPersistToken } from './numbers.ts';
 import { Outbox } from './outbox.ts';
 import { propose } from './proposal.ts';
@@ -49,7 +55,7 @@ export class Raft implements RaftCore {
   constructor(config: RaftConfig, restored: RestoredState) {
     assertConfig(config);
     const { hardState, snapshot, entries, applied } = restored;
-    const committed = maxIndex(hardState.commit, applied);
+    const committed = maxIndex(maxIndex(hardState.commit, applied), committedByLaterChange(entries));
     const log = new RaftLog({ snapshot, entries, committed, applied });
     assert(
       log.lastTerm <= hardState.term,
@@ -74,6 +80,7 @@ export class Raft implements RaftCore {
       electionTimeoutTicks: drawElectionTimeout(config),
       transferee: nobody,
       pendingConfIndex: noIndex,
+      handoverIndex: noIndex,
       uncommittedBytes: 0,
       isBroadcastWanted: false,
       isSnapshotWanted: false,
@@ -167,6 +174,7 @@ export class Raft implements RaftCore {
       () => `entry ${index} is reported applied before applyConfChange was called for ${state.confChangesOwed[0]}`,
     );
     maybeAutoLeave(state);
+    maybeStepDown(state);
   }
 
   applyConfChange(change: ConfChange | undefined): ConfState {

@@ -76,7 +76,9 @@ export function handleAppendResp(state: RaftState, progress: Progress, message: 
   if (progress.state === 'replicate') progress.inflights.freeUpTo(message.index);
   if (progress.state === 'replicate') progress.paused = progress.inflights.isFull();
   maybeCommit(state);
-  let more = sendAppend(state, message.from, wasPaused ? 'evenIfEmpty' : 'entriesOnly');
+  // When something goes to everybody anyway, this follower gets its share then. Otherwise the window it just opened is
+  // filled, and one that was held up learns the commit index it missed.
+  let more = !state.isBroadcastWanted && sendAppend(state, message.from, wasPaused ? 'evenIfEmpty' : 'entriesOnly');
   while (more) more = sendAppend(state, message.from, 'entriesOnly');
   maybeFinishTransfer(state, message.from, progress);
 }

@@ -46,6 +46,8 @@ export interface RaftState {
   transferee: ReplicaId;
   /** Leader: no membership change is taken before everything up to here is applied. */
   pendingConfIndex: Index;
+  /** Leader that is no voter any more: steps down once this entry, committed without it, is applied; 0 = it is a voter. */
+  handoverIndex: Index;
   /** Leader: size of the entries it has not committed. */
   uncommittedBytes: number;
   /** Leader: appends go out with the next Ready, so that proposals of one batch share messages. */
@@ -140,6 +142,7 @@ function reset(state: RaftState, term: Term): void {
   state.electionTimeoutTicks = drawElectionTimeout(state.config);
   state.transferee = nobody;
   state.pendingConfIndex = noIndex;
+  state.handoverIndex = noIndex;
   state.uncommittedBytes = 0;
   state.isBroadcastWanted = false;
   state.isSnapshotWanted = false;

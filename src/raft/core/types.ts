@@ -9,7 +9,7 @@
  * What the host owes for one Ready (any order but for these rules):
  *  1. `persist` goes to the WAL in the order of its tokens; once durable, `persisted(token)` is called.
  *  2. `messages` may leave at once: they promise nothing that is not already durable.
- *  3. `messagesAfterPersist` (votes, append acknowledgements, answers to pre-votes) come sealed: opening them
+ *  3. `messagesAfterPersist` (vote requests, votes, append acknowledgements, answers to pre-votes) come sealed: opening them
  *     needs the Durable proof that only the WAL's sync hands out (src/raft/wal/durable.ts).
  *  4. `committed` entries are applied in order, then `applied(index)` is called. They are committed by a durable quorum
  *     and durable here as well.
@@ -130,7 +130,15 @@ export type Message =
       /** A leadership transfer: the voter's stickiness to a live leader does not apply. */
       readonly isTransfer: boolean;
     })
-  | (Addressed & { readonly type: 'voteResp' | 'preVoteResp'; readonly reject: boolean })
+  | (Addressed & {
+      readonly type: 'voteResp' | 'preVoteResp';
+      readonly reject: boolean;
+      /**
+       * Refused: an entry the voter knows to be committed. A candidate that holds it commits up to it, which may be what
+       * it lacks to learn that the membership has changed. Only a help: absent, it must be learned in another way.
+       */
+      readonly committed?: { readonly index: Index; readonly term: Term };
+    })
   | (Addressed & { readonly type: 'snap'; readonly snapshot: SnapshotMeta })
   | (Addressed & { readonly type: 'timeoutNow' })
   | (Addressed & { readonly type: 'prop'; readonly entries: readonly ProposedEntry[] })
