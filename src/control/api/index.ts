@@ -12,3 +12,4 @@ export { type IncludeObject, toPartialMetadata, toTable } from './table.ts';
 export * from './time-text.ts';
 export { decodeProtobuf } from './protobuf/decode.ts';
 export { encodeProtobuf, encodeProtobufWatchFrame } from './protobuf/encode.ts';
+export { applyDefaults } from './defaults/defaults.ts';
