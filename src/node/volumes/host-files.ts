@@ -16,6 +16,10 @@ export interface HostFiles {
   rename(from: string, to: string): Promise<void>;
   /** Everything below, links not followed; no error when there is nothing. */
   removeAll(path: string): Promise<void>;
+  /** Names of the directories in a directory; none when it does not exist. */
+  listDirectories(path: string): Promise<readonly string[]>;
+  /** An empty directory; false when it is not empty, busy or not there. */
+  removeDirectory(path: string): Promise<boolean>;
   list(path: string): Promise<readonly string[]>;
   changeMode(path: string, mode: number): Promise<void>;
   changeOwner(path: string, uid: number, gid: number): Promise<void>;
@@ -51,6 +55,15 @@ export const realHostFiles: HostFiles = {
   readLink: (path) => unless(['ENOENT', 'EINVAL'], () => fs.readlink(path)),
   rename: (from, to) => fs.rename(from, to),
   removeAll: (path) => fs.rm(path, { recursive: true, force: true }),
+  async listDirectories(path) {
+    const entries = await unless(['ENOENT', 'ENOTDIR'], () => fs.readdir(path, { withFileTypes: true }));
+    return (entries ?? []).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  },
+  removeDirectory: async (path) =>
+    (await unless(['ENOENT', 'ENOTEMPTY', 'EBUSY', 'ENOTDIR'], async () => {
+      await fs.rmdir(path);
+      return true;
+    })) ?? false,
   list: async (path) => (await unless(['ENOENT', 'ENOTDIR'], () => fs.readdir(path)))?.sort() ?? [],
   changeMode: (path, mode) => fs.chmod(path, mode),
   changeOwner: (path, uid, gid) => fs.chown(path, uid, gid),
