@@ -13,7 +13,6 @@ import type {
   ProposeResult,
   RaftConfig,
   RaftCore,
-  RaftCore,
   RaftStatus,
   ReplicaId,
   SnapshotMeta,
