@@ -38,7 +38,8 @@ function keepsQuorum(state: RaftState): boolean {
 
 /** A leader's row of the table of messages. */
 export function stepLeader(state: RaftState, message: Message): void {
-  assert(state.role === 'leader' && message.term === state.term, 'a leader steps messages of its term');
+  const isOwnTerm = message.term === state.term || message.type === 'preVoteResp';
+  assert(state.role === 'leader' && isOwnTerm, 'a leader steps messages of its term');
   switch (message.type) {
     case 'appResp':
     case 'heartbeatResp':
