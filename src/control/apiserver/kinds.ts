@@ -1,0 +1,2 @@
+/** Everything that this folder uses of the kinds, in one place. */
+export * from '../api/index.ts';
