@@ -1,0 +1,98 @@
+/**
+ * The same history by the store's own account: every answer carries a revision, and those must tell one story. Writes
+ * have revisions of their own; revisions never go back in real time; a read's value is the newest write at or before its revision.
+ */
+import type { HistoryEntry } from './history.ts';
+import { Violation } from './violation.ts';
+
+export function checkRevisions(entries: readonly HistoryEntry[]): void {
+  checkUnique(entries);
+  checkRealTime(entries);
+  checkReads(entries);
+}
+
+function isWrite(entry: HistoryEntry): boolean {
+  const { outcome } = entry;
+  return (
+    outcome?.kind === 'put' ||
+    (outcome?.kind === 'cas' && outcome.succeeded) ||
+    (outcome?.kind === 'delete' && outcome.deleted)
+  );
+}
+
+function describe(entry: HistoryEntry): string {
+  return `${JSON.stringify(entry.operation)} -> ${JSON.stringify(entry.outcome)}`;
+}
+
+function checkUnique(entries: readonly HistoryEntry[]): void {
+  const writers = new Map<number, HistoryEntry>();
+  for (const entry of entries.filter(isWrite)) {
+    const revision = entry.outcome?.revision ?? 0;
+    const other = writers.get(revision);
+    if (other !== undefined)
+      throw new Violation('a write has a revision of its own', `${describe(other)} and ${describe(entry)}`);
+    writers.set(revision, entry);
+  }
+}
+
+/** What returned before something was invoked has a revision no higher; a later write's is higher than all of them. */
+function checkRealTime(entries: readonly HistoryEntry[]): void {
+  const moments = entries
+    .filter((entry) => entry.outcome !== undefined)
+    .flatMap((entry) => [
+      { at: entry.invokedAt, entry, isReturn: false },
+      { at: entry.returnedAt ?? 0, entry, isReturn: true },
+    ])
+    .sort((a, b) => a.at - b.at);
+  const floor = new Map<HistoryEntry, number>();
+  let highest = 0;
+  for (const { entry, isReturn } of moments) {
+    const revision = entry.outcome?.revision ?? 0;
+    if (!isReturn) {
+      floor.set(entry, highest);
+      continue;
+    }
+    const before = floor.get(entry) ?? 0;
+    if (revision < before)
+      throw new Violation(
+        'revisions follow real time',
+        `${describe(entry)} was invoked after revision ${before} had been seen`,
+      );
+    if (isWrite(entry) && revision === before)
+      throw new Violation('a write is newer than what was seen before it', describe(entry));
+    highest = Math.max(highest, revision);
+  }
+}
+
+function checkReads(entries: readonly HistoryEntry[]): void {
+  const writes = new Map<string, { revision: number; value: string | undefined }[]>();
+  for (const entry of entries.filter(isWrite)) {
+    const { operation, outcome } = entry;
+    const list = writes.get(operation.key) ?? [];
+    list.push({
+      revision: outcome?.revision ?? 0,
+      value: operation.kind === 'put' || operation.kind === 'cas' ? operation.value : undefined,
+    });
+    writes.set(operation.key, list);
+  }
+  for (const list of writes.values()) list.sort((a, b) => a.revision - b.revision);
+  for (const entry of entries) {
+    const { operation, outcome } = entry;
+    if (operation.kind !== 'get' || outcome?.kind !== 'get') continue;
+    const newest = (writes.get(operation.key) ?? []).filter((write) => write.revision <= outcome.revision).at(-1);
+    // A write nobody got an answer to may lie in between, so only what is known can contradict.
+    if (newest === undefined) continue;
+    const saysSame = outcome.modRevision === newest.revision;
+    if (saysSame && outcome.value !== newest.value)
+      throw new Violation(
+        'a read returns what was written',
+        `${describe(entry)}, but revision ${newest.revision} wrote ${JSON.stringify(newest.value)}`,
+      );
+    if (outcome.value !== undefined && outcome.modRevision < newest.revision) {
+      throw new Violation(
+        'a read returns the newest write',
+        `${describe(entry)}, but revision ${newest.revision} wrote ${JSON.stringify(newest.value)}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * What happens in one simulated world, as data drawn from its seed before it begins: the shape of the cluster, its knobs,
+ * and every fault with its time. The same seed gives the same plan; a plan can be printed and read.
+ */
+import type { NetworkConditions } from './network.ts';
+import type { SeededRandom } from './random.ts';
+
+export type Fault =
+  | { readonly kind: 'crash'; readonly member: number; readonly downMs: number }
+  /** All at once, as in a power cut. */
+  | { readonly kind: 'crashAll'; readonly downMs: number }
+  /** Whoever leads when it strikes. */
+  | { readonly kind: 'crashLeader'; readonly downMs: number }
+  | { readonly kind: 'pause'; readonly member: number; readonly pauseMs: number }
+  /** Members on different sides do not hear each other; sides are numbered. */
+  | { readonly kind: 'partition'; readonly sides: readonly number[]; readonly healMs: number }
+  /** One direction of one member's links. */
+  | { readonly kind: 'deaf' | 'mute'; readonly member: number; readonly healMs: number }
+  | { readonly kind: 'isolateLeader'; readonly healMs: number }
+  | { readonly kind: 'weather'; readonly conditions: NetworkConditions }
+  | { readonly kind: 'transfer'; readonly member: number };
+
+export type FaultKind = Fault['kind'];
+
+export const faultKinds: readonly FaultKind[] = [
+  'crash',
+  'crashAll',
+  'crashLeader',
+  'pause',
+  'partition',
+  'deaf',
+  'mute',
+  'isolateLeader',
+  'weather',
+  'transfer',
+];
+
+export interface TimedFault {
+  readonly atMs: number;
+  readonly fault: Fault;
+}
+
+export interface WorldPlan {
+  readonly seed: string;
+  readonly members: number;
+  readonly clients: number;
+  readonly keys: number;
+  /** Faults strike in this time; then everything heals and must come together. */
+  readonly faultyMs: number;
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  readonly snapshotEntries: number;
+  readonly catchUpEntries: number;
+  readonly diskDelayMaxMs: number;
+  /** Pause of a client between two operations. */
+  readonly thinkMs: number;
+  readonly clockRates: readonly number[];
+  readonly weather: NetworkConditions;
+  readonly faults: readonly TimedFault[];
+}
+
+export const calm: NetworkConditions = { delayMinMs: 0.2, delayMeanMs: 1, loss: 0, duplication: 0 };
+
+export function planWorld(seed: string, random: SeededRandom): WorldPlan {
+  const members = random.next() < 0.7 ? 3 : 5;
+  const faultyMs = 6_000;
+  // Swarm: each world leaves out some kinds of faults altogether, so that the others can unfold.
+  const kinds = faultKinds.filter(() => random.next() < 0.5);
+  const weather = drawWeather(random);
+  const faults: TimedFault[] = [];
+  if (kinds.length > 0) {
+    let atMs = 200 + random.integer(0, 300);
+    const meanGapMs = pick(random, [150, 400, 900]);
+    while (atMs < faultyMs) {
+      faults.push({ atMs, fault: drawFault(pick(random, kinds), members, random) });
+      atMs += 20 + Math.round(-Math.log(1 - random.next()) * meanGapMs);
+    }
+  }
+  return {
+    seed,
+    members,
+    clients: random.integer(2, 5),
+    keys: random.integer(1, 4),
+    faultyMs,
+    tickMs: 20,
+    electionTicks: pick(random, [3, 5, 10]),
+    snapshotEntries: pick(random, [5, 20, 1_000]),
+    catchUpEntries: pick(random, [0, 3, 50]),
+    diskDelayMaxMs: pick(random, [0, 2, 15, 60]),
+    thinkMs: pick(random, [5, 30, 100]),
+    clockRates: Array.from({ length: members }, () => pick(random, [1, 1, 0.9, 1.1])),
+    weather,
+    faults,
+  };
+}
+
+function pick<T>(random: SeededRandom, choices: readonly T[]): T {
+  return choices[random.integer(0, choices.length - 1)] as T;
+}
+
+function drawWeather(random: SeededRandom): NetworkConditions {
+  return {
+    delayMinMs: pick(random, [0.1, 1]),
+    delayMeanMs: pick(random, [1, 5, 25]),
+    loss: pick(random, [0, 0, 0.02, 0.2]),
+    duplication: pick(random, [0, 0, 0.1, 0.4]),
+  };
+}
+
+function drawFault(kind: FaultKind, members: number, random: SeededRandom): Fault {
+  const member = random.integer(0, members - 1);
+  const healMs = random.integer(50, 1_500);
+  switch (kind) {
+    case 'crash':
+      return { kind, member, downMs: random.integer(1, 1_000) };
+    case 'crashAll':
+    case 'crashLeader':
+      return { kind, downMs: random.integer(1, 800) };
+    case 'pause':
+      return { kind, member, pauseMs: random.integer(20, 1_500) };
+    case 'partition': {
+      const sides = random.next() < 0.7 ? 2 : 3;
+      return { kind, sides: Array.from({ length: members }, () => random.integer(0, sides - 1)), healMs };
+    }
+    case 'deaf':
+    case 'mute':
+      return { kind, member, healMs };
+    case 'isolateLeader':
+      return { kind, healMs };
+    case 'weather':
+      return { kind, conditions: drawWeather(random) };
+    case 'transfer':
+      return { kind, member };
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * One seed, one world: a cluster of members under a plan of faults, with clients, watched by checkers. Two phases: faults
+ * strike; then everything heals, and the cluster must serve again, agree, and explain every answer it ever gave.
+ */
+import { createHash } from 'node:crypto';
+import { History } from '../check/history.ts';
+import { checkLinearizable } from '../check/linearizability.ts';
+import { RaftInvariants } from '../check/raft-invariants.ts';
+import { checkRevisions } from '../check/revisions.ts';
+import { Violation } from '../check/violation.ts';
+import { SimNetwork } from './network.ts';
+import { calm, type Fault, type FaultKind, planWorld, type WorldPlan } from './plan.ts';
+import { seededRandom } from './random.ts';
+import { Scheduler, settle } from './scheduler.ts';
+import { SimMember } from './sim-member.ts';
+import { Client, perform } from './workload.ts';
+
+export interface WorldResult {
+  readonly plan: WorldPlan;
+  readonly violation: Violation | undefined;
+  readonly events: number;
+  readonly simulatedMs: number;
+  readonly operations: number;
+  readonly acknowledged: number;
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  readonly isVerdictUnknown: boolean;
+  /** Of everything that happened, in order. */
+  readonly traceHash: string;
+}
+
+/** After the last fault the cluster must be able to serve within this time: some elections, and a snapshot or two. */
+const healLimitMs = 20_000;
+/** Comparing whole logs costs more than the other checks: every so many events. */
+const logMatchingEvery = 50;
+
+export class World {
+  readonly plan: WorldPlan;
+  readonly #scheduler = new Scheduler();
+  readonly #network: SimNetwork;
+  readonly #members: SimMember[] = [];
+  readonly #clients: Client[] = [];
+  readonly #history = new History();
+  readonly #invariants = new RaftInvariants();
+  readonly #struck: Partial<Record<FaultKind, number>> = {};
+  readonly #trace = createHash('sha256');
+  #violation: Violation | undefined;
+
+  constructor(seed: string) {
+    const random = seededRandom(seed);
+    this.plan = planWorld(seed, random.fork('plan'));
+    this.#network = new SimNetwork(this.#scheduler, random.fork('network'), this.plan.weather);
+    for (let position = 0; position < this.plan.members; position++) {
+      const member = new SimMember(
+        {
+          plan: this.plan,
+          scheduler: this.#scheduler,
+          network: this.#network,
+          invariants: this.#invariants,
+          fail: (error) => this.#fail(error),
+        },
+        position,
+        random.fork(`member-${position}`),
+      );
+      member.onCrash = () => {
+        for (const client of this.#clients) client.memberCrashed(member);
+      };
+      this.#members.push(member);
+    }
+    for (let number = 0; number < this.plan.clients; number++) {
+      this.#clients.push(
+        new Client(
+          {
+            scheduler: this.#scheduler,
+            members: this.#members,
+            history: this.#history,
+            keys: this.plan.keys,
+            thinkMs: this.plan.thinkMs,
+          },
+          number,
+          random.fork(`client-${number}`),
+        ),
+      );
+    }
+  }
+
+  async run(): Promise<WorldResult> {
+    let isVerdictUnknown = false;
+    try {
+      for (const member of this.#members) member.start();
+      for (const client of this.#clients) client.start();
+      for (const { atMs, fault } of this.plan.faults) this.#scheduler.at(atMs * 1000, () => this.#strike(fault));
+      await this.#runUntil(this.plan.faultyMs);
+      await this.#heal();
+      checkRevisions(this.#history.entries);
+      isVerdictUnknown = checkLinearizable(this.#history.entries) === 'unknown';
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
+    for (const member of this.#members) member.crash();
+    await settle();
+    const { entries } = this.#history;
+    this.#trace.update(JSON.stringify(entries));
+    return {
+      plan: this.plan,
+      violation: this.#violation,
+      events: this.#scheduler.events,
+      simulatedMs: this.#scheduler.nowUs / 1000,
+      operations: entries.length,
+      acknowledged: entries.filter((entry) => entry.outcome !== undefined).length,
+      faults: this.#struck,
+      isVerdictUnknown,
+      traceHash: this.#trace.digest('hex'),
+    };
+  }
+
+  async #runUntil(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
+    while (await this.#scheduler.step(untilMs * 1000)) {
+      this.#observe();
+      if (this.#violation !== undefined) throw this.#violation;
+      if (isDone()) return;
+    }
+  }
+
+  #observe(): void {
+    for (const member of this.#members) member.check();
+    if (this.#scheduler.events % logMatchingEvery === 0) {
+      this.#invariants.checkLogMatching(
+        this.#members.flatMap((member) => (member.core === undefined ? [] : [member.core])),
+      );
+    }
+    this.#trace.update(`${this.#scheduler.nowUs}:${this.#members.map((member) => describeMember(member)).join(' ')}\n`);
+  }
+
+  #strike(fault: Fault): void {
+    this.#struck[fault.kind] = (this.#struck[fault.kind] ?? 0) + 1;
+    this.#trace.update(`fault ${JSON.stringify(fault)}\n`);
+    const leader = this.#members.find((member) => member.isLeader());
+    const crash = (member: SimMember | undefined, downMs: number) => {
+      if (member === undefined) return;
+      member.crash();
+      this.#scheduler.afterMs(downMs, () => member.start());
+    };
+    switch (fault.kind) {
+      case 'crash':
+        return crash(this.#members[fault.member], fault.downMs);
+      case 'crashAll':
+        for (const member of this.#members) crash(member, fault.downMs);
+        return;
+      case 'crashLeader':
+        return crash(leader, fault.downMs);
+      case 'pause':
+        return this.#members[fault.member]?.pause(fault.pauseMs);
+      case 'partition':
+        return this.#cut((from, to) => fault.sides[from] !== fault.sides[to], fault.healMs);
+      case 'deaf':
+        return this.#cut((_, to) => to === fault.member, fault.healMs);
+      case 'mute':
+        return this.#cut((from) => from === fault.member, fault.healMs);
+      case 'isolateLeader':
+        return this.#cut((from, to) => from === leader?.position || to === leader?.position, fault.healMs);
+      case 'weather':
+        return this.#network.setConditions(fault.conditions);
+      case 'transfer': {
+        const target = this.#members[fault.member];
+        if (leader !== undefined && target !== undefined && target !== leader) leader.transferLeadershipTo(target.id);
+        return;
+      }
+    }
+  }
+
+  #cut(isCut: (from: number, to: number) => boolean, healMs: number): void {
+    for (const from of this.#members) {
+      for (const to of this.#members) {
+        if (from !== to && isCut(from.position, to.position)) this.#network.cut(from.id, to.id);
+      }
+    }
+    this.#scheduler.afterMs(healMs, () => this.#network.healAll());
+  }
+
+  /** Everything works again: soon every member serves, and all hold the same. */
+  async #heal(): Promise<void> {
+    for (const client of this.#clients) client.stop();
+    this.#network.healAll();
+    this.#network.setConditions(calm);
+    for (const member of this.#members) member.start();
+    const endMs = this.#scheduler.nowUs / 1000 + healLimitMs;
+    const served = new Set<SimMember>();
+    const tryAll = () => {
+      for (const member of this.#members) {
+        if (!served.has(member)) this.#finalRead(member, served);
+      }
+      if (served.size < this.#members.length) this.#scheduler.afterMs(300, tryAll);
+    };
+    tryAll();
+    await this.#runUntil(endMs, () => served.size === this.#members.length && this.#isAlike());
+    if (served.size < this.#members.length) {
+      const silent = this.#members
+        .filter((member) => !served.has(member))
+        .map((member) => `${member.name} (${describeMember(member)})`);
+      throw new Violation(
+        'the cluster serves again once faults end',
+        `${silent.join(', ')} did not answer within ${healLimitMs} ms`,
+      );
+    }
+    if (!this.#isAlike()) {
+      throw new Violation(
+        'all members come to hold the same',
+        this.#members.map((member) => `${member.name}: ${describeMember(member)}`).join('; '),
+      );
+    }
+    await this.#checkSameState();
+  }
+
+  /** Reads every key through this member; the reads join the history. */
+  #finalRead(member: SimMember, served: Set<SimMember>): void {
+    const { server } = member;
+    if (server === undefined) return;
+    const reads = Array.from({ length: this.plan.keys }, (_, index) => {
+      const operation = { kind: 'get', key: `k${index + 1}` } as const;
+      const entry = this.#history.invoke(1_000 + member.position, operation);
+      return perform(server, operation).then((outcome) => this.#history.succeed(entry, outcome));
+    });
+    Promise.all(reads).then(
+      () => served.add(member),
+      // It is asked again until the time is up.
+      () => undefined,
+    );
+  }
+
+  /** Whether everybody has applied the same log to its end. */
+  #isAlike(): boolean {
+    const views = this.#members.map((member) => member.core?.view());
+    const first = views[0];
+    return (
+      first !== undefined && views.every((view) => view?.applied === first.applied && view.lastIndex === first.applied)
+    );
+  }
+
+  async #checkSameState(): Promise<void> {
+    let hashes: readonly string[] | undefined;
+    const describeState = async (member: SimMember) => {
+      const hash = await member.server?.hashKv(0);
+      return `${hash?.hash} at revision ${hash?.revision}`;
+    };
+    Promise.all(this.#members.map(describeState)).then(
+      (found) => {
+        hashes = found;
+      },
+      (error: unknown) => this.#fail(new Violation('a healthy member answers', String(error))),
+    );
+    await this.#runUntil(this.#scheduler.nowUs / 1000 + healLimitMs, () => hashes !== undefined);
+    if (hashes === undefined) throw new Violation('a healthy member answers', `no hash within ${healLimitMs} ms`);
+    if (new Set(hashes).size !== 1) throw new Violation('equal logs give equal states', hashes.join('; '));
+  }
+
+  #fail(error: Error): void {
+    this.#violation ??=
+      error instanceof Violation ? error : new Violation('no assertion breaks', error.stack ?? error.message);
+  }
+}
+
+function describeMember(member: SimMember): string {
+  const view = member.core?.view();
+  if (view === undefined) return 'down';
+  return `${view.role} term ${view.term} commit ${view.committed}/${view.lastIndex} applied ${view.applied}`;
+}
