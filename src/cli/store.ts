@@ -1,4 +1,5 @@
 /** `keelson store`: one member of the replicated store, started as etcd is. */
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { Registry } from 'prom-client';
 import { errorText } from '../env/errors.ts';
 import { realEnv } from '../env/real.ts';
@@ -43,6 +44,8 @@ export async function run(args: readonly string[]): Promise<number> {
 async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Promise<number> {
   const { flags, clientTls } = config;
   const { log, clock } = env;
+  // What grpc-js would print comes back as errors as well, and those are told in one line each.
+  setLogVerbosity(logVerbosity.NONE);
   const registry = new Registry();
   const metrics = createStoreMetrics(registry, true);
   const disk = timedDisk(env.disk, clock, metrics.fsyncSeconds);

@@ -108,9 +108,15 @@ async function bind(server: grpc.Server, url: string, tls: ServerTls | undefined
     }
   }).catch((error: unknown) => {
     const text = error instanceof Error ? error.message : String(error);
-    throw new KeelsonError('LISTEN', `listen on ${url} for clients: ${text}: free the address or choose another one`, {
-      cause: error,
-    });
+    // grpc-js wraps the system's word: "No address added … [listen EADDRINUSE: …]".
+    const reason = /\[(.*)\]/.exec(text)?.[1] ?? text;
+    throw new KeelsonError(
+      'LISTEN',
+      `listen on ${url} for clients: ${reason}: free the address or choose another one`,
+      {
+        cause: error,
+      },
+    );
   });
   return `${protocol}//${hostname}:${bound}`;
 }

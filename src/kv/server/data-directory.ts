@@ -10,7 +10,7 @@
  */
 import type { Disk } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
-import { readTextIfAny, writeFileAtomic } from '../../env/files.ts';
+import { makeDirectoryDurable, readTextIfAny, writeFileAtomic } from '../../env/files.ts';
 
 /** Grows when an older program could not read the directory any more. */
 const formatVersion = 1;
@@ -58,7 +58,7 @@ export async function writeMemberFile(
   member: Omit<MemberFile, 'formatVersion'>,
 ): Promise<MemberFile> {
   const file: MemberFile = { formatVersion, ...member };
-  await disk.makeDirectory(directory);
+  await makeDirectoryDurable(disk, directory);
   await writeFileAtomic(disk, `${directory}/member.json`, `${JSON.stringify(file, undefined, 2)}\n`);
   return file;
 }

@@ -5,6 +5,7 @@
 import { assert } from '../../env/assert.ts';
 import type { Env } from '../../env/env.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
+import { makeDirectoryDurable } from '../../env/files.ts';
 import {
   bootstrapRaftNode,
   type ConfState,
@@ -83,7 +84,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const existing = await readMemberFile(env.disk, directory);
   if (existing) checkSameCluster(existing, directory, { token: options.token, initialCluster: clusterPairs(options) });
   const beginning = existing ? undefined : await decideBeginning(options);
-  await env.disk.makeDirectory(directory);
+  await makeDirectoryDurable(env.disk, directory);
   // The backend's lock is the directory's: from here on no other process can be using it.
   const backend = await options.openBackend(`${directory}/kv`);
   try {
