@@ -127,6 +127,7 @@ export class RecordedWatch {
   readonly #compactRevision: () => number;
   lastMain = 0;
   compacted: number | undefined;
+  isCompactedFromStart = false;
   #calls = 0;
 
   constructor(options: {
@@ -139,6 +140,10 @@ export class RecordedWatch {
     this.from = options.from;
     this.#pauseEvery = options.pauseEvery;
     this.#compactRevision = options.compactRevision;
+  }
+
+  get neverPauses(): boolean {
+    return this.#pauseEvery === 0;
   }
 
   readonly sink = {
