@@ -13,3 +13,7 @@ export * from './time-text.ts';
 export { decodeProtobuf } from './protobuf/decode.ts';
 export { encodeProtobuf, encodeProtobufWatchFrame } from './protobuf/encode.ts';
 export { applyDefaults } from './defaults/defaults.ts';
+export { jsonPatch } from './patch/json-patch.ts';
+export { mergePatch } from './patch/merge-patch.ts';
+export { strategicMergePatch } from './patch/strategic-merge.ts';
+export { summarizePod } from './columns/pod.ts';
