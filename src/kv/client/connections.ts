@@ -2,6 +2,8 @@
  * One HTTP/2 connection per endpoint and which of them is in use. Connections are made when first needed and made
  * again by grpc-js; the choice moves on only when the endpoint in use fails, so that a healthy client stays where it is.
  */
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { assert } from '../../env/assert.ts';
 import type { Clock } from '../../env/clock.ts';
@@ -39,6 +41,26 @@ export function parseEndpoint(endpoint: string): { readonly target: string; read
     throw new KeelsonError('BAD_ENDPOINT', `store endpoint ${JSON.stringify(endpoint)}: want https://host:port`);
   }
   return { target: `dns:///${url.host}`, isSecure: url.protocol === 'https:' };
+}
+
+/** TLS forbids an address as the server's name, and Node warns about it: addresses send this and are checked by hand. */
+const nameOfAddresses = 'store.invalid';
+
+function isAddress(endpoint: string): boolean {
+  return isIP(new URL(endpoint).hostname.replace(/^\[|\]$/g, '')) !== 0;
+}
+
+function nameOptions(endpoint: string): grpc.ClientOptions {
+  return isAddress(endpoint) ? { 'grpc.ssl_target_name_override': nameOfAddresses } : {};
+}
+
+function secure(endpoint: string, tls: NonNullable<KvClientOptions['tls']>): grpc.ChannelCredentials {
+  const [ca, key, cert] = [Buffer.from(tls.ca), Buffer.from(tls.key), Buffer.from(tls.cert)];
+  if (!isAddress(endpoint)) return grpc.credentials.createSsl(ca, key, cert);
+  const host = new URL(endpoint).hostname.replace(/^\[|\]$/g, '');
+  return grpc.credentials.createSsl(ca, key, cert, {
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+  });
 }
 
 export class Connections {
