@@ -1,4 +1,7 @@
-/** Raft's face to the layers above. Everything else in src/raft is private to it. */
+/**
+ * Raft's face to the layers above. Everything else in src/raft is private to it, but for host/grpc-transport.ts, which
+ * composition roots import by itself so that a simulated world loads no sockets.
+ */
 export type {
   ConfChange,
   ConfChangeStep,

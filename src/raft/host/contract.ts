@@ -34,7 +34,8 @@ export interface StateMachine {
   membershipChanged(confState: ConfState): void;
   /**
    * A consistent copy of the state at `appliedIndex()` as of the call (not as of the first pull, which an async generator
-   * alone would give); chunks are pulled later, while applying goes on. A chunk may have any size.
+   * alone would give); chunks are pulled later, while applying goes on. A chunk may have any size, and `restore` gets
+   * the same bytes cut elsewhere.
    */
   snapshot(): AsyncIterable<Uint8Array>;
   /**

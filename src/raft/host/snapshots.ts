@@ -8,10 +8,12 @@ import { assert } from '../../env/assert.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Index, Message, RaftCore, SnapshotMeta } from '../core/types.ts';
-import { snapshotChunkBytesMax } from '../wal/snapshot-file.ts';
 import type { SnapshotWriter, Wal } from '../wal/wal.ts';
 import type { Applier } from './applier.ts';
 import type { PeerTransport, StateMachine } from './contract.ts';
+
+/** Pieces are below twice this. */
+const chunkBytes = 256 * 1024;
 
 export interface SnapshotsOptions {
   readonly core: RaftCore;
@@ -96,11 +98,9 @@ export class Snapshots {
 
   async #writeAll(writer: SnapshotWriter, content: AsyncIterable<Uint8Array>): Promise<void> {
     try {
-      for await (const chunk of content) {
+      for await (const chunk of evenChunks(content)) {
         if (this.#isStopped) throw new KeelsonError('STOPPED', 'write snapshot: the member stops');
-        for (let from = 0; from < chunk.length; from += snapshotChunkBytesMax) {
-          await writer.write(chunk.subarray(from, from + snapshotChunkBytesMax));
-        }
+        await writer.write(chunk);
       }
       await writer.finish();
     } catch (error) {
@@ -172,4 +172,22 @@ export class Snapshots {
     this.#isStopped = true;
     await Promise.all([this.#taking, ...this.#sending]);
   }
+}
+
+/** The same bytes in pieces that are worth a disk operation each and fit one record. */
+async function* evenChunks(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of content) {
+    for (let from = 0; from < chunk.length; from += chunkBytes) {
+      const part = chunk.subarray(from, from + chunkBytes);
+      parts.push(part);
+      bytes += part.length;
+      if (bytes < chunkBytes) continue;
+      yield Buffer.concat(parts, bytes);
+      parts = [];
+      bytes = 0;
+    }
+  }
+  if (bytes > 0) yield Buffer.concat(parts, bytes);
 }

@@ -7,9 +7,9 @@
  */
 import { assert, present } from '../../env/assert.ts';
 import type { Disk, DiskFile } from '../../env/disk.ts';
+import { makeDirectoryDurable } from '../../env/files.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { ConfState, Index, ReplicaId, Term } from '../core/types.ts';
-import { makeDirectoryDurable } from './make-directory.ts';
 import { Replay } from './replay.ts';
 import type { SnapshotMark } from './payload.ts';
 import { createSegment, SegmentedWal } from './segmented-wal.ts';

@@ -1,0 +1,226 @@
+/**
+ * Messages between members over gRPC: one long-lived stream per direction, snapshots in streams of their own
+ * (proto/raft.proto). Both ends show certificates of the same authority when TLS is configured, and who belongs to another
+ * cluster or looks for another member is refused with a reason that both sides log.
+ *
+ * The caller owes `listen` before others can reach this member, `start` before anything is received (the host does it),
+ * and `setPeers` whenever addresses change; messages to a member without an address are dropped.
+ */
+import * as grpc from '@grpc/grpc-js';
+import { assert } from '../../env/assert.ts';
+import type { Env } from '../../env/env.ts';
+import { errorText, KeelsonError } from '../../env/errors.ts';
+import { numberFromInt64 } from '../../proto/int64.ts';
+import type { Message, ReplicaId } from '../core/types.ts';
+import type { PeerTransport, TransportHandlers } from './contract.ts';
+import { fromProto, type ProtoMessageBatch, type ProtoSnapshotPart } from './message-codec.ts';
+import { PeerLink } from './peer-link.ts';
+import { acceptHeader, serverOptions, peerService, type PeerTls, serverCredentials } from './peer-wire.ts';
+
+export type { PeerTls } from './peer-wire.ts';
+
+export interface GrpcPeerTransportOptions {
+  readonly env: Pick<Env, 'clock' | 'log' | 'random'>;
+  /** 16 hex digits. */
+  readonly clusterId: string;
+  readonly selfId: ReplicaId;
+  /** Absent: plain text, for tests and loopback. */
+  readonly tls?: PeerTls;
+  /** What `listen` without an argument binds: `host:port` each; port 0 lets the system choose. */
+  readonly listenAddresses?: readonly string[];
+}
+
+type BatchCall = grpc.ServerReadableStream<ProtoMessageBatch, object>;
+type PartCall = grpc.ServerReadableStream<ProtoSnapshotPart, object>;
+type Answer = grpc.sendUnaryData<object>;
+
+export class GrpcPeerTransport implements PeerTransport {
+  readonly #options: GrpcPeerTransportOptions;
+  readonly #server: grpc.Server;
+  readonly #links = new Map<ReplicaId, PeerLink>();
+  /** The newest stream of each sender; an older one is ended, so that a half-dead connection cannot linger. */
+  readonly #incoming = new Map<ReplicaId, BatchCall>();
+  #handlers: TransportHandlers | undefined;
+  #isClosed = false;
+
+  constructor(options: GrpcPeerTransportOptions) {
+    assert(/^[0-9a-f]{16}$/.test(options.clusterId), 'a cluster id is 16 hex digits');
+    assert(options.selfId > 0, 'a member has an id');
+    this.#options = options;
+    this.#server = new grpc.Server(serverOptions);
+    this.#server.addService(peerService, {
+      Stream: (call: BatchCall, answer: Answer) => this.#onStream(call, answer),
+      InstallSnapshot: (call: PartCall, answer: Answer) => void this.#onSnapshot(call, answer),
+    });
+  }
+
+  /** Binds `address`, or all `listenAddresses`. Resolves with what was bound, as `host:port`. */
+  async listen(address?: string): Promise<readonly string[]> {
+    const addresses = address === undefined ? (this.#options.listenAddresses ?? []) : [address];
+    assert(addresses.length > 0, 'there is an address to listen on');
+    const bound: string[] = [];
+    for (const wanted of addresses) {
+      const port = await this.#bind(wanted);
+      bound.push(`${wanted.slice(0, wanted.lastIndexOf(':'))}:${port}`);
+    }
+    return bound;
+  }
+
+  #bind(address: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(address, serverCredentials(this.#options.tls), (error, port) => {
+        if (!error) return resolve(port);
+        const text = `listen for peers on ${address}: ${error.message}: free the address or choose another one`;
+        reject(new KeelsonError('LISTEN_FAILED', text, { cause: error }));
+      });
+    });
+  }
+
+  start(handlers: TransportHandlers): void {
+    assert(this.#handlers === undefined, 'a transport is started once');
+    this.#handlers = handlers;
+  }
+
+  send(messages: readonly Message[]): void {
+    for (const message of messages) {
+      assert(message.from === this.#options.selfId, 'a member sends for itself');
+      assert(message.type !== 'snap', 'snapshots are streamed');
+      this.#links.get(message.to)?.send(message);
+    }
+  }
+
+  sendSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const link = this.#links.get(message.to);
+    if (link) return link.sendSnapshot(message, chunks);
+    const text = `send snapshot: the address of member ${message.to} is not known`;
+    return Promise.reject(new KeelsonError('UNREACHABLE', text));
+  }
+
+  setPeers(peers: ReadonlyMap<ReplicaId, readonly string[]>): void {
+    if (this.#isClosed) return;
+    const { env, clusterId, selfId, tls } = this.#options;
+    for (const [id, link] of this.#links) {
+      if ((peers.get(id)?.length ?? 0) > 0) continue;
+      link.close();
+      this.#links.delete(id);
+    }
+    for (const [id, urls] of peers) {
+      if (id === selfId || urls.length === 0) continue;
+      const known = this.#links.get(id);
+      if (known) {
+        known.setUrls(urls);
+        continue;
+      }
+      const header = { clusterId, from: selfId, to: id };
+      const unreachable = (peer: ReplicaId) => this.#handlers?.unreachable(peer);
+      this.#links.set(id, new PeerLink({ env, header, tls, unreachable }, urls));
+    }
+  }
+
+  /** Whether messages to `peer` leave at once, for status pages. */
+  isConnected(peer: ReplicaId): boolean {
+    return this.#links.get(peer)?.isOpen ?? false;
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+    this.#server.forceShutdown();
+    return Promise.resolve();
+  }
+
+  /** The sender's id; undefined when the call was refused and answered. */
+  #accept(call: BatchCall | PartCall, answer: Answer): ReplicaId | undefined {
+    const { clusterId, selfId, env } = this.#options;
+    call.on('error', () => undefined);
+    const accepted = acceptHeader(call.metadata, { clusterId, id: selfId });
+    if ('reason' in accepted) {
+      const { reason, ...who } = accepted;
+      env.log.warn('refused a peer', { ...who, address: call.getPeer(), reason });
+      answer({ code: grpc.status.FAILED_PRECONDITION, details: reason });
+      return undefined;
+    }
+    if (this.#isClosed || !this.#handlers) {
+      answer({ code: grpc.status.UNAVAILABLE, details: `member ${selfId} is not running` });
+      return undefined;
+    }
+    return accepted.from;
+  }
+
+  #onStream(call: BatchCall, answer: Answer): void {
+    const from = this.#accept(call, answer);
+    if (from === undefined) return;
+    this.#incoming.get(from)?.destroy();
+    this.#incoming.set(from, call);
+    const forget = () => {
+      if (this.#incoming.get(from) === call) this.#incoming.delete(from);
+    };
+    call.sendMetadata(new grpc.Metadata());
+    call.on('data', (batch: ProtoMessageBatch) => {
+      try {
+        for (const message of batch.messages ?? []) this.#deliver(fromProto(message), from);
+      } catch (error) {
+        if (!(error instanceof KeelsonError)) throw error;
+        this.#options.env.log.error('ended a peer stream', { peer: from, error: error.message });
+        answer({ code: grpc.status.INVALID_ARGUMENT, details: error.message });
+        call.destroy();
+      }
+    });
+    call.on('end', () => {
+      forget();
+      answer(null, {});
+    });
+    call.on('cancelled', forget);
+    call.on('close', forget);
+  }
+
+  #deliver(message: Message, from: ReplicaId): void {
+    if (message.from !== from || message.to !== this.#options.selfId) {
+      const text = `member ${from} sent a message from ${message.from} to ${message.to}`;
+      throw new KeelsonError('BAD_PEER_MESSAGE', text);
+    }
+    if (message.type === 'snap') {
+      throw new KeelsonError('BAD_PEER_MESSAGE', `member ${from} sent a snapshot without its content`);
+    }
+    this.#handlers?.message(message);
+  }
+
+  async #onSnapshot(call: PartCall, answer: Answer): Promise<void> {
+    const from = this.#accept(call, answer);
+    if (from === undefined) return;
+    call.on('cancelled', () => call.destroy(new Error('the sender gave up')));
+    try {
+      const parts: AsyncIterator<ProtoSnapshotPart> = call[Symbol.asyncIterator]();
+      const first = await parts.next();
+      const message = first.done === true || !first.value.message ? undefined : fromProto(first.value.message);
+      if (message?.type !== 'snap' || message.from !== from || message.to !== this.#options.selfId) {
+        throw new KeelsonError('BAD_PEER_MESSAGE', 'a snapshot stream begins with its own snap message');
+      }
+      await this.#handlers?.snapshot(message, contentOf(parts));
+      answer(null, {});
+    } catch (error) {
+      this.#options.env.log.warn('receiving a raft snapshot failed', { peer: from, error: errorText(error) });
+      answer({ code: grpc.status.ABORTED, details: errorText(error) });
+    }
+  }
+}
+
+/** The chunks; throws when the stream ends before its last part, so that half a snapshot is never taken for whole. */
+async function* contentOf(parts: AsyncIterator<ProtoSnapshotPart>): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for (;;) {
+    const next = await parts.next();
+    if (next.done === true) throw new KeelsonError('SNAPSHOT_CUT_SHORT', `the stream ended after ${bytes} bytes`);
+    const { chunk, isLast, totalBytes } = next.value;
+    if (isLast === true) {
+      const wanted = numberFromInt64(totalBytes);
+      if (wanted === bytes) return;
+      throw new KeelsonError('SNAPSHOT_CUT_SHORT', `${bytes} bytes arrived of ${wanted}`);
+    }
+    if (chunk && chunk.length > 0) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+  }
+}
