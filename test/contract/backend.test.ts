@@ -97,6 +97,21 @@ for (const [name, open] of Object.entries(implementations)) {
     assert.equal(await rows(backend), 'a=later d=later');
   });
 
+  test(`${name}: a large scan is undisturbed by writes between its pulls`, async (context) => {
+    const backend = await open(context);
+    const name = (index: number) => `k${String(index).padStart(5, '0')}`;
+    backend.write(Array.from({ length: 4000 }, (_, index) => put(name(index), String(index))));
+    let seen = 0;
+    for await (const [key, value] of backend.scan(bytes('k'), bytes('l'))) {
+      assert.equal(Buffer.from(key).toString(), name(seen));
+      assert.equal(Buffer.from(value).toString(), String(seen));
+      seen += 1;
+      backend.write([del(name((seen * 7919) % 4000)), put(`${name(seen)}x`, 'new'), put(name(4000 - seen), 'changed')]);
+    }
+    assert.equal(seen, 4000);
+    await backend.sync();
+  });
+
   test(`${name}: a scan that is left early does not disturb what follows`, async (context) => {
     const backend = await open(context);
     backend.write(Array.from({ length: 3000 }, (_, index) => put(`k${String(index).padStart(5, '0')}`, 'v')));
