@@ -7,39 +7,41 @@ import type { Random } from '../../src/env/random.ts';
 import type { Backend, BackendWrite } from '../../src/kv/backend/contract.ts';
 import { createMemoryBackend } from '../../src/kv/backend/memory.ts';
 
+type Step = readonly BackendWrite[] | 'clear';
+
 export class SimBackend implements Backend {
   readonly #inner: Backend = createMemoryBackend();
-  #batches: (readonly BackendWrite[])[];
+  #steps: Step[];
   #synced: number;
 
-  constructor(batches: readonly (readonly BackendWrite[])[] = []) {
-    this.#batches = [...batches];
-    this.#synced = batches.length;
-    for (const batch of batches) this.#inner.write(batch);
+  constructor(steps: readonly Step[] = []) {
+    const lastClear = steps.lastIndexOf('clear');
+    this.#steps = steps.slice(lastClear + 1);
+    this.#synced = this.#steps.length;
+    for (const step of this.#steps) if (step !== 'clear') this.#inner.write(step);
   }
 
   /** What is on disk after a crash. */
   crash(random: Random): SimBackend {
-    assert(this.#synced <= this.#batches.length, 'what was synced was written');
-    const kept = random.integer(this.#synced, this.#batches.length);
-    return new SimBackend(this.#batches.slice(0, kept));
+    assert(this.#synced <= this.#steps.length, 'what was synced was written');
+    const kept = random.integer(this.#synced, this.#steps.length);
+    return new SimBackend(this.#steps.slice(0, kept));
   }
 
   write(batch: readonly BackendWrite[]): void {
-    this.#batches.push(batch);
+    this.#steps.push(batch);
     this.#inner.write(batch);
   }
 
   async sync(): Promise<void> {
-    const upTo = this.#batches.length;
+    const upTo = this.#steps.length;
     await this.#inner.sync();
     this.#synced = Math.max(this.#synced, upTo);
   }
 
   async clear(): Promise<void> {
+    this.#steps.push('clear');
     await this.#inner.clear();
-    this.#batches = [];
-    this.#synced = 0;
   }
 
   get(key: Uint8Array): Uint8Array | undefined {

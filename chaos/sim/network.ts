@@ -63,12 +63,14 @@ export class SimNetwork {
 
   /** `deliver` runs at the receiver, if the message gets there; `lost` tells the sender when it notices that it did not. */
   transmit(
-    link: { readonly from: ReplicaId; readonly to: ReplicaId },
+    link: { readonly from: ReplicaId; readonly to: ReplicaId; readonly type?: string },
     deliver: (receiver: Attachment) => void,
     lost: () => void,
   ): void {
     const { from, to } = link;
-    const copies = this.#random.next() < this.#conditions.duplication ? 2 : 1;
+    // The real transport is a stream: it may lose its end, never repeat its middle. Raft's own messages could be repeated all
+    // the same; a forwarded proposal could not, as nothing tells the copy from a second request.
+    const copies = link.type !== 'prop' && this.#random.next() < this.#conditions.duplication ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       if (this.#cuts.has(`${from}>${to}`) || this.#random.next() < this.#conditions.loss) {
         this.lost += 1;

@@ -23,6 +23,8 @@ export interface SimMemberWorld {
   readonly scheduler: Scheduler;
   readonly network: SimNetwork;
   readonly invariants: RaftInvariants;
+  /** Longest time a disk operation takes now. */
+  readonly diskDelayMaxMs: () => number;
   /** Ends the world. */
   readonly fail: (error: Error) => void;
 }
@@ -93,7 +95,7 @@ export class SimMember {
     const delays = this.#random.fork(`disk-delay-${scheduler.events}`);
     this.#disk = this.#disk.crash('kept', {
       clock,
-      latencyMs: () => delays.next() * plan.diskDelayMaxMs,
+      latencyMs: () => delays.next() * this.#world.diskDelayMaxMs(),
       random: this.#random.fork(`disk-${scheduler.events}`),
     });
     this.#run(life).catch((error: unknown) => {
