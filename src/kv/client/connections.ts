@@ -105,11 +105,9 @@ export class Connections {
     const known = this.#clients.get(endpoint);
     if (known) return known;
     const { target, isSecure } = parseEndpoint(endpoint);
-    const credentials =
-      isSecure && this.#tls
-        ? grpc.credentials.createSsl(Buffer.from(this.#tls.ca), Buffer.from(this.#tls.key), Buffer.from(this.#tls.cert))
-        : grpc.credentials.createInsecure();
-    const client = new grpc.Client(target, credentials, channelOptions);
+    const credentials = isSecure && this.#tls ? secure(endpoint, this.#tls) : grpc.credentials.createInsecure();
+    const names = isSecure ? nameOptions(endpoint) : {};
+    const client = new grpc.Client(target, credentials, { ...channelOptions, ...names });
     this.#clients.set(endpoint, client);
     return client;
   }
