@@ -58,11 +58,11 @@ async function recover(disk: SimDisk, policy: CrashPolicy, stopAfter: number): P
 
 for (const seed of ['first', 'second']) {
   test(`a crash at every disk operation keeps every promise (workload ${seed})`, async () => {
-    const steps = 100;
+    const steps = 70;
     const whole = new SimDisk({ random: seededRandom(seed) });
     await run(whole, seed, steps);
     const operations = whole.operationCount;
-    assert.ok(operations > 150, `the workload does enough: ${operations} operations`);
+    assert.ok(operations > 100, `the workload does enough: ${operations} operations`);
     let cuts = 0;
     for (let stopAt = 1; stopAt <= operations; stopAt++) {
       for (const [position, policy] of policies.entries()) {

@@ -85,9 +85,9 @@ export async function openWal(
   await removeTemporary(disk, `${directory}/wal`);
   await removeTemporary(disk, `${directory}/snap`);
   const names = await segmentNames(options);
-  const { replay, last, sizeBytes } = await replaySegments(options, names, expected);
+  const { replay, last, lastBytes } = await replaySegments(options, names, expected);
   const lastName = present(names[names.length - 1], 'a segment');
-  const file = await settleTail(options, lastName, last, sizeBytes);
+  const file = await settleTail(options, lastName, last, lastBytes);
   const { mark, setAside } = await chooseSnapshot(options, replay);
   const start = mark.meta.index + 1;
   if (replay.entries.length > 0 && replay.startIndex > start) {
@@ -106,7 +106,7 @@ export async function openWal(
     identity,
     restored: { hardState: state.hardState, snapshot: mark.meta, entries },
     confMarks: replay.confMarks.filter((conf) => conf.index > mark.meta.index && conf.index <= lastIndex),
-    cutBytes: sizeBytes - last.endOffset,
+    cutBytes: lastBytes.length - last.endOffset,
     setAside,
   };
 }
@@ -131,10 +131,10 @@ async function replaySegments(
   options: WalOptions,
   names: readonly SegmentName[],
   expected: Partial<Pick<WalIdentity, 'clusterId' | 'memberId'>>,
-): Promise<{ readonly replay: Replay; readonly last: SegmentContent; readonly sizeBytes: number }> {
+): Promise<{ readonly replay: Replay; readonly last: SegmentContent; readonly lastBytes: Buffer }> {
   let replay: Replay | undefined;
   let last: SegmentContent | undefined;
-  let sizeBytes = 0;
+  let lastBytes: Buffer = Buffer.alloc(0);
   for (const [position, name] of names.entries()) {
     const path = `${options.directory}/wal/${name.name}`;
     const read = await options.disk.readFile(path);
@@ -154,9 +154,9 @@ async function replaySegments(
     replay ??= new Replay(content.header);
     for (const record of content.records) replay.record(record, path);
     last = content;
-    sizeBytes = bytes.length;
+    lastBytes = bytes;
   }
-  return { replay: present(replay, 'a segment'), last: present(last, 'a segment'), sizeBytes };
+  return { replay: present(replay, 'a segment'), last: present(last, 'a segment'), lastBytes };
 }
 
 function checkIdentity(
@@ -173,18 +173,23 @@ function checkIdentity(
   );
 }
 
-/** Cuts a torn tail and makes sure that what was read is durable. */
+/**
+ * Cuts a torn tail and makes what was read durable. The last group is written again first: when its sync failed in an
+ * earlier life, its pages may be readable and yet count as clean, so that another sync alone would not write them.
+ */
 async function settleTail(
   options: WalOptions,
   name: SegmentName,
   content: SegmentContent,
-  sizeBytes: number,
+  bytes: Buffer,
 ): Promise<DiskFile> {
   const path = `${options.directory}/wal/${name.name}`;
   try {
     const file = await options.disk.open(path, 'open');
-    assert(content.endOffset <= sizeBytes, 'records end inside the file');
-    if (content.endOffset < sizeBytes) await file.truncate(content.endOffset);
+    const { lastGroupStart, endOffset } = content;
+    assert(endOffset <= bytes.length && lastGroupStart < endOffset, 'records end inside the file');
+    if (endOffset < bytes.length) await file.truncate(endOffset);
+    await file.write(lastGroupStart, [bytes.subarray(lastGroupStart, endOffset)]);
     await file.dataSync();
     await options.disk.syncDirectory(`${options.directory}/wal`);
     return file;

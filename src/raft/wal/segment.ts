@@ -26,6 +26,8 @@ export interface SegmentContent {
   /** Where the valid records end. */
   readonly endOffset: number;
   readonly lastCrc: number;
+  /** Everything before it was synced; what follows up to endOffset may only be in the page cache. */
+  readonly lastGroupStart: number;
   /** What stands at endOffset when it is not the end of the file. */
   readonly broken?: BrokenRecord & { readonly witness?: WalRecord };
 }
@@ -80,12 +82,18 @@ export function readSegment(path: string, bytes: Buffer): SegmentContent {
   while (last.nextOffset < bytes.length) {
     const record = readRecord(bytes, last.nextOffset);
     const broken = isBroken(record) ? record : chainBreak(record, last);
-    if (broken) return { header, records, endOffset: last.nextOffset, lastCrc: last.crc, broken: judge(bytes, broken) };
+    if (broken) return { ...contentUpTo(header, records, last), broken: judge(bytes, broken) };
     assert(!isBroken(record), 'a record that is not broken is whole');
     records.push(record);
     last = record;
   }
-  return { header, records, endOffset: last.nextOffset, lastCrc: last.crc };
+  return contentUpTo(header, records, last);
+}
+
+function contentUpTo(header: SegmentHeader, records: readonly WalRecord[], last: WalRecord): SegmentContent {
+  assert(last.groupStart <= last.offset, 'a record is part of its group');
+  const { nextOffset, crc, groupStart } = last;
+  return { header, records, endOffset: nextOffset, lastCrc: crc, lastGroupStart: groupStart };
 }
 
 function chainBreak(record: WalRecord, last: WalRecord): BrokenRecord | undefined {

@@ -71,6 +71,22 @@ test('after a failed sync everything rejects, also what comes later, and nothing
   assert.equal(again.restored.entries.length, 1);
 });
 
+test('what a restarted process finds after a failed sync is made durable before it counts', async () => {
+  let isBroken = false;
+  const { disk, wal } = await newLog({
+    onOperation: ({ kind }) => (isBroken && kind === 'dataSync' ? { kind: 'error', code: 'EIO' } : undefined),
+  });
+  await append(wal, 1);
+  isBroken = true;
+  await assert.rejects(append(wal, 2));
+  isBroken = false;
+  // The process starts again on the same running machine: the page cache still shows entry 2, but it is not on disk.
+  const second = await openWal(options(disk));
+  assert.equal(second.restored.entries.length, 2);
+  const third = await openWal(options(disk.crash('lost')));
+  assert.equal(third.restored.entries.length, 2);
+});
+
 test('a full disk has a code of its own, and what did not fit is cut at the next start', async () => {
   const { disk, wal } = await newLog({ capacityBytes: 700 });
   await append(wal, 1);
