@@ -2,7 +2,7 @@
 export * from './contract.ts';
 export * from './api-error.ts';
 export { createApiClient } from './http-client.ts';
-export { type InformerOptions, InformerFactory, type InformerWorld } from './informer.ts';
+export { type InformerOptions, InformerFactory, type InformerWorld, type SharedInformer } from './informer.ts';
 export { type Kubeconfig, loadKubeconfig, readKubeconfig } from './kubeconfig.ts';
 export * from './resources.ts';
 export { type BackoffOptions, KeyQueue } from './work-queue.ts';

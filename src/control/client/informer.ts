@@ -39,7 +39,13 @@ export interface InformerWorld {
 
 type Handler = (key: string, before: KubeObject | undefined, after: KubeObject | undefined) => void;
 
-class Reflector implements Informer {
+/** An Informer that tells how far it has come. */
+export interface SharedInformer extends Informer {
+  /** Every change up to this resourceVersion is in the local copy; '' before the first list. */
+  lastResourceVersion(): string;
+}
+
+class Reflector implements SharedInformer {
   readonly resource: GroupVersionResource;
   readonly #world: InformerWorld;
   readonly #options: InformerOptions;
@@ -70,6 +76,10 @@ class Reflector implements Informer {
   }
   hasSynced(): boolean {
     return this.#hasSynced;
+  }
+
+  lastResourceVersion(): string {
+    return this.#resourceVersion;
   }
 
   /** A handler that comes late is told of everything that is there. */
@@ -152,9 +162,8 @@ class Reflector implements Informer {
       signal.addEventListener('abort', onAbort, { once: true });
       const listener: WatchListener = {
         event: (type, object) => {
+          if (type !== 'BOOKMARK') this.#change(keyOf(object), type === 'DELETED' ? undefined : object);
           this.#resourceVersion = object.metadata.resourceVersion;
-          if (type === 'BOOKMARK') return;
-          this.#change(keyOf(object), type === 'DELETED' ? undefined : object);
         },
         ended: (reason) => {
           signal.removeEventListener('abort', onAbort);
@@ -196,7 +205,7 @@ export class InformerFactory {
   }
 
   /** The shared informer of a resource under these selectors. It starts with the factory, or now when that runs. */
-  informer(resource: GroupVersionResource, options: InformerOptions = {}): Informer {
+  informer(resource: GroupVersionResource, options: InformerOptions = {}): SharedInformer {
     const { namespace = '', labelSelector = '', fieldSelector = '' } = options;
     const key = [describeResource(resource), resource.version, namespace, labelSelector, fieldSelector].join('|');
     let reflector = this.#reflectors.get(key);
