@@ -154,6 +154,20 @@ for (const [name, open] of Object.entries(implementations)) {
   });
 }
 
+test('level: small writes gather without touching the disk until somebody asks', async (context) => {
+  const backend = await openLevelBackend(join(await temporaryDirectory(context), 'db'), noFailure);
+  context.after(() => backend.close());
+  backend.write([put('a', 'x'.repeat(2 * 1024 * 1024))]);
+  await backend.sync();
+  backend.write([put('b', '1')]);
+  backend.write([put('c', '1')]);
+  assert.equal(backend.pendingBytes(), 4);
+  assert.ok(backend.bytesOnDisk() >= 2 * 1024 * 1024 + 4);
+  await Promise.all([backend.sync(), backend.sync()]);
+  assert.equal(backend.pendingBytes(), 0);
+  await backend.sync();
+});
+
 test('level: what was written before close is there after opening again', async (context) => {
   const directory = join(await temporaryDirectory(context), 'db');
   const first = await openLevelBackend(directory, noFailure);

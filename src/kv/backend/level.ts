@@ -12,7 +12,7 @@
  */
 import type { BatchOperation, ClassicLevel, Iterator } from 'classic-level';
 import { Level } from 'level';
-import { assert } from '../../env/assert.ts';
+import { assert, present } from '../../env/assert.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import { asBuffer, toBytes, toText } from './bytes.ts';
@@ -166,8 +166,8 @@ class LevelBackend implements Backend {
   }
 
   bytesOnDisk(): number {
-    // LevelDB's own number leaves out its write buffer.
-    return this.#sizeOnDisk + Math.min(this.#writtenBytes, writeBufferBytes);
+    // LevelDB's own number leaves out its write buffer; what is pending will be there in a moment.
+    return this.#sizeOnDisk + Math.min(this.#writtenBytes, writeBufferBytes) + this.#pendingBytes;
   }
 
   pendingBytes(): number {
@@ -215,9 +215,15 @@ class LevelBackend implements Backend {
     });
   }
 
-  /** Takes jobs to the disk, in order, until none is left. */
+  /** Whether the disk should be written now: somebody waits for it, or enough has gathered. */
+  #isDue(): boolean {
+    return this.#waiters.length > 0 || this.#clearsPending > 0 || this.#pendingBytes >= gatheredBytesMin;
+  }
+
+  /** Takes jobs to the disk, in order, while that is due. What gathers below the limit is left to gather. */
   async #writeAll(): Promise<void> {
-    for (let job = this.#jobs[0]; job !== undefined; job = this.#jobs[0]) {
+    while (this.#isDue()) {
+      const job = present(this.#jobs[0], 'a job that is due');
       if (job.kind === 'clear') {
         await this.#clearDisk();
         this.#jobs.shift();
@@ -229,7 +235,7 @@ class LevelBackend implements Backend {
       }
       assert(this.#failure === undefined, 'nothing is written after a failure');
     }
-    assert(this.#jobsOnDisk === this.#lastJob, 'no job was left behind');
+    assert(this.#jobsOnDisk + this.#jobs.length === this.#lastJob, 'no job was left behind');
     this.#isWriting = false;
   }
 

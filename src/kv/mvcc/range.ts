@@ -10,10 +10,12 @@
 import { assert } from '../../env/assert.ts';
 import type { KeyValue, RangeRequest, RangeResult } from '../api.ts';
 import { asBuffer } from '../backend/bytes.ts';
+import type { FoundRevision, KeyEntry } from './key-index.ts';
 
-/** The keys in the interval, in key order, each as a function that gets its version (which may have to be read from disk). */
+/** The live keys in the interval, in key order, and how to get a key's version, which may have to be read from disk. */
 export interface RangeSource {
-  forEach(visit: (load: () => KeyValue) => void): void;
+  forEach(visit: (entry: KeyEntry, found: FoundRevision | undefined) => void): void;
+  load(entry: KeyEntry, found: FoundRevision | undefined): KeyValue;
 }
 
 const noBytes = new Uint8Array(0);
@@ -23,8 +25,8 @@ export function selectRange(request: RangeRequest, source: RangeSource): RangeRe
   const fetchMax = request.countOnly ? 0 : fetchLimit(request);
   let count = 0;
   let kvs: KeyValue[] = [];
-  source.forEach((load) => {
-    if (count < fetchMax) kvs.push(load());
+  source.forEach((entry, found) => {
+    if (count < fetchMax) kvs.push(source.load(entry, found));
     count += 1;
   });
   if (request.countOnly) return { kvs: [], more: false, count };

@@ -74,6 +74,14 @@ export function decodeRow(row: Uint8Array, modRevision: number): KeyValue {
   };
 }
 
+/** The row that a KeyValue from `decodeRow` is a view of. */
+export function rowOf(kv: KeyValue): Uint8Array {
+  const { buffer, byteOffset } = kv.key;
+  assert(buffer === kv.value.buffer && byteOffset >= headerBytes, 'a version is a view of its row');
+  assert(kv.value.byteOffset === byteOffset + kv.key.length, 'in a row the value follows the key');
+  return new Uint8Array(buffer, byteOffset - headerBytes, headerBytes + kv.key.length + kv.value.length);
+}
+
 function writeNumber(row: Buffer, value: number, at: number): void {
   assert(Number.isSafeInteger(value) && value >= 0, () => `${value} must be a natural number`);
   row.writeUInt32BE(Math.floor(value / wordValues), at);

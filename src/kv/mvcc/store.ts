@@ -8,7 +8,7 @@
  * The caller owes: one transaction at a time, ended before anything else is written; sinks that never write.
  */
 import { crc32 } from 'node:zlib';
-import { assert } from '../../env/assert.ts';
+import { assert, present } from '../../env/assert.ts';
 import type { KeyValue, KvErrorCode, LeaseId, RangeRequest, RangeResult, WatchRequest } from '../api.ts';
 import { toText } from '../backend/bytes.ts';
 import type { Backend, BackendWrite } from '../backend/contract.ts';
@@ -20,7 +20,7 @@ import { KeyTable } from './key-table.ts';
 import { keyRange } from './key-range.ts';
 import { selectRange } from './range.ts';
 import { decodeRevision, encodeRevision, revisionKeyBytes } from './revision.ts';
-import { decodeRow, encodePut, encodeTombstone, isTombstone } from './row.ts';
+import { decodeRow, encodePut, encodeTombstone, isTombstone, rowOf } from './row.ts';
 import type { Change } from './watch-hub.ts';
 import { WatchHub } from './watch-hub.ts';
 
@@ -82,14 +82,11 @@ export class Store implements MvccStore {
     return selectRange(request, {
       forEach: (visit) =>
         this.#table.forEach(range, (entry) => {
-          if (isHead) {
-            const { head } = entry;
-            if (head !== undefined) visit(() => head);
-            return;
-          }
-          const found = entry.find(request.revision);
-          if (found !== undefined) visit(() => this.#load(entry, found));
+          const found = isHead ? undefined : entry.find(request.revision);
+          if (isHead ? entry.head !== undefined : found !== undefined) visit(entry, found);
         }),
+      load: (entry, found) =>
+        found === undefined ? present(entry.head, 'the head of a live key') : this.#load(entry, found),
     });
   }
 
@@ -132,7 +129,8 @@ export class Store implements MvccStore {
     for (const entry of this.#table.entries()) {
       for (const kept of entry.kept(this.#compactRevision, at)) {
         hash = crc32(encodeRevision(kept.main, kept.sub), hash);
-        hash = crc32(this.#row(kept), hash);
+        const { head } = entry;
+        hash = crc32(head?.modRevision === kept.main ? rowOf(head) : this.#row(kept), hash);
       }
     }
     return { hash, compactRevision: this.#compactRevision, revision: at };
