@@ -156,7 +156,7 @@ StatefulSetList kind
   items 2 []StatefulSet required
 
 StatefulSetOrdinals
-  start 1 int32 keep
+  start 1 int32 keep default=0
 
 StatefulSetPersistentVolumeClaimRetentionPolicy
   whenDeleted 1 string
@@ -167,7 +167,7 @@ StatefulSetSpec
   selector 2 *meta.LabelSelector required
   template 3 core.PodTemplateSpec required
   volumeClaimTemplates 4 []core.PersistentVolumeClaim atomic
-  serviceName 5 string keep
+  serviceName 5 string keep default=
   podManagementPolicy 6 string enum=OrderedReady,Parallel
   updateStrategy 7 StatefulSetUpdateStrategy
   revisionHistoryLimit 8 *int32
@@ -185,7 +185,7 @@ StatefulSetStatus
   updateRevision 7 string
   collisionCount 9 *int32
   conditions 10 []StatefulSetCondition merge=type map=type
-  availableReplicas 11 int32 keep
+  availableReplicas 11 int32 keep default=0
 
 StatefulSetUpdateStrategy
   type 1 string enum=OnDelete,RollingUpdate

@@ -39,7 +39,7 @@ Scale kind
   status 3 ScaleStatus
 
 ScaleSpec
-  replicas 1 int32
+  replicas 1 int32 default=0
 
 ScaleStatus
   replicas 1 int32 required

@@ -129,11 +129,11 @@ FileKeySelector atomic
   volumeName 1 string required
   path 2 string required
   key 3 string required
-  optional 4 *bool
+  optional 4 *bool default=false
 
 GRPCAction
   port 1 int32 required
-  service 2 *string keep
+  service 2 *string keep default=
 
 HTTPGetAction
   path 1 string

@@ -17,7 +17,7 @@ AzureDiskVolumeSource
   diskURI 2 string required
   cachingMode 3 *string enum=None,ReadOnly,ReadWrite default=ReadWrite
   fsType 4 *string default=ext4
-  readOnly 5 *bool
+  readOnly 5 *bool default=false
   kind 6 *string enum=Dedicated,Managed,Shared default=Shared
 
 AzureFilePersistentVolumeSource

@@ -115,7 +115,7 @@ NodeList kind
   items 2 []Node required
 
 NodeRuntimeHandler
-  name 1 string keep
+  name 1 string keep default=
   features 2 *NodeRuntimeHandlerFeatures
 
 NodeRuntimeHandlerFeatures
@@ -237,7 +237,7 @@ ReplicationControllerList kind
 
 ReplicationControllerSpec
   replicas 1 *int32 default=1
-  minReadySeconds 4 int32
+  minReadySeconds 4 int32 default=0
   selector 2 map[string] atomicMap
   template 3 *PodTemplateSpec
 

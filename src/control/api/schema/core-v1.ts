@@ -76,8 +76,8 @@ Event kind
   series 11 *EventSeries
   action 12 string
   related 13 *ObjectReference
-  reportingComponent 14 string keep
-  reportingInstance 15 string keep
+  reportingComponent 14 string keep default=
+  reportingInstance 15 string keep default=
 
 EventList kind
   metadata 1 meta.ListMeta
@@ -124,7 +124,7 @@ LoadBalancerStatus
   ingress 1 []LoadBalancerIngress atomic
 
 LocalObjectReference atomic
-  name 1 string
+  name 1 string default=
 
 Namespace kind
   metadata 1 meta.ObjectMeta

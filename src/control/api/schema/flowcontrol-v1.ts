@@ -31,7 +31,7 @@ FlowSchemaList kind
 
 FlowSchemaSpec
   priorityLevelConfiguration 1 PriorityLevelConfigurationReference required
-  matchingPrecedence 2 int32 keep
+  matchingPrecedence 2 int32 keep default=0
   distinguisherMethod 3 *FlowDistinguisherMethod
   rules 4 []PolicyRulesWithSubjects atomic
 
@@ -88,9 +88,9 @@ PriorityLevelConfigurationStatus
   conditions 1 []PriorityLevelConfigurationCondition merge=type map=type
 
 QueuingConfiguration
-  queues 1 int32 keep
-  handSize 2 int32 keep
-  queueLengthLimit 3 int32 keep
+  queues 1 int32 keep default=0
+  handSize 2 int32 keep default=0
+  queueLengthLimit 3 int32 keep default=0
 
 ResourcePolicyRule
   verbs 1 []string required set

@@ -143,6 +143,7 @@ function applyFlag(field: Mutable<FieldSchema>, flag: string): void {
 }
 
 function defaultOf(type: FieldType, text: string): Json {
+  if (type.kind === 'bool') return text === 'true';
   return type.kind === 'int32' || type.kind === 'int64' ? Number(text) : text;
 }
 
