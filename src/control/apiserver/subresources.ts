@@ -308,7 +308,7 @@ async function boundObjectOf(
     );
   }
   const nodeName: string = object['spec']?.nodeName ?? '';
-  const node = nodeName === '' ? undefined : core.cache.resource('nodes').get(nodeName)?.object;
+  const node = nodeName === '' ? undefined : core.cache.resource('minions').get(nodeName)?.object;
   return { bound, node: node === undefined ? undefined : { name: nodeName, uid: node.metadata.uid } };
 }
 
