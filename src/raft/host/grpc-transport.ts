@@ -14,10 +14,10 @@ import { numberFromInt64 } from '../../proto/int64.ts';
 import type { Message, ReplicaId } from '../core/types.ts';
 import type { PeerTransport, TransportHandlers } from './contract.ts';
 import { fromProto, type ProtoMessageBatch, type ProtoSnapshotPart } from './message-codec.ts';
-import { PeerLink } from './peer-link.ts';
-import { acceptHeader, serverOptions, peerService, type PeerTls, serverCredentials } from './peer-wire.ts';
+import { PeerLink } from './grpc-peer-link.ts';
+import { acceptHeader, serverOptions, peerService, type PeerTls, serverCredentials } from './grpc-wire.ts';
 
-export type { PeerTls } from './peer-wire.ts';
+export type { PeerTls } from './grpc-wire.ts';
 
 export interface GrpcPeerTransportOptions {
   readonly env: Pick<Env, 'clock' | 'log' | 'random'>;
@@ -28,6 +28,8 @@ export interface GrpcPeerTransportOptions {
   readonly tls?: PeerTls;
   /** What `listen` without an argument binds: `host:port` each; port 0 lets the system choose. */
   readonly listenAddresses?: readonly string[];
+  /** More services on the same port and behind the same TLS: what members ask each other beside Raft. */
+  readonly services?: readonly (readonly [grpc.ServiceDefinition, grpc.UntypedServiceImplementation])[];
 }
 
 type BatchCall = grpc.ServerReadableStream<ProtoMessageBatch, object>;
@@ -52,6 +54,8 @@ export class GrpcPeerTransport implements PeerTransport {
       Stream: (call: BatchCall, answer: Answer) => this.#onStream(call, answer),
       InstallSnapshot: (call: PartCall, answer: Answer) => void this.#onSnapshot(call, answer),
     });
+    for (const [definition, implementation] of options.services ?? [])
+      this.#server.addService(definition, implementation);
   }
 
   /** Binds `address`, or all `listenAddresses`. Resolves with what was bound, as `host:port`. */

@@ -4,7 +4,7 @@
  */
 import type { Disk } from '../../env/disk.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
-import { decodeBatch, decodeConfMark, decodeSegmentHeader, decodeSnapshotMark } from './payload.ts';
+import { decodeBatch, decodeConfMark, decodeSnapshotMark } from './payload.ts';
 import { recordTypes, type WalRecord } from './record.ts';
 import { parseSegmentName, readSegment } from './segment.ts';
 import { parseSnapshotName, verifySnapshotFile } from './snapshot-file.ts';

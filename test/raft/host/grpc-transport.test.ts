@@ -7,7 +7,7 @@ import { type Log, type LogFields, silentLog } from '../../../src/env/log.ts';
 import { realClock } from '../../../src/env/real.ts';
 import type { Entry, Index, Message, ReplicaId, Term } from '../../../src/raft/core/types.ts';
 import { GrpcPeerTransport, type GrpcPeerTransportOptions } from '../../../src/raft/host/grpc-transport.ts';
-import { peerLimits } from '../../../src/raft/host/peer-wire.ts';
+import { peerLimits } from '../../../src/raft/host/grpc-wire.ts';
 import { testAuthority } from './test-certificates.ts';
 
 const clusterId = '00000000000000cc';

@@ -140,7 +140,7 @@ test('a member joins with an empty log, becomes a voter and another one leaves',
   await cluster.write('after the change');
   await cluster.agree();
   assert.deepEqual(
-    [...joining.node.confState().voters].sort(),
+    [...joining.node.confState().voters].sort((a, b) => a - b),
     [1, 2, 3, 4].filter((id) => id !== leaving),
   );
   await cluster.stop();

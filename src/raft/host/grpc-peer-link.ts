@@ -14,8 +14,8 @@ import type { Env } from '../../env/env.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Message, ReplicaId } from '../core/types.ts';
 import { messageBytes, type ProtoMessageBatch, type ProtoSnapshotPart, toProto } from './message-codec.ts';
-import { addressOf, clientSecurity, encodeHeader, PeerClient } from './peer-wire.ts';
-import { type PeerHeader, peerLimits, type PeerTls } from './peer-wire.ts';
+import { addressOf, clientSecurity, encodeHeader, PeerClient } from './grpc-wire.ts';
+import { type PeerHeader, peerLimits, type PeerTls } from './grpc-wire.ts';
 
 export interface PeerLinkOptions {
   readonly env: Pick<Env, 'clock' | 'log' | 'random'>;
