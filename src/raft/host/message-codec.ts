@@ -109,7 +109,11 @@ export function toProto(message: Message): ProtoMessage {
       return { ...common, index: message.lastIndex, logTerm: message.lastTerm, isTransfer: message.isTransfer };
     case 'voteResp':
     case 'preVoteResp':
-      return { ...common, reject: message.reject };
+      return {
+        ...common,
+        reject: message.reject,
+        ...(message.committed && { index: message.committed.index, logTerm: message.committed.term }),
+      };
     case 'snap':
       return { ...common, snapshot: message.snapshot };
     case 'timeoutNow':
@@ -196,8 +200,10 @@ export function fromProto(message: ProtoMessage): Message {
       return { ...common, type, ...last, isTransfer: message.isTransfer === true };
     }
     case 'voteResp':
-    case 'preVoteResp':
-      return { ...common, type, reject };
+    case 'preVoteResp': {
+      const committed = { index: index(message.index), term: term(message.logTerm) };
+      return { ...common, type, reject, ...(committed.index > 0 && { committed }) };
+    }
     case 'snap':
       return { ...common, type, snapshot: toSnapshotMeta(message.snapshot) };
     case 'timeoutNow':
