@@ -13,10 +13,13 @@
 import type { BatchOperation, ClassicLevel, Iterator } from 'classic-level';
 import { Level } from 'level';
 import { assert, present } from '../../env/assert.ts';
-import { errorText, KeelsonError } from '../../env/errors.ts';
+import { KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
-import { asBuffer, toBytes, toText } from './bytes.ts';
+import { asBuffer, toText } from './bytes.ts';
 import type { Backend, BackendWrite } from './contract.ts';
+import { openError, useError } from './level-errors.ts';
+import type { PendingRow } from './level-scan.ts';
+import { merged, noPages } from './level-scan.ts';
 
 export interface LevelBackendOptions {
   /** The backend cannot go on; the process must stop with this error. */
@@ -327,13 +330,7 @@ class LevelBackend implements Backend {
 
   #fail(action: string, cause: unknown): Error {
     if (this.#failure !== undefined) return this.#failure;
-    const failure = isCorruption(cause)
-      ? corruptError(this.#directory, cause)
-      : new KeelsonError(
-          'BACKEND_FAILED',
-          `cannot ${action} the database in ${this.#directory}: ${errorText(cause)}; check the disk and its free space, then start again`,
-          { cause },
-        );
+    const failure = useError(this.#directory, action, cause);
     this.#failure = failure;
     for (const waiter of this.#waiters) waiter.failed(failure);
     this.#waiters = [];
@@ -342,70 +339,4 @@ class LevelBackend implements Backend {
     this.#options.onFatal(failure);
     return failure;
   }
-}
-
-interface PendingRow {
-  readonly key: string;
-  readonly value: Uint8Array | undefined;
-}
-
-async function* noPages(): AsyncGenerator<[Buffer, Buffer][]> {}
-
-/** Rows from disk and rows still in memory as one ascending sequence; the one in memory is the newer. */
-async function* merged(
-  pages: AsyncGenerator<[Buffer, Buffer][]>,
-  pending: readonly PendingRow[],
-): AsyncGenerator<readonly [Uint8Array, Uint8Array]> {
-  let next = 0;
-  for await (const page of pages) {
-    for (const row of page) {
-      const key = toText(row[0]);
-      for (let held = pending[next]; held !== undefined && held.key < key; held = pending[++next]) {
-        if (held.value !== undefined) yield [toBytes(held.key), held.value];
-      }
-      const held = pending[next];
-      if (held === undefined || held.key !== key) {
-        yield row;
-        continue;
-      }
-      next += 1;
-      if (held.value !== undefined) yield [row[0], held.value];
-    }
-  }
-  for (let held = pending[next]; held !== undefined; held = pending[++next]) {
-    if (held.value !== undefined) yield [toBytes(held.key), held.value];
-  }
-}
-
-function openError(directory: string, error: unknown): KeelsonError {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  if (isCorruption(cause)) return corruptError(directory, cause);
-  if (codeOf(cause) === 'LEVEL_LOCKED') {
-    return new KeelsonError(
-      'BACKEND_LOCKED',
-      `cannot open the database in ${directory}: another process has it open; stop that process or choose another data directory`,
-      { cause },
-    );
-  }
-  return new KeelsonError(
-    'BACKEND_FAILED',
-    `cannot open the database in ${directory}: ${errorText(cause)}; check that the directory can be written and the disk has space`,
-    { cause },
-  );
-}
-
-function corruptError(directory: string, cause: unknown): KeelsonError {
-  return new KeelsonError(
-    'BACKEND_CORRUPT',
-    `the database in ${directory} is damaged: ${errorText(cause)}; delete that directory and start again: it is rebuilt from the snapshot and the log`,
-    { cause },
-  );
-}
-
-function isCorruption(cause: unknown): boolean {
-  return codeOf(cause) === 'LEVEL_CORRUPTION' || /corruption/i.test(errorText(cause));
-}
-
-function codeOf(cause: unknown): unknown {
-  return typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
 }

@@ -50,7 +50,8 @@ export class Cleaner {
     this.#leftovers = [];
     if (compactRevision === 0) return 0;
     let freedBytes = 0;
-    for (const entry of [...table.entries()]) {
+    // A copy, because compacting an entry may remove it from the table.
+    for (const entry of Array.from(table.entries())) {
       for (const revision of compactEntry(entry, compactRevision, table)) {
         this.#leftovers.push(encodeRevision(revision.main, revision.sub));
         freedBytes += revision.rowBytes;

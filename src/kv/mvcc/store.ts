@@ -21,6 +21,7 @@ import { keyRange } from './key-range.ts';
 import { selectRange } from './range.ts';
 import { decodeRevision, encodeRevision, revisionKeyBytes } from './revision.ts';
 import { decodeRow, encodePut, encodeTombstone, isTombstone, rowOf } from './row.ts';
+import { StoreTxn } from './store-txn.ts';
 import type { Change } from './watch-hub.ts';
 import { WatchHub } from './watch-hub.ts';
 
@@ -294,69 +295,5 @@ export class Store implements MvccStore {
     const row = this.#options.backend.get(encodeRevision(found.main, found.sub));
     assert(row !== undefined, () => `the backend lost revision ${found.main}.${found.sub}, which the index keeps`);
     return row;
-  }
-}
-
-/** The one open transaction. Its writes are in memory as soon as they are made, so its reads see them. */
-class StoreTxn implements WriteTxn {
-  readonly #store: Store;
-  readonly #changes: Change[] = [];
-  readonly #rows: BackendWrite[] = [];
-  #isOpen = true;
-
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  /** The revision that its writes have, once there is one; the head before. */
-  revision(): number {
-    return this.#store.revision() + (this.#isOpen && this.#changes.length > 0 ? 1 : 0);
-  }
-
-  compactRevision(): number {
-    return this.#store.compactRevision();
-  }
-
-  range(request: RangeRequest): RangeResult | KvErrorCode {
-    assert(this.#isOpen, 'an ended transaction does not read');
-    // Its own revision is what memory holds now.
-    const isOwn = this.#changes.length > 0 && request.revision === this.revision();
-    return this.#store.range(isOwn ? { ...request, revision: 0 } : request);
-  }
-
-  put(key: Uint8Array, value: Uint8Array, lease: LeaseId): { readonly previous: KeyValue | undefined } {
-    assert(this.#isOpen, 'an ended transaction does not write');
-    assert(key.length > 0, 'a put has a key');
-    const { change, row } = this.#store.applyPut({ key, value, lease }, this.#nextRevision());
-    this.#record(change, row);
-    return { previous: change.previous };
-  }
-
-  deleteRange(key: Uint8Array, rangeEnd: Uint8Array): readonly KeyValue[] {
-    assert(this.#isOpen, 'an ended transaction does not write');
-    const deleted: KeyValue[] = [];
-    for (const entry of this.#store.liveEntries(key, rangeEnd)) {
-      const { change, row } = this.#store.applyDelete(entry, this.#nextRevision());
-      this.#record(change, row);
-      assert(change.previous !== undefined, 'a deleted key had a version');
-      deleted.push(change.previous);
-    }
-    return deleted;
-  }
-
-  end(): number {
-    assert(this.#isOpen, 'a transaction ends once');
-    this.#isOpen = false;
-    return this.#store.finish(this, this.#changes, this.#rows);
-  }
-
-  #nextRevision(): FoundRevision {
-    return { main: this.#store.revision() + 1, sub: this.#changes.length };
-  }
-
-  #record(change: Change, row: Uint8Array): void {
-    const { main, sub } = this.#nextRevision();
-    this.#changes.push(change);
-    this.#rows.push({ type: 'put', key: encodeRevision(main, sub), value: row });
   }
 }

@@ -97,8 +97,8 @@ export class WatchHub {
 
   /** After it: every watcher goes on from its place, or is over if that is compacted now. */
   reevaluate(): void {
-    for (const watcher of [...this.#all]) {
-      assert(watcher.state !== 'synced', 'watchers are held while the content is replaced');
+    // A copy, because a sink may add watchers; it may also have cancelled or resumed one that comes later.
+    for (const watcher of Array.from(this.#all)) {
       if (watcher.state === 'unsynced') this.catchUp(watcher);
       else if (watcher.state === 'paused' && watcher.next < this.#source.compactRevision()) this.#expire(watcher);
     }

@@ -1,0 +1,46 @@
+/** LevelDB's failures as errors that say what to do. */
+import { errorText, KeelsonError } from '../../env/errors.ts';
+
+/** Why an open database can no longer be used. */
+export function useError(directory: string, action: string, cause: unknown): KeelsonError {
+  if (isCorruption(cause)) return corruptError(directory, cause);
+  return new KeelsonError(
+    'BACKEND_FAILED',
+    `cannot ${action} the database in ${directory}: ${errorText(cause)}; check the disk and its free space, then start again`,
+    { cause },
+  );
+}
+
+/** Why a database could not be opened. */
+export function openError(directory: string, error: unknown): KeelsonError {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (isCorruption(cause)) return corruptError(directory, cause);
+  if (codeOf(cause) === 'LEVEL_LOCKED') {
+    return new KeelsonError(
+      'BACKEND_LOCKED',
+      `cannot open the database in ${directory}: another process has it open; stop that process or choose another data directory`,
+      { cause },
+    );
+  }
+  return new KeelsonError(
+    'BACKEND_FAILED',
+    `cannot open the database in ${directory}: ${errorText(cause)}; check that the directory can be written and the disk has space`,
+    { cause },
+  );
+}
+
+function corruptError(directory: string, cause: unknown): KeelsonError {
+  return new KeelsonError(
+    'BACKEND_CORRUPT',
+    `the database in ${directory} is damaged: ${errorText(cause)}; delete that directory and start again: it is rebuilt from the snapshot and the log`,
+    { cause },
+  );
+}
+
+function isCorruption(cause: unknown): boolean {
+  return codeOf(cause) === 'LEVEL_CORRUPTION' || /corruption/i.test(errorText(cause));
+}
+
+function codeOf(cause: unknown): unknown {
+  return typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
+}

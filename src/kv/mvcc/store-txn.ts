@@ -1,0 +1,73 @@
+/** A writing transaction of the store: gathers changes and rows under one main revision until it ends. */
+import { assert } from '../../env/assert.ts';
+import type { KeyValue, KvErrorCode, LeaseId, RangeRequest, RangeResult } from '../api.ts';
+import type { BackendWrite } from '../backend/contract.ts';
+import type { WriteTxn } from './contract.ts';
+import type { FoundRevision } from './key-index.ts';
+import { encodeRevision } from './revision.ts';
+import type { Store } from './store.ts';
+import type { Change } from './watch-hub.ts';
+
+/** The one open transaction. Its writes are in memory as soon as they are made, so its reads see them. */
+export class StoreTxn implements WriteTxn {
+  readonly #store: Store;
+  readonly #changes: Change[] = [];
+  readonly #rows: BackendWrite[] = [];
+  #isOpen = true;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The revision that its writes have, once there is one; the head before. */
+  revision(): number {
+    return this.#store.revision() + (this.#isOpen && this.#changes.length > 0 ? 1 : 0);
+  }
+
+  compactRevision(): number {
+    return this.#store.compactRevision();
+  }
+
+  range(request: RangeRequest): RangeResult | KvErrorCode {
+    assert(this.#isOpen, 'an ended transaction does not read');
+    // Its own revision is what memory holds now.
+    const isOwn = this.#changes.length > 0 && request.revision === this.revision();
+    return this.#store.range(isOwn ? { ...request, revision: 0 } : request);
+  }
+
+  put(key: Uint8Array, value: Uint8Array, lease: LeaseId): { readonly previous: KeyValue | undefined } {
+    assert(this.#isOpen, 'an ended transaction does not write');
+    assert(key.length > 0, 'a put has a key');
+    const { change, row } = this.#store.applyPut({ key, value, lease }, this.#nextRevision());
+    this.#record(change, row);
+    return { previous: change.previous };
+  }
+
+  deleteRange(key: Uint8Array, rangeEnd: Uint8Array): readonly KeyValue[] {
+    assert(this.#isOpen, 'an ended transaction does not write');
+    const deleted: KeyValue[] = [];
+    for (const entry of this.#store.liveEntries(key, rangeEnd)) {
+      const { change, row } = this.#store.applyDelete(entry, this.#nextRevision());
+      this.#record(change, row);
+      assert(change.previous !== undefined, 'a deleted key had a version');
+      deleted.push(change.previous);
+    }
+    return deleted;
+  }
+
+  end(): number {
+    assert(this.#isOpen, 'a transaction ends once');
+    this.#isOpen = false;
+    return this.#store.finish(this, this.#changes, this.#rows);
+  }
+
+  #nextRevision(): FoundRevision {
+    return { main: this.#store.revision() + 1, sub: this.#changes.length };
+  }
+
+  #record(change: Change, row: Uint8Array): void {
+    const { main, sub } = this.#nextRevision();
+    this.#changes.push(change);
+    this.#rows.push({ type: 'put', key: encodeRevision(main, sub), value: row });
+  }
+}
