@@ -35,11 +35,25 @@ const kinds: readonly (readonly [string, number])[] = [
   ['turn', 4],
 ];
 
-const action: fc.Arbitrary<Action> = fc.tuple(
-  fc.oneof(...kinds.map(([kind, weight]) => ({ arbitrary: fc.constant(kind), weight }))),
-  fc.nat(1_000_000),
-  fc.nat(1_000_000),
-);
+/** Many elections and crashes, few entries: where votes, terms and commit rules go wrong. */
+const stormWeights: ReadonlyMap<string, number> = new Map([
+  ['campaign', 8],
+  ['crash', 4],
+  ['restart', 8],
+  ['persistOne', 8],
+  ['drop', 8],
+  ['change', 0],
+  ['compact', 0],
+  ['tick', 4],
+]);
+
+function actionOf(weights: ReadonlyMap<string, number>): fc.Arbitrary<Action> {
+  const weighted = kinds.map(([kind, weight]) => ({
+    arbitrary: fc.constant(kind),
+    weight: weights.get(kind) ?? weight,
+  }));
+  return fc.tuple(fc.oneof(...weighted), fc.nat(1_000_000), fc.nat(1_000_000));
+}
 
 /** A small generator (mulberry32): time-outs must not repeat in step, or rivals split the vote for ever. */
 function randomOf(seed: number): (bound: number) => number {
@@ -197,22 +211,45 @@ class Schedule {
   }
 }
 
-function check(voterCounts: number, preVote: boolean, checkQuorum: boolean, numRuns: number): void {
-  const runs = Number(process.env['RAFT_SCHEDULES'] ?? numRuns);
-  const seed = process.env['RAFT_SEED'] === undefined ? 20_250 + voterCounts : Number(process.env['RAFT_SEED']);
+interface Setting {
+  readonly voters: number;
+  readonly preVote: boolean;
+  readonly checkQuorum: boolean;
+  readonly runs: number;
+  readonly weights?: ReadonlyMap<string, number>;
+}
+
+/** RAFT_SCHEDULES and RAFT_SEED widen the search; RAFT_SHRINK looks for the shortest schedule that fails. */
+function check({ voters, preVote, checkQuorum, runs: runsDefault, weights = new Map() }: Setting): void {
+  const runs = Number(process.env['RAFT_SCHEDULES'] ?? runsDefault);
+  const seed = process.env['RAFT_SEED'] === undefined ? 20_250 + voters : Number(process.env['RAFT_SEED']);
   fc.assert(
-    fc.property(fc.array(action, { minLength: 50, maxLength: 2000, size: 'max' }), fc.nat(), (actions, seed) => {
-      const schedule = new Schedule(voterCounts, preVote, checkQuorum, seed);
-      for (const step of actions) schedule.run(step);
-      schedule.converge();
-    }),
+    fc.property(
+      fc.array(actionOf(weights), { minLength: 50, maxLength: 2000, size: 'max' }),
+      fc.nat(),
+      (actions, seed) => {
+        const schedule = new Schedule(voters, preVote, checkQuorum, seed);
+        for (const step of actions) schedule.run(step);
+        schedule.converge();
+      },
+    ),
     { numRuns: runs, seed, endOnFailure: process.env['RAFT_SHRINK'] === undefined },
   );
 }
 
-test('three voters keep every promise under any schedule, and agree afterwards', () => check(3, true, true, 120));
-test('five voters keep every promise under any schedule, and agree afterwards', () => check(5, true, true, 60));
-test('without pre-vote the promises are the same', () => check(3, false, true, 60));
-test('without pre-vote and check-quorum the promises are the same', () => check(3, false, false, 60));
-test('two voters keep every promise', () => check(2, true, true, 60));
-test('one voter keeps every promise', () => check(1, true, true, 60));
+const both = { preVote: true, checkQuorum: true };
+
+test('three voters keep every promise under any schedule, and agree afterwards', () =>
+  check({ voters: 3, ...both, runs: 200 }));
+test('five voters keep every promise under any schedule, and agree afterwards', () =>
+  check({ voters: 5, ...both, runs: 100 }));
+test('without pre-vote the promises are the same', () =>
+  check({ voters: 3, preVote: false, checkQuorum: true, runs: 80 }));
+test('without pre-vote and check-quorum the promises are the same', () =>
+  check({ voters: 3, preVote: false, checkQuorum: false, runs: 80 }));
+test('two voters keep every promise', () => check({ voters: 2, ...both, runs: 60 }));
+test('one voter keeps every promise', () => check({ voters: 1, ...both, runs: 60 }));
+test('in a storm of elections and crashes three voters keep every promise', () =>
+  check({ voters: 3, preVote: false, checkQuorum: false, runs: 200, weights: stormWeights }));
+test('in a storm of elections and crashes five voters keep every promise', () =>
+  check({ voters: 5, preVote: false, checkQuorum: false, runs: 150, weights: stormWeights }));

@@ -218,6 +218,18 @@ test('a snapshot behind the commit index is ignored', () => {
   assert.deepEqual([harness.core(1).status().firstIndex, harness.core(1).status().lastIndex], [1, 3]);
 });
 
+test('a snapshot behind what is compacted already is ignored as well', () => {
+  const harness = RaftHarness.of(3);
+  step(harness, 'app', { term: 1, entries: [entry(1, 1), entry(2, 1), entry(3, 1)], commit: 3 });
+  flush(harness, 1);
+  harness.compact(1, 3);
+  const snapshot: SnapshotMeta = { index: toIndex(2), term: toTerm(1), confState: confStateOf([1, 2, 3]) };
+  step(harness, 'snap', { term: 1, snapshot });
+  const [answer] = flush(harness, 1);
+  assert.ok(answer?.type === 'appResp' && answer.index === 3);
+  assert.equal(harness.core(1).status().applied, 3);
+});
+
 test('log, membership, commit and snapshot change as one step, and the log matches at the edge', () => {
   const harness = RaftHarness.of(3);
   const snapshot: SnapshotMeta = { index: toIndex(7), term: toTerm(3), confState: confStateOf([1, 2], [3]) };
