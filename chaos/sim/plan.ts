@@ -51,6 +51,9 @@ export interface WorldPlan {
   readonly electionTicks: number;
   readonly snapshotEntries: number;
   readonly catchUpEntries: number;
+  /** 1 byte = one entry a message. */
+  readonly messageBytesMax: number;
+  readonly inflightMessagesMax: number;
   readonly diskDelayMaxMs: number;
   /** Pause of a client between two operations. */
   readonly thinkMs: number;
@@ -86,6 +89,8 @@ export function planWorld(seed: string, random: SeededRandom): WorldPlan {
     electionTicks: pick(random, [3, 5, 10]),
     snapshotEntries: pick(random, [5, 20, 1_000]),
     catchUpEntries: pick(random, [0, 3, 50]),
+    messageBytesMax: pick(random, [1, 1, 200, 1_000_000]),
+    inflightMessagesMax: pick(random, [1, 2, 100]),
     diskDelayMaxMs: pick(random, [0, 2, 15, 60]),
     thinkMs: pick(random, [5, 30, 100]),
     clockRates: Array.from({ length: members }, () => pick(random, [1, 1, 0.9, 1.1])),

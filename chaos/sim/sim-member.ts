@@ -133,6 +133,7 @@ export class SimMember {
       tickMs: plan.tickMs,
       electionTicks: plan.electionTicks,
       preVote: true,
+      raftLimits: { messageBytesMax: plan.messageBytesMax, inflightMessagesMax: plan.inflightMessagesMax },
       snapshotEntries: plan.snapshotEntries,
       catchUpEntries: plan.catchUpEntries,
       openBackend: () => Promise.resolve(this.#backend),

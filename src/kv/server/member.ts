@@ -60,6 +60,8 @@ export interface MemberOptions {
   readonly proxy: LeaderProxy;
   /** Called when the server exists and before Raft runs: the time to listen for clients. */
   readonly onServer: (server: StoreServer) => Promise<void>;
+  /** Instead of the usual ones; the simulation makes them tiny, so that rare orders of messages become common. */
+  readonly raftLimits?: Pick<RaftNodeOptions['raft'], 'inflightMessagesMax' | 'messageBytesMax'>;
   readonly onCore?: RaftNodeOptions['onCore'];
   readonly onRemoved: () => void;
   readonly onFatal: (error: Error) => void;
@@ -78,6 +80,8 @@ const segmentBytes = 64 * 1024 * 1024;
 const inflightMessagesMax = 256;
 const messageBytesMax = 512 * 1024;
 const uncommittedBytesMax = 64 * 1024 * 1024;
+/** Elections that would long have been won if the others still counted this member. */
+const removalCheckElections = 5;
 
 export async function startMember(options: MemberOptions): Promise<RunningMember> {
   const { env, directory } = options;
@@ -134,14 +138,7 @@ async function decideBeginning(options: MemberOptions): Promise<NewMember> {
       ),
     };
   }
-  const others = initialCluster.filter((member) => member !== own).flatMap((member) => member.peerUrls);
-  if (others.length === 0) {
-    throw new KeelsonError(
-      'BAD_CLUSTER',
-      '--initial-cluster-state existing: --initial-cluster names no other member to ask',
-    );
-  }
-  const { clusterId, members } = await options.join(others);
+  const { clusterId, members } = await options.join(othersOf(options));
   const self = members.find((member) => own.peerUrls.every((url) => member.peerUrls.includes(url)));
   if (!self) {
     throw new KeelsonError(
@@ -150,6 +147,30 @@ async function decideBeginning(options: MemberOptions): Promise<NewMember> {
     );
   }
   return { ...common, memberId: self.id, clusterId };
+}
+
+/** Peer URLs of everybody else in `--initial-cluster`. */
+function othersOf({ initialCluster, name }: MemberOptions): readonly string[] {
+  const others = initialCluster.filter((member) => member.name !== name).flatMap((member) => member.peerUrls);
+  if (others.length > 0) return others;
+  throw new KeelsonError(
+    'BAD_CLUSTER',
+    '--initial-cluster-state existing: --initial-cluster names no other member to ask',
+  );
+}
+
+/**
+ * Whom a member without a log knows: the founders, or the members of the cluster it joins. It must know them before the
+ * leader's snapshot tells it, as it could not answer otherwise.
+ */
+async function introduce(options: MemberOptions, kv: KvState): Promise<ConfState | undefined> {
+  const isFounder = options.state === 'new';
+  const members = isFounder
+    ? bootstrapMembers(options.initialCluster, options.token)
+    : (await options.join(othersOf(options))).members;
+  for (const member of members) kv.setMember(member);
+  await kv.sync();
+  return isFounder ? confStateOf(members) : undefined;
 }
 
 async function run(options: MemberOptions, backend: Backend, file: MemberFile): Promise<RunningMember> {
@@ -164,9 +185,7 @@ async function run(options: MemberOptions, backend: Backend, file: MemberFile): 
       `start from ${directory}: there is state but no log in ${raftDirectory}: restore it from a backup`,
     );
   }
-  const isFounder = !hasLog && options.state === 'new';
-  const founders = isFounder ? bootstrapMembers(options.initialCluster, options.token) : [];
-  if (isFounder) for (const member of founders) kv.setMember(member);
+  const confState = hasLog ? undefined : await introduce(options, kv);
   const transport = await options.makeTransport({ clusterId, memberId });
   try {
     const server = makeServer(options, kv, file, transport);
@@ -177,17 +196,51 @@ async function run(options: MemberOptions, backend: Backend, file: MemberFile): 
       ? await startRaftNode(raftOptions, { clusterId: raftClusterId })
       : await bootstrapRaftNode(raftOptions, {
           clusterId: raftClusterId,
-          ...(isFounder ? { confState: confStateOf(founders) } : {}),
+          ...(confState ? { confState } : {}),
         });
     server.attach(raft);
     // Alone there is nobody to wait for.
     const { voters, votersOutgoing } = raft.confState();
     if (voters.length === 1 && votersOutgoing.length === 0 && voters[0] === memberId) raft.campaign();
-    return { server, raft, isNew: !hasLog, stop: () => stop(options, server, raft, kv, backend) };
+    const cancelRemovalWatch = watchForRemoval(options, server, kv);
+    return {
+      server,
+      raft,
+      isNew: !hasLog,
+      stop: () => {
+        cancelRemovalWatch();
+        return stop(options, server, raft, kv, backend);
+      },
+    };
   } catch (error) {
     await transport.close();
     throw error;
   }
+}
+
+/**
+ * A member that was removed while it could not listen is not told any more: nobody sends it anything. One without a
+ * leader for long therefore asks the others whether it still belongs to them.
+ */
+function watchForRemoval(options: MemberOptions, server: StoreServer, kv: KvState): () => void {
+  const { clock, log } = options.env;
+  let isAsking = false;
+  const ask = async () => {
+    const others = [...kv.members().values()].filter((member) => member.id !== server.memberId);
+    if (isAsking || others.length === 0 || server.position().leader !== 0) return;
+    isAsking = true;
+    try {
+      const { clusterId, members } = await options.join(others.flatMap((member) => member.peerUrls));
+      if (clusterId === server.clusterId && !members.some((member) => member.id === server.memberId))
+        options.onRemoved();
+    } catch (error) {
+      // The others have no quorum either, or cannot be reached: then nothing is known.
+      log.debug('nobody could say who belongs to the cluster', { error: errorText(error) });
+    } finally {
+      isAsking = false;
+    }
+  };
+  return clock.every(removalCheckElections * server.electionMs, () => void ask());
 }
 
 function makeServer(options: MemberOptions, kv: KvState, file: MemberFile, transport: PeerTransport): StoreServer {
@@ -217,6 +270,7 @@ function raftOptionsOf(
       inflightMessagesMax,
       messageBytesMax,
       uncommittedBytesMax,
+      ...options.raftLimits,
     },
     directory,
     tickMs: options.tickMs,

@@ -1,0 +1,114 @@
+/**
+ * Planted bugs: each a small patch on a copy of the sources, each a mistake that somebody has really made in a system of
+ * this kind. The simulation must find every one; a bug it cannot find would be a promise it cannot check.
+ */
+export interface Mutant {
+  readonly name: string;
+  /** What goes wrong, in one sentence. */
+  readonly story: string;
+  readonly file: string;
+  /** Occurs exactly once in the file. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'quorum-one-short',
+    story: 'Half of the voters counts as a majority: both halves of a partition elect a leader.',
+    file: 'src/raft/core/quorum.ts',
+    find: 'return Math.floor(voterCount / 2) + 1;',
+    replace: 'return Math.max(1, Math.floor(voterCount / 2));',
+  },
+  {
+    name: 'vote-for-a-shorter-log',
+    story: 'A vote is given without comparing logs: a leader without the committed entries is elected.',
+    file: 'src/raft/core/log.ts',
+    find: 'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);',
+    replace: 'return lastIndex >= 0 && lastTerm >= 0;',
+  },
+  {
+    name: 'vote-by-length-only',
+    story: 'Logs are compared by length, not by the last term first.',
+    file: 'src/raft/core/log.ts',
+    find: 'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);',
+    replace: 'return lastIndex >= this.lastIndex;',
+  },
+  {
+    name: 'vote-twice',
+    story: 'A second candidate of the same term gets a vote as well.',
+    file: 'src/raft/core/election.ts',
+    find: 'const isFree = state.vote === message.from || (state.vote === nobody && state.leader === nobody);',
+    replace: 'const isFree = true;',
+  },
+  {
+    name: 'commit-by-counting-old-terms',
+    story: 'A leader commits an entry of an earlier term by counting replicas (figure 8 of the Raft paper).',
+    file: 'src/raft/core/replicate.ts',
+    find: 'if (state.log.termAt(quorumIndex) !== state.term) return false;',
+    replace: '',
+  },
+  {
+    name: 'send-before-sync',
+    story: 'Votes and acknowledgements leave before they are on disk.',
+    file: 'src/raft/host/raft-node.ts',
+    find: 'if (ready.messagesAfterPersist) this.#sealed.push(ready.messagesAfterPersist);',
+    replace: 'if (ready.messagesAfterPersist) this.#send(ready.messagesAfterPersist.sealedMessages);',
+  },
+  {
+    name: 'log-not-synced',
+    story: 'The log says durable without a sync: a power cut takes acknowledged writes away.',
+    file: 'src/raft/wal/segmented-wal.ts',
+    find: '    await this.#file.dataSync();',
+    replace: '',
+  },
+  {
+    name: 'append-without-checking-before',
+    story: 'A follower takes entries although the entry before them does not match.',
+    file: 'src/raft/core/log.ts',
+    find: 'if (!this.matches(request.prevIndex, request.prevTerm)) return undefined;',
+    replace: 'if (request.prevIndex > this.lastIndex) return undefined;',
+  },
+  {
+    name: 'truncate-without-conflict',
+    story: 'An old append cuts off newer entries that were acknowledged since.',
+    file: 'src/raft/core/log.ts',
+    find: 'const firstNew = request.entries.findIndex((entry) => !this.matches(entry.index, entry.term));',
+    replace: 'const firstNew = request.entries.findIndex((entry) => entry.index > this.committed);',
+  },
+  {
+    name: 'commit-beyond-the-message',
+    story: 'A follower takes the leader’s commit index for entries that the leader never compared.',
+    file: 'src/raft/core/follower.ts',
+    find: 'log.commitTo(minIndex(message.commit, lastNew));',
+    replace: 'log.commitTo(minIndex(message.commit, log.lastIndex));',
+  },
+  {
+    name: 'read-without-a-quorum',
+    story: 'A leader answers reads without asking whether it still leads.',
+    file: 'src/raft/core/read-index.ts',
+    find: 'const confirmed = state.tracker.reachedByQuorum((id) => reads.answered.get(id) ?? 0);',
+    replace: 'const confirmed = reads.roundLast;',
+  },
+  {
+    name: 'read-before-applied',
+    story: 'A read is served before the state machine has reached its read index.',
+    file: 'src/raft/host/raft-node.ts',
+    find: 'for (const { context, index } of ready.readStates) this.#reads.point(context, index, this.#applier.applied.index);',
+    replace: 'for (const { context, index } of ready.readStates) this.#reads.point(context, index, index);',
+  },
+  {
+    name: 'snapshot-takes-back-commits',
+    story: 'A snapshot older than the commit index is installed.',
+    file: 'src/raft/core/follower.ts',
+    find: 'if (snapshot.index <= log.committed) return acknowledge(state, message.from, log.committed);',
+    replace: '',
+  },
+  {
+    name: 'data-directory-not-synced',
+    story: 'The data directory’s own name is not made durable (a bug this simulation found here).',
+    file: 'src/env/files.ts',
+    find: '  for (const count of counts) {',
+    replace: '  for (const count of counts.slice(counts.length)) {',
+  },
+];
