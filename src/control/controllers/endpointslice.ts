@@ -84,6 +84,7 @@ export function createEndpointSliceController(context: ControllerContext): Contr
         await deleteObject(client, resources.endpointSlices, slice);
         pending.expectDeleted(key, slices, slice);
       }
+      return undefined;
     },
   });
   services.onChange((key) => loop.enqueue(key));
