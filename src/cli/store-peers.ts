@@ -1,6 +1,7 @@
 /** The store's side towards other members: Raft's transport on the peer URLs, with the peer certificates. */
 import type { Env } from '../env/env.ts';
-import { KeelsonError } from '../env/errors.ts';
+import { askMembers, peerFace, peerService } from '../kv/rpc/peer-face.ts';
+import type { KvServer } from '../kv/server/contract.ts';
 import type { JoinInfo, MemberIdentity } from '../kv/server/member.ts';
 import { GrpcPeerTransport, type PeerTls } from '../raft/host/grpc-transport.ts';
 import type { PeerTransport, ReplicaId } from '../raft/index.ts';
@@ -9,7 +10,8 @@ import type { StoreConfig } from './store-config.ts';
 
 export interface StorePeers {
   /** Listens on the peer URLs. */
-  open(identity: MemberIdentity): Promise<PeerTransport>;
+  open(identity: MemberIdentity, server: () => KvServer | undefined): Promise<PeerTransport>;
+  /** Asks the members at these peer URLs who belongs to the cluster. */
   join(peerUrls: readonly string[]): Promise<JoinInfo>;
 }
 
@@ -17,13 +19,14 @@ export function connectPeers(env: Pick<Env, 'clock' | 'log' | 'random'>, config:
   const listenUrls = config.flags['listen-peer-urls'];
   const tls = peerTlsOf(config);
   return {
-    async open({ clusterId, memberId }) {
+    async open({ clusterId, memberId }, server) {
       const transport = new GrpcPeerTransport({
         env,
         clusterId: clusterId.toString(16).padStart(16, '0'),
         selfId: memberId as ReplicaId,
         ...(tls ? { tls } : {}),
         listenAddresses: listenUrls.map((url) => new URL(url).host),
+        services: [[peerService, peerFace(server)]],
       });
       try {
         const addresses = await transport.listen();
@@ -34,7 +37,7 @@ export function connectPeers(env: Pick<Env, 'clock' | 'log' | 'random'>, config:
       }
       return transport;
     },
-    join: () => Promise.reject(new KeelsonError('NOT_THERE', 'joining is not supported')),
+    join: (urls) => askMembers(env.clock, urls, tls),
   };
 }
 

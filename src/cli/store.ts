@@ -85,7 +85,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     snapshotEntries: flags['snapshot-count'],
     catchUpEntries: flags['snapshot-catchup-entries'],
     openBackend: (path) => openLevelBackend(path, { onFatal, log }),
-    makeTransport: (identity) => peers.open(identity),
+    makeTransport: (identity) => peers.open(identity, () => kvServer),
     proxy,
     onServer: async (server) => {
       kvServer = server;

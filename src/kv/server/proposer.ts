@@ -19,11 +19,14 @@ const waitersMax = 5_000;
 /** While there is no leader: short beside an election, long beside a tick of the event loop. */
 const retryEveryMs = 20;
 
+const notRunning: ProposeResult = { kind: 'dropped', reason: 'noLeader' };
+
 export interface ProposerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly memberId: number;
-  readonly raft: () => RaftNode;
+  /** Undefined before Raft runs, which is like having no leader. */
+  readonly raft: () => RaftNode | undefined;
   readonly requests: Waiters<ApplyResult>;
   readonly changes: Waiters<ChangeOutcome>;
   readonly timeoutMs: number;
@@ -53,7 +56,7 @@ export class Proposer {
     const data = encodeEntry({ proposer: memberId, request: { requestId, op } });
     // The limit is about what a client asks for; checkpoints of many leases are the leader's own.
     if (data.length > requestBytesMax && op.kind !== 'leaseCheckpoint') throw new KvError('requestTooLarge');
-    const result = await this.#carry(requests, requestId, () => this.#options.raft().propose(data));
+    const result = await this.#carry(requests, requestId, () => this.#options.raft()?.propose(data));
     if (!result.ok) throw new KvError(result.error);
     return result;
   }
@@ -62,18 +65,18 @@ export class Proposer {
     const requestId = this.#nextRequestId++;
     const context = encodeMemberChange({ proposer: this.#options.memberId, requestId, action });
     const outcome = await this.#carry(this.#options.changes, requestId, () =>
-      this.#options.raft().proposeConfChange({ steps, context }),
+      this.#options.raft()?.proposeConfChange({ steps, context }),
     );
     if (outcome.kind === 'refused') throw new KvError(outcome.error);
   }
 
-  async #carry<T>(waiters: Waiters<T>, requestId: number, propose: () => ProposeResult): Promise<T> {
+  async #carry<T>(waiters: Waiters<T>, requestId: number, propose: () => ProposeResult | undefined): Promise<T> {
     if (waiters.size >= waitersMax) throw new KvError('tooManyRequests');
     // Waiting begins before proposing, so that no outcome can come too early.
     const outcome = waiters.add(requestId, this.#options.timeoutMs);
     const attempt = () => {
       if (!waiters.has(requestId)) return;
-      const result = propose();
+      const result = propose() ?? notRunning;
       if (result.kind === 'accepted') return waiters.accepted(requestId, result.term);
       if (result.reason === 'removed') return waiters.fail(requestId, 'stopped');
       if (result.reason === 'tooMuchUncommitted') return waiters.fail(requestId, 'tooManyRequests');

@@ -26,13 +26,13 @@ function newRound(): Round {
 
 export class LinearizableReader {
   readonly #clock: Clock;
-  readonly #raft: () => RaftNode;
+  readonly #raft: () => RaftNode | undefined;
   readonly #timeoutMs: number;
   #next: Round | undefined;
   #isRunning = false;
   #isStopped = false;
 
-  constructor(clock: Clock, raft: () => RaftNode, timeoutMs: number) {
+  constructor(clock: Clock, raft: () => RaftNode | undefined, timeoutMs: number) {
     this.#clock = clock;
     this.#raft = raft;
     this.#timeoutMs = timeoutMs;
@@ -73,7 +73,9 @@ export class LinearizableReader {
     try {
       for (;;) {
         try {
-          await this.#raft().readIndex(abort.signal);
+          const raft = this.#raft();
+          if (!raft) throw new KeelsonError('NO_LEADER', 'read: Raft does not run yet');
+          await raft.readIndex(abort.signal);
           return;
         } catch (error) {
           abort.signal.throwIfAborted();

@@ -104,7 +104,7 @@ export class StoreServer implements KvServer {
     this.limits = options.limits;
     this.electionMs = options.tickMs * options.electionTicks;
     const timeoutMs = requestTimeoutMs + 2 * this.electionMs;
-    const raft = () => this.#running();
+    const raft = () => this.#raft;
     this.#requests = new Waiters(env.clock);
     this.#changes = new Waiters(env.clock);
     this.#proposer = new Proposer({
@@ -134,7 +134,7 @@ export class StoreServer implements KvServer {
       kv,
       random: env.random,
       proposer: this.#proposer,
-      raft,
+      raft: () => this.#running(),
       token: options.token,
       learnersMax: options.limits.learnersMax,
       isStrict: options.isStrictReconfiguration,

@@ -99,6 +99,9 @@ export class StoreMachine implements StateMachine {
     await this.#kv.restore(meta.index, chunks);
     assert(this.#kv.consistentIndex() === meta.index, () => `the snapshot at ${meta.index} sets the index`);
     this.#enterTerm(meta.term);
+    // What was proposed here may be in the snapshot or not: it will never pass as an entry.
+    this.#options.requests.failAll('timeout');
+    this.#options.changes.failAll('timeout');
     this.#options.onMembers();
   }
 
