@@ -16,3 +16,4 @@ export {
   microTime,
   secondTime,
 } from './leader-election.ts';
+export { type ComponentOptions, type ComponentParts, runComponent } from './component.ts';

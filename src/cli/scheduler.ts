@@ -1,0 +1,103 @@
+/** `keelson scheduler`: places pods on nodes; of several, the one that holds the lease works. */
+import { hostname } from 'node:os';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { runComponent } from '../control/client/index.ts';
+import { createScheduler } from '../control/scheduler/index.ts';
+import { errorText } from '../env/errors.ts';
+import { realEnv } from '../env/real.ts';
+import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
+
+const flags = {
+  kubeconfig: { type: 'string', required: true, help: 'kubeconfig with the address and credentials of the API server' },
+  servers: { type: 'list', help: 'API servers, in order of preference (default: the one of the kubeconfig)' },
+  'bind-address': { type: 'string', default: '0.0.0.0', help: 'address of the health and metrics port' },
+  'secure-port': { type: 'number', default: 10259, max: 65535, help: 'health and metrics port (HTTPS)' },
+  'tls-cert-file': { type: 'string', required: true, help: 'certificate of the health and metrics port' },
+  'tls-private-key-file': { type: 'string', required: true, help: 'its private key' },
+  'client-ca-file': { type: 'string', help: 'authority of the clients that may read metrics' },
+  'scheduler-name': {
+    type: 'string',
+    default: 'default-scheduler',
+    help: 'pods with this spec.schedulerName are placed',
+  },
+  'leader-elect': { type: 'boolean', default: true, help: 'work only while holding the lease' },
+  'leader-elect-resource-name': { type: 'string', default: 'kube-scheduler', help: 'name of the lease' },
+  'leader-elect-lease-duration': { type: 'duration', default: 15_000, help: 'how long a lease lasts' },
+  'leader-elect-renew-deadline': { type: 'duration', default: 10_000, help: 'how long a leader tries to renew' },
+  'leader-elect-retry-period': { type: 'duration', default: 2000, help: 'time between tries' },
+  'log-level': { type: 'string', default: 'info', help: 'debug, info, warn or error' },
+} as const satisfies FlagTable;
+
+export async function run(args: readonly string[]): Promise<number> {
+  if (args.includes('--help')) {
+    process.stdout.write(flagHelp('keelson scheduler [flags]', 'Places pods on nodes.', flags));
+    return 0;
+  }
+  const { values } = parseFlags(flags, { command: 'scheduler', args });
+  const env = realEnv(values['log-level'] as 'info');
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+  }
+  const registry = new Registry();
+  const attempts = new Counter({
+    name: 'scheduler_schedule_attempts_total',
+    help: 'Number of attempts to schedule pods, by the result.',
+    labelNames: ['result', 'profile'],
+    registers: [registry],
+  });
+  const duration = new Histogram({
+    name: 'scheduler_scheduling_attempt_duration_seconds',
+    help: 'Scheduling attempt latency in seconds (scheduling algorithm + binding)',
+    labelNames: ['result', 'profile'],
+    buckets: [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096],
+    registers: [registry],
+  });
+  const profile = values['scheduler-name'];
+  await runComponent(
+    {
+      env,
+      registry,
+      name: 'scheduler',
+      hostName: hostname(),
+      kubeconfig: values.kubeconfig,
+      servers: values.servers,
+      bindAddress: values['bind-address'],
+      securePort: values['secure-port'],
+      tlsCertFile: values['tls-cert-file'],
+      tlsPrivateKeyFile: values['tls-private-key-file'],
+      clientCaFile: values['client-ca-file'],
+      leaderElect: values['leader-elect'],
+      leaseName: values['leader-elect-resource-name'],
+      leaseNamespace: 'kube-system',
+      leaseDurationMs: values['leader-elect-lease-duration'],
+      renewDeadlineMs: values['leader-elect-renew-deadline'],
+      retryPeriodMs: values['leader-elect-retry-period'],
+      build: (parts) => {
+        const scheduler = createScheduler({
+          ...env,
+          ...parts,
+          events: parts.events.for('default-scheduler'),
+          schedulerName: profile,
+          onAttempt: (result, seconds) => {
+            attempts.inc({ result, profile });
+            duration.observe({ result, profile }, seconds);
+          },
+        });
+        new Gauge({
+          name: 'scheduler_pending_pods',
+          help: 'Number of pending pods, by the queue type.',
+          labelNames: ['queue'],
+          registers: [registry],
+          collect() {
+            for (const [queue, length] of Object.entries(scheduler.pending())) this.set({ queue }, length);
+          },
+        });
+        return (signal) => scheduler.run(signal);
+      },
+    },
+    stop.signal,
+  );
+  env.log.info('scheduler stopped', { reason: errorText(stop.signal.reason) });
+  return 0;
+}
