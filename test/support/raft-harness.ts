@@ -8,12 +8,10 @@ import type { CoreView } from '../../src/raft/core/check-state.ts';
 import { checkTransition } from '../../src/raft/core/check-state.ts';
 import { decodeConfChange } from '../../src/raft/core/conf-change-codec.ts';
 import { emptyConfState } from '../../src/raft/core/conf-change.ts';
-import { noIndex, nobody, noTerm, toIndex, toReplicaId } from '../../src/raft/core/numbers.ts';
+import { nobody, toIndex, toReplicaId } from '../../src/raft/core/numbers.ts';
 import { Raft } from '../../src/raft/core/raft.ts';
 import type {
-  ConfState,
   Entry,
-  HardState,
   Index,
   Message,
   Persist,
@@ -24,14 +22,13 @@ import type {
   SnapshotMeta,
 } from '../../src/raft/core/types.ts';
 import { ClusterChecker } from './raft-cluster-checker.ts';
+import { describeConf, describeEntry } from './raft-describe.ts';
+import { confStateOf, emptyDisk, type SimulatedDisk, writeToDisk } from './raft-disk.ts';
+
+export { describeConf, describeEntry } from './raft-describe.ts';
+export { confStateOf, emptyDisk } from './raft-disk.ts';
 
 export type HarnessConfig = Partial<Omit<RaftConfig, 'id'>>;
-
-export interface SimulatedDisk {
-  hardState: HardState;
-  snapshot: SnapshotMeta;
-  entries: Entry[];
-}
 
 /** One replica: the core, its disk, and what waits for the disk. */
 export class HarnessReplica {
@@ -57,15 +54,6 @@ export class HarnessReplica {
     this.disk = disk;
     this.core = core;
   }
-}
-
-export function confStateOf(voters: readonly number[], learners: readonly number[] = []): ConfState {
-  return { ...emptyConfState, voters: voters.map(toReplicaId), learners: learners.map(toReplicaId) };
-}
-
-export function emptyDisk(confState: ConfState): SimulatedDisk {
-  const hardState = { term: noTerm, vote: nobody, commit: noIndex };
-  return { hardState, snapshot: { index: noIndex, term: noTerm, confState }, entries: [] };
 }
 
 const configDefault = {
@@ -317,35 +305,4 @@ export class RaftHarness {
       .filter(({ isUp, core }) => isUp && core.status().role === 'leader')
       .map(({ id }) => id);
   }
-}
-
-function writeToDisk(disk: SimulatedDisk, record: Persist): void {
-  if (record.snapshot !== undefined) {
-    disk.snapshot = record.snapshot;
-    disk.entries = [];
-  }
-  for (const entry of record.entries) {
-    if (entry.index <= disk.snapshot.index) continue;
-    assert(entry.index <= disk.snapshot.index + disk.entries.length + 1, 'records leave no gap on disk');
-    disk.entries.length = entry.index - disk.snapshot.index - 1;
-    disk.entries.push(entry);
-  }
-  if (record.hardState !== undefined) disk.hardState = record.hardState;
-}
-
-export function describeEntry(entry: Entry): string {
-  const at = `${entry.index}/${entry.term}`;
-  if (entry.kind === 'normal')
-    return entry.data.byteLength === 0 ? `${at} no-op` : `${at} ${new TextDecoder().decode(entry.data)}`;
-  const { steps } = decodeConfChange(entry.data);
-  return `${at} ${steps.length === 0 ? 'leaveJoint' : steps.map((step) => `${step.kind}(${step.replica})`).join(' ')}`;
-}
-
-export function describeConf(conf: ConfState): string {
-  const parts = [`voters(${conf.voters.join(' ')})`];
-  if (conf.votersOutgoing.length > 0) parts.push(`outgoing(${conf.votersOutgoing.join(' ')})`);
-  if (conf.learners.length > 0) parts.push(`learners(${conf.learners.join(' ')})`);
-  if (conf.learnersNext.length > 0) parts.push(`learnersNext(${conf.learnersNext.join(' ')})`);
-  if (conf.autoLeave) parts.push('autoLeave');
-  return parts.join(' ');
 }
