@@ -21,8 +21,6 @@ export interface Containerd {
   readonly endpoint: string;
   /** Parent of every cgroup the test makes. */
   readonly cgroupRoot: string;
-  /** Name of the network namespace that plays the node. */
-  readonly namespace: string;
   stop(): Promise<void>;
 }
 
@@ -40,41 +38,49 @@ export function missingForContainerd(): string | undefined {
   return existsSync('/bin/busybox') ? undefined : 'needs /bin/busybox (busybox-static)';
 }
 
-export async function startContainerd(): Promise<Containerd> {
+export interface ContainerdOptions {
+  /** Runs in the caller's network namespace; else in a new one. */
+  readonly inThisNamespace?: boolean;
+  /** Somebody else writes the CNI configuration, into `<directory>/cni`. */
+  readonly withoutNetwork?: boolean;
+}
+
+export async function startContainerd(options: ContainerdOptions = {}): Promise<Containerd> {
   const id = randomBytes(3).toString('hex');
   const directory = mkdtempSync(join(tmpdir(), `keelson-cri-${id}-`));
-  const namespace = `keelson-${id}`;
+  const namespace = options.inThisNamespace ? undefined : `keelson-${id}`;
   const cgroupRoot = `/keelson-test-${id}`;
   const socket = join(directory, 'c.sock');
-  execFileSync('ip', ['netns', 'add', namespace]);
-  execFileSync('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
+  if (namespace !== undefined) {
+    execFileSync('ip', ['netns', 'add', namespace]);
+    execFileSync('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
+  }
   mkdirSync(join(directory, 'cni'));
-  writeFileSync(join(directory, 'cni', '10-test.conflist'), conflist(directory, id));
+  if (!options.withoutNetwork) writeFileSync(join(directory, 'cni', '10-test.conflist'), conflist(directory, id));
   writeFileSync(join(directory, 'config.toml'), config(directory, socket));
   const log = openSync(join(directory, 'containerd.log'), 'a');
-  const child = spawn(
-    'nsenter',
-    [`--net=/var/run/netns/${namespace}`, 'containerd', '--config', join(directory, 'config.toml')],
-    { stdio: ['ignore', log, log] },
-  );
+  const command = ['containerd', '--config', join(directory, 'config.toml')];
+  if (namespace !== undefined) command.unshift('nsenter', `--net=/var/run/netns/${namespace}`);
+  const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', log, log] });
   const cri = new GrpcCri({ endpoint: `unix://${socket}`, nowMs: Date.now });
   const stop = () => stopContainerd(cri, child, { directory, namespace, cgroupRoot });
   try {
-    await ready(cri, child, directory);
+    await ready(cri, child, directory, options.withoutNetwork === true);
     for (const image of [pauseImage, testImage]) await importImage(socket, directory, image);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { cri, directory, endpoint: `unix://${socket}`, cgroupRoot, namespace, stop };
+  return { cri, directory, endpoint: `unix://${socket}`, cgroupRoot, stop };
 }
 
-async function ready(cri: GrpcCri, child: ChildProcess, directory: string): Promise<void> {
+async function ready(cri: GrpcCri, child: ChildProcess, directory: string, withoutNetwork: boolean): Promise<void> {
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {
     try {
       const { conditions } = await cri.status();
-      if (conditions.every((condition) => condition.status)) return;
+      if (conditions.every((condition) => condition.status || (withoutNetwork && condition.type === 'NetworkReady')))
+        return;
     } catch {
       // Not listening yet.
     }
@@ -125,7 +131,7 @@ async function importImage(socket: string, directory: string, name: string): Pro
 async function stopContainerd(
   cri: GrpcCri,
   child: ChildProcess,
-  made: { readonly directory: string; readonly namespace: string; readonly cgroupRoot: string },
+  made: { readonly directory: string; readonly namespace: string | undefined; readonly cgroupRoot: string },
 ): Promise<void> {
   for (const sandbox of await cri.listPodSandboxes().catch(() => [])) {
     await cri.stopPodSandbox(sandbox.id);
@@ -141,7 +147,7 @@ async function stopContainerd(
     .map((line) => line.split(' ')[4] ?? '')
     .filter((path) => path.startsWith(made.directory));
   for (const path of mounts.reverse()) execFileSync('umount', [path]);
-  execFileSync('ip', ['netns', 'del', made.namespace]);
+  if (made.namespace !== undefined) execFileSync('ip', ['netns', 'del', made.namespace]);
   rmSync(made.directory, { recursive: true, force: true });
   removeCgroups(made.cgroupRoot);
 }

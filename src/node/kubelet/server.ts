@@ -76,7 +76,11 @@ export function startKubeletServer(options: KubeletServerOptions): Promise<Kubel
     },
   );
   server.maxConnections = connectionsMax;
+  // The server no longer counts upgraded connections as its own; they must not hold up its end.
+  const upgraded = new Set<Duplex>();
   server.on('upgrade', (request, socket, head) => {
+    upgraded.add(socket);
+    socket.on('close', () => upgraded.delete(socket));
     socket.on('error', () => socket.destroy());
     upgrade(options, request, socket, head).catch((error) => {
       const status = error instanceof HttpError ? error.status : 500;
@@ -86,10 +90,10 @@ export function startKubeletServer(options: KubeletServerOptions): Promise<Kubel
       );
     });
   });
-  return listen(server, options);
+  return listen(server, options, upgraded);
 }
 
-function listen(server: Server, options: KubeletServerOptions): Promise<KubeletServer> {
+function listen(server: Server, options: KubeletServerOptions, upgraded: ReadonlySet<Duplex>): Promise<KubeletServer> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       const where = `${options.address}:${options.port}`;
@@ -103,6 +107,7 @@ function listen(server: Server, options: KubeletServerOptions): Promise<KubeletS
           new Promise((done) => {
             server.close(() => done());
             server.closeAllConnections();
+            for (const socket of upgraded) socket.destroy();
           }),
       });
     });
