@@ -21,10 +21,15 @@ export function adminStore(env: Env, plan: ClusterPlan, credentials: Credentials
   });
 }
 
-export function adminApi(env: Env, plan: ClusterPlan, credentials: Credentials): ApiClient {
+export function adminApi(
+  env: Env,
+  plan: ClusterPlan,
+  credentials: Credentials,
+  servers: readonly string[] = apiServers(plan),
+): ApiClient {
   return createApiClient({
     clock: env.clock,
-    servers: apiServers(plan),
+    servers,
     ca: bytes(credentials.ca.certificatePem),
     credentials: {
       kind: 'certificate',

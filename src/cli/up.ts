@@ -1,4 +1,5 @@
 /** `keelson up`: a whole highly available cluster on this machine, each master and node in a network of its own. */
+import { createServer } from 'node:net';
 import { Cluster } from '../cluster/cluster.ts';
 import { chooseSubnet } from '../cluster/network.ts';
 import { checkChoices, evenMastersExplanation, makePlan, mastersOf } from '../cluster/plan.ts';
@@ -82,6 +83,11 @@ async function openCluster(env: Env, values: UpValues, given: ReadonlySet<string
       ...(given.has('nodes') ? { nodes: values.nodes } : {}),
       ...(given.has('masters-run-nodes') ? { mastersRunNodes: values['masters-run-nodes'] } : {}),
     });
+    const wanted = given.has('api-port') && values['api-port'] !== 0 ? values['api-port'] : cluster.plan.apiPort;
+    if (!(await cluster.processes.running('balancer'))) {
+      cluster = new Cluster(env, keelsonProgram, { ...cluster.plan, apiPort: await choosePort(wanted) });
+      await cluster.save();
+    }
     progress(`going on with the cluster in ${directory}`);
     return cluster;
   }
@@ -101,7 +107,7 @@ async function openCluster(env: Env, values: UpValues, given: ReadonlySet<string
     id: clusterId(directory),
     directory,
     subnet: values.subnet ?? (await chooseSubnet(env)),
-    apiPort: values['api-port'] === 0 ? await freePort() : values['api-port'],
+    apiPort: await choosePort(values['api-port']),
     choices: {
       masters: values.masters,
       nodes: values.nodes,
@@ -116,15 +122,26 @@ async function openCluster(env: Env, values: UpValues, given: ReadonlySet<string
   return created;
 }
 
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net');
+/** Binds the port for a moment: `port` itself, or a free one for 0. Undefined when another program has it. */
+async function tryPort(port: number): Promise<number | undefined> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string')
-    throw new KeelsonError('NO_FREE_PORT', 'choose a port: the system gave none: name one with --api-port');
-  return address.port;
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => {
+      const address = server.address();
+      const bound = typeof address === 'object' && address !== null ? address.port : undefined;
+      server.close(() => resolve(bound));
+    });
+  });
+}
+
+async function choosePort(wanted: number): Promise<number> {
+  const port = await tryPort(wanted);
+  if (port !== undefined) return port;
+  throw new KeelsonError(
+    'PORT_IN_USE',
+    `127.0.0.1:${wanted}, where kubectl is to reach the API, is in use by another program: stop that, or choose another port with --api-port (0 takes a free one)`,
+  );
 }
 
 async function bringUp(env: Env, cluster: Cluster, signal: AbortSignal): Promise<void> {
@@ -144,7 +161,8 @@ async function bringUp(env: Env, cluster: Cluster, signal: AbortSignal): Promise
   await Promise.all(nodes.map((host) => cluster.startNode(host)));
   const advice = `look into the logs below ${plan.directory}/masters/*/logs and ${plan.directory}/nodes/*/logs`;
   const store = adminStore(env, plan, credentials);
-  const api = adminApi(env, plan, credentials);
+  // Through the balancer, as kubectl will.
+  const api = adminApi(env, plan, credentials, [`https://127.0.0.1:${plan.apiPort}`]);
   try {
     progress('waiting for the store to elect a leader');
     const limits = { limitMs: readyLimitMs, signal, advice };
