@@ -35,7 +35,12 @@ export function viewOf(state: RaftState): CoreView {
   if (role === 'leader')
     for (const to of tracker.members()) match.set(to, tracker.progressOf(to)?.match ?? log.base.index);
   return {
-    ...{ id, term, vote, role, leader, match },
+    id,
+    term,
+    vote,
+    role,
+    leader,
+    match,
     baseIndex: log.base.index,
     snapshotIndex: log.snapshot.index,
     applied: log.applied,
@@ -92,6 +97,7 @@ function checkRole(state: RaftState): void {
   }
   assert(tracker.isVoter(id) === (state.handoverIndex === 0), 'a leader without a vote hands over');
   assert(state.vote === id, 'a leader voted for itself');
+  assert(state.hardStates.isVoteDurable(state.term, id), 'a leader was elected with a vote of its own that is on disk');
   assert(reads.forwarded.size === 0, 'a leader forwards no reads');
   const own = tracker.progressOf(id)?.match ?? log.unstable.durable;
   assert(own === log.unstable.durable, 'a leader counts for itself what is on its disk');

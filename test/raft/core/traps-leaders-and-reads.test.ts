@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toIndex } from '../../../src/raft/core/numbers.ts';
 import { RaftHarness } from '../../support/raft-harness.ts';
-import { flush, step, candidate } from '../../support/raft-steps.ts';
+import { flush, step } from '../../support/raft-steps.ts';
 
 test('a leader that can send but hears nothing makes room, so the others are not held up for ever', () => {
   const harness = RaftHarness.of(3);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { toIndex, toReplicaId } from '../../../src/raft/core/numbers.ts';
 import { confStateOf, describeConf, emptyDisk, RaftHarness } from '../../support/raft-harness.ts';
 import { messageOf } from '../../support/raft-messages.ts';
-import { entry, flush, step, cutOff, change, addVoter, addLearner, remove } from '../../support/raft-steps.ts';
+import { flush, step, cutOff, change, addVoter, addLearner, remove } from '../../support/raft-steps.ts';
 
 test('a new leader takes no membership change before an entry of its own term is committed', () => {
   const harness = RaftHarness.of(3);

@@ -103,6 +103,18 @@ test('a candidate counts its own vote when it is on disk, and nobody hears of it
   assert.equal(harness.core(1).status().role, 'leader');
 });
 
+test('a vote of an earlier term that reaches the disk is not the vote of this one', () => {
+  const harness = RaftHarness.of(1);
+  for (const term of [1, 2]) {
+    harness.tick(1, 10);
+    assert.equal(harness.ready(1).persist?.hardState?.term, term);
+  }
+  harness.persist(1, 1);
+  assert.equal(harness.core(1).status().role, 'candidate');
+  harness.persist(1, 1);
+  assert.equal(harness.core(1).status().role, 'leader');
+});
+
 test('a leader counts its own entry when it is on disk: one member acknowledges nothing before', () => {
   const harness = RaftHarness.of(1);
   harness.elect(1);
