@@ -84,7 +84,9 @@ export function unary<Request, Answer extends object>(
       else callback(null, answer);
     };
     const run = async () => {
-      if (wantsLeader(call.metadata) && face.server.position().leader === 0) throw new KvError('noLeader');
+      const { leader, isLearner } = face.server.position();
+      if (wantsLeader(call.metadata) && leader === 0) throw new KvError('noLeader');
+      if (isLearner && !isForLearners(method, call.request)) throw new KvError('notSupportedForLearner');
       return handle(call.request, gone.signal);
     };
     run().then(
@@ -92,6 +94,13 @@ export function unary<Request, Answer extends object>(
       (error: unknown) => finish(toStatus(face, error)),
     );
   };
+}
+
+/** A learner may lag by any amount: it tells how it is, and what it holds to those who do not mind. */
+function isForLearners(method: string, request: unknown): boolean {
+  if (method === 'Status' || method === 'Check') return true;
+  const isSerializable = typeof request === 'object' && request !== null && 'serializable' in request;
+  return method === 'Range' && isSerializable && request.serializable === true;
 }
 
 /**

@@ -71,6 +71,7 @@ function keepAlive(face: Face, call: KeepAliveStream): void {
     if (gone.signal.aborted) return;
     call.write({ header: headerOf(server), ID: id, TTL: ttlSeconds });
   };
+  if (server.position().isLearner) return finish(new KvError('notSupportedForLearner'));
   call.on('data', (request: KeepAliveRequest) => {
     if (gone.signal.aborted) return;
     if (++pending >= pendingKeepAlivesMax) call.pause();

@@ -47,6 +47,7 @@ function serve(face: Face, options: WatchFaceOptions, call: WatchCall): void {
   const stopWatching = wantsLeader(call.metadata)
     ? whileLeader(server, () => fail(new KvError('noLeader')))
     : () => undefined;
+  if (server.position().isLearner) return fail(new KvError('notSupportedForLearner'));
   call.on('data', (request: Out<WireWatchRequest>) => {
     if (isOver) return;
     try {

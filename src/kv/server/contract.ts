@@ -82,7 +82,12 @@ export interface KvServer {
     revision: number,
   ): Promise<{ readonly hash: number; readonly compactRevision: number; readonly revision: number }>;
   /** What every answer's header carries; cheap. */
-  position(): { readonly revision: number; readonly term: number; readonly leader: number };
+  position(): {
+    readonly revision: number;
+    readonly term: number;
+    readonly leader: number;
+    readonly isLearner: boolean;
+  };
   status(): KvStatus;
   /** A linearizable read of nothing: proves that a quorum answers. */
   checkQuorum(timeoutMs: number): Promise<void>;

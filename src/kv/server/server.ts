@@ -353,6 +353,7 @@ export class StoreServer implements KvServer {
       revision: this.#kv.revision(),
       term: this.#raft?.status().term ?? 0,
       leader: this.#softState.leader as number,
+      isLearner: this.#kv.members().get(this.memberId)?.isLearner ?? false,
     };
   }
 
