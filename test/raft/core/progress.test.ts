@@ -32,6 +32,14 @@ test('a refusal that does not belong to the last probe is old news', () => {
   assert.equal(progress.next, 11);
 });
 
+test('a replicating follower’s late refusal of what it acknowledged since changes nothing', () => {
+  const progress = progressAt(5, 6);
+  progress.becomeReplicate();
+  progress.sent(3);
+  assert.equal(progress.maybeDecrease(toIndex(5), toIndex(2)), false);
+  assert.equal(progress.next, 9);
+});
+
 test('next never falls to match or below, whatever the hint says', () => {
   const progress = progressAt(5, 11);
   progress.sent(0);
