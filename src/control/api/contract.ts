@@ -136,8 +136,8 @@ export interface ResourceSchema extends GroupVersionResource {
   readonly selectableFields: Readonly<Record<string, (object: KubeObject) => string>>;
   /** Upstream's defaults that are not a constant at a field. Changes `object`. */
   readonly applyDefaults?: (object: KubeObject) => void;
-  /** Upstream's causes. `old` is absent on create. */
-  readonly validate: (object: KubeObject, old: KubeObject | undefined) => readonly FieldError[];
+  /** Upstream's causes. `old` is absent on create; `subresource` is the one that an update came through. */
+  readonly validate: (object: KubeObject, old: KubeObject | undefined, subresource?: string) => readonly FieldError[];
   /** Parts of the object that raise metadata.generation when they change; default: everything but metadata and status. */
   readonly bumpsGeneration: boolean;
   /** Group under which the store keeps it, e.g. `/registry/deployments/…` and `/registry/services/specs/…`. */
@@ -151,6 +151,7 @@ export interface FieldError {
     | 'FieldValueNotSupported'
     | 'FieldValueDuplicate'
     | 'FieldValueForbidden'
+    | 'FieldValueNotFound'
     | 'FieldValueTooLong'
     | 'FieldValueTooMany'
     | 'FieldValueTypeInvalid';

@@ -14,15 +14,16 @@ function buildResource(line: ReturnType<typeof parseResourceLines>[number]): Res
   assert(message !== undefined, `resource ${line.resource} of ${apiVersion} must have a message`);
   const { columns, cells } = columnsOf(line.group, line.resource);
   const applyDefaults = defaulterOf(line.group, line.resource);
-  return {
+  const resource: ResourceSchema = {
     ...line,
     message: message.name,
     columns,
     cells,
     selectableFields: selectableFieldsOf(line.group, line.resource),
     ...(applyDefaults === undefined ? {} : { applyDefaults }),
-    validate: validatorOf(line.group, line.resource),
+    validate: validatorOf(line.group, line.resource, () => resource),
   };
+  return resource;
 }
 
 const resources = parseResourceLines().map(buildResource);
