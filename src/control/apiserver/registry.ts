@@ -256,7 +256,7 @@ async function prepareUpdate(
       ]);
     }
   }
-  refuseInvalid(resource, next, resource.validate(next, old));
+  refuseInvalid(resource, next, resource.validate(next, old, subresource));
   return next;
 }
 
