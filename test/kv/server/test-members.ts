@@ -1,0 +1,150 @@
+/** Real members in this process for tests: real disk under a temporary directory, loopback ports chosen by the system. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { silentLog } from '../../../src/env/log.ts';
+import { realClock, realDisk, realRandom } from '../../../src/env/real.ts';
+import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
+import { type GrpcServer, startGrpcServer } from '../../../src/kv/rpc/grpc-server.ts';
+import { createLeaderProxy } from '../../../src/kv/rpc/leader-proxy.ts';
+import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
+import { askMembers, peerFace, peerService } from '../../../src/kv/rpc/peer-face.ts';
+import type { KvServer } from '../../../src/kv/server/contract.ts';
+import { type MemberOptions, type RunningMember, startMember } from '../../../src/kv/server/member.ts';
+import { GrpcPeerTransport } from '../../../src/raft/host/grpc-transport.ts';
+import type { ReplicaId } from '../../../src/raft/index.ts';
+import { freePorts } from '../../contract/store-processes.ts';
+
+export interface TestMember {
+  readonly member: RunningMember;
+  readonly server: KvServer;
+  readonly endpoint: string;
+  readonly registry: Registry;
+  stop(): Promise<void>;
+}
+
+/** Faster than etcd's 100 ms and 1 s, slow enough for a busy machine. */
+const tickMs = 20;
+const electionTicks = 15;
+
+async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestMember> {
+  const directory = await mkdtemp(join(tmpdir(), 'keelson-store-'));
+  const registry = new Registry();
+  const metrics = createStoreMetrics(registry, false);
+  const env = { clock: realClock, random: realRandom, disk: realDisk, log: silentLog };
+  let grpc: GrpcServer | undefined;
+  let server: KvServer | undefined;
+  const fail = (error: Error) => {
+    throw error;
+  };
+  const [clientPort] = (await freePorts(1)) as [number];
+  const endpoint = `http://127.0.0.1:${clientPort}`;
+  const member = await startMember({
+    env,
+    directory,
+    name: 'm1',
+    clientUrls: [endpoint],
+    peerUrls: [],
+    initialCluster: [],
+    token: 'test',
+    state: 'new',
+    join: (urls) => askMembers(realClock, urls, undefined),
+    limits: { requestBytesMax: 1.5 * 1024 * 1024, txnOpsMax: 128, learnersMax: 1, quotaBytes: 0 },
+    compaction: { mode: 'periodic', retentionMs: 0 },
+    isStrictReconfiguration: true,
+    tickMs,
+    electionTicks,
+    preVote: true,
+    snapshotEntries: 10_000,
+    catchUpEntries: 5_000,
+    openBackend: async () => createMemoryBackend(),
+    makeTransport: async ({ clusterId, memberId }) => {
+      const transport = new GrpcPeerTransport({
+        env,
+        clusterId: clusterId.toString(16).padStart(16, '0'),
+        selfId: memberId as ReplicaId,
+        listenAddresses: (overrides.peerUrls ?? []).map((url) => new URL(url).host),
+        services: [[peerService, peerFace(() => server)]],
+      });
+      await transport.listen();
+      return transport;
+    },
+    proxy: createLeaderProxy(realClock, undefined),
+    onServer: async (made) => {
+      server = made;
+      grpc = await startGrpcServer({
+        face: { server: made, log: silentLog, counters: metrics.calls, onFatal: fail },
+        listenUrls: [endpoint],
+        watchProgressEveryMs: 600_000,
+        keepaliveIntervalMs: 7_200_000,
+        keepaliveTimeoutMs: 20_000,
+      });
+    },
+    onRemoved: () => undefined,
+    onFatal: fail,
+    ...overrides,
+  });
+  metrics.attach(member.server);
+  return {
+    member,
+    server: member.server,
+    endpoint,
+    registry,
+    async stop() {
+      await grpc?.close();
+      await member.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** `count` members that have found a leader and published themselves. */
+export async function startTestMembers(
+  count: number,
+  overrides: Partial<MemberOptions> = {},
+): Promise<readonly TestMember[]> {
+  const ports = await freePorts(count);
+  const initialCluster = ports.map((port, index) => ({
+    name: `m${index + 1}`,
+    peerUrls: [`http://127.0.0.1:${port}`],
+  }));
+  const members = await Promise.all(
+    initialCluster.map(({ name, peerUrls }) => startTestMember({ name, peerUrls, initialCluster, ...overrides })),
+  );
+  await Promise.all(members.map(({ member }) => member.server.publish()));
+  return members;
+}
+
+/** A member that joins the cluster of `others`, where it has been added with `peerUrl`. */
+export async function joinTestMember(
+  others: readonly TestMember[],
+  name: string,
+  peerUrl: string,
+): Promise<TestMember> {
+  const known = await (others[0] as TestMember).server.members(true);
+  const initialCluster = known
+    .filter((member) => member.name !== '')
+    .map((member) => ({ name: member.name, peerUrls: member.peerUrls }));
+  const joining = await startTestMember({
+    name,
+    peerUrls: [peerUrl],
+    initialCluster: [...initialCluster, { name, peerUrls: [peerUrl] }],
+    state: 'existing',
+  });
+  await joining.member.server.publish();
+  return joining;
+}
+
+/** The member that leads, once there is one that all agree on. */
+export async function leaderOf(members: readonly TestMember[]): Promise<TestMember> {
+  const lateAtMs = performance.now() + 10_000;
+  for (;;) {
+    const leaders = new Set(members.map(({ server }) => server.position().leader));
+    const [leader] = leaders;
+    const found = members.find(({ server }) => server.memberId === leader);
+    if (leaders.size === 1 && found) return found;
+    if (performance.now() > lateAtMs) throw new Error('the members agree on a leader within ten seconds');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
