@@ -1,8 +1,10 @@
 /** Three members in this process over loopback: what needs more than one to go wrong, or right. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import * as grpc from '@grpc/grpc-js';
 import { realClock } from '../../../src/env/real.ts';
 import { createKvClient, type KvClient } from '../../../src/kv/index.ts';
+import { watchService } from '../../../src/kv/rpc/wire.ts';
 import { freePorts } from '../../contract/store-processes.ts';
 import { joinTestMember, leaderOf, startTestMembers, type TestMember } from './test-members.ts';
 
@@ -134,5 +136,37 @@ describe('three members', () => {
     assert.deepEqual(seen, wanted, 'every event once, in order');
     writer.close();
     watching.close();
+  });
+
+  test('without a quorum nothing is acknowledged: writes time out, watches are sent away, old news is still told', async () => {
+    const [survivor, other] = members as [TestMember, TestMember];
+    const alone = createKvClient({ clock: realClock, endpoints: [survivor.endpoint] });
+    const ended = new Promise<grpc.ServiceError>((resolve) => {
+      const plain = new grpc.Client(new URL(survivor.endpoint).host, grpc.credentials.createInsecure());
+      const method = watchService['Watch'] as grpc.MethodDefinition<object, object>;
+      const metadata = new grpc.Metadata();
+      metadata.set('hasleader', 'true');
+      const stream = plain.makeBidiStreamRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        metadata,
+      );
+      stream.on('data', () => undefined);
+      stream.on('error', (error: grpc.ServiceError) => {
+        plain.close();
+        resolve(error);
+      });
+      stream.write({ createRequest: { key: bytes('seen') } });
+    });
+    await other.stop();
+    members = [survivor];
+    assert.equal((await ended).details, 'etcdserver: no leader');
+    await assert.rejects(alone.put({ key: bytes('lost'), value: bytes('?') }), (error: Error) =>
+      ['etcdserver: request timed out', 'etcdserver: leader changed'].includes(error.message),
+    );
+    assert.equal((await alone.range({ key: bytes('seen'), serializable: true })).count, 1);
+    await assert.rejects(alone.range({ key: bytes('seen') }, { timeoutMs: 1_000 }), { code: 'TIMEOUT' });
+    alone.close();
   });
 });
