@@ -123,12 +123,13 @@ async function serve(env: Env, flags: NodeFlagValues): Promise<number> {
   env.log.info('node agent stops; its containers go on', { node: nodeName, reason });
   stopped.abort(new Error('the node agent stops'));
   await Promise.all([...servers.map((server) => server.close()), dns.stop(), network.stop()]);
-  await running.catch((error) => {
-    if (!signal.aborted) throw error;
-  });
+  // Calls that are under way end with their clients; nobody waits for a server that does not answer.
   client.close();
   leaseClient.close();
   cri.close();
+  await running.catch((error) => {
+    if (!signal.aborted) throw error;
+  });
   return reason === 'ended' ? 1 : 0;
 }
 

@@ -10,10 +10,19 @@ import { type ApiClient, hasReason, isConflict, isNotFound, resources } from '..
 import { errorText } from '../../env/errors.ts';
 import { containerHash, podLogDirectory } from './container-config.ts';
 import { inspectPod, terminationMessage } from './inspect.ts';
-import { activeDeadlineMs, type PlanInput, type PodEnd, type PodPlan, planPod, type RuntimePod } from './plan-pod.ts';
-import { graceSeconds, isTerminalPhase, podKey, usesHostNetwork } from './pod.ts';
+import { podSubject } from './event-recorder.ts';
+import {
+  activeDeadlineMs,
+  latestRun,
+  type PlanInput,
+  type PodEnd,
+  type PodPlan,
+  planPod,
+  type RuntimePod,
+} from './plan-pod.ts';
+import { findContainer, graceSeconds, isTerminalPhase, podKey, usesHostNetwork } from './pod.ts';
 import { podStatus } from './pod-status.ts';
-import type { ProbeManager } from './probes.ts';
+import { containerField, type ProbeManager } from './probes.ts';
 import type { StatusManager } from './status-manager.ts';
 import { carryOut, type SyncMemory, type SyncWorld, volumeContext } from './sync-pod.ts';
 
@@ -30,6 +39,9 @@ export interface PodWorkerWorld {
 // Looks even when nothing calls: volumes are brought up to date, and a lost wake-up costs no more than this.
 const resyncMs = 20_000;
 const errorRetryMs = 3_000;
+// Init containers tend to be short, and the next one waits for the end: the runtime is asked more often for a while.
+const initPollMs = 250;
+const initPollForMs = 15_000;
 // A plan whose actions change nothing is a bug; the loop must not spin on it.
 const passesMax = 50;
 
@@ -45,6 +57,8 @@ export class PodWorker {
   #end: PodEnd | undefined;
   #lastStatus: JsonObject | undefined;
   #hasStarted = false;
+  /** Container ids whose back-off has been told in an event. */
+  readonly #toldBackOff = new Set<string>();
   #wake: (() => void) | undefined;
   #isWoken = false;
 
@@ -137,12 +151,12 @@ export class PodWorker {
       const hasChanged = await carryOut(this.#world.sync, pod, input.runtime, plan.actions, this.#memory);
       if (hasChanged) continue;
       if (plan.outcome === 'live' && this.#end === undefined) await this.#refreshVolumes(input);
-      return this.#nextLookMs(plan);
+      return this.#nextLookMs(plan, input);
     }
     return errorRetryMs;
   }
 
-  #nextLookMs(plan: PodPlan): number {
+  #nextLookMs(plan: PodPlan, input: PlanInput): number {
     const nowMs = this.#world.sync.clock.wallMs();
     let atMs = nowMs + resyncMs;
     if (plan.nextAtMs !== undefined) atMs = Math.min(atMs, plan.nextAtMs);
@@ -152,6 +166,11 @@ export class PodWorker {
     if (this.#memory.retryAtMs > nowMs) atMs = Math.min(atMs, this.#memory.retryAtMs);
     const deadlineMs = activeDeadlineMs(this.#pod);
     if (deadlineMs !== undefined && plan.outcome === 'live') atMs = Math.min(atMs, deadlineMs);
+    const isInitializing = input.runtime.containers.some((run) => {
+      const isYoung = run.state === 'running' && nowMs - run.startedAtMs < initPollForMs;
+      return isYoung && findContainer(input.pod, run.name)?.role === 'init';
+    });
+    if (isInitializing) atMs = Math.min(atMs, nowMs + initPollMs);
     // A time that has just passed is looked at again in a moment, not in a spin.
     return Math.max(atMs - nowMs, 50);
   }
@@ -225,10 +244,30 @@ export class PodWorker {
     });
     this.#lastStatus = status;
     this.#world.statuses.set(this.#pod, status);
+    this.#tellBackOff(input, plan);
     if (!this.#hasStarted && status.phase === 'Running') {
       this.#hasStarted = true;
       this.#world.onStarted(this.#pod);
     }
+  }
+
+  #tellBackOff(input: PlanInput, plan: PodPlan): void {
+    for (const [name, { reason }] of plan.waiting) {
+      const run = latestRun(input.runtime.containers.filter((each) => each.name === name));
+      if (reason !== 'CrashLoopBackOff' || run === undefined || this.#toldBackOff.has(run.id)) continue;
+      this.#toldBackOff.add(run.id);
+      const { metadata } = this.#pod;
+      const where = `${metadata.name}_${metadata.namespace}(${metadata.uid})`;
+      const message = `Back-off restarting failed container ${name} in pod ${where}`;
+      this.#world.sync.events.record(
+        podSubject(this.#pod, containerField(this.#pod, name)),
+        'Warning',
+        'BackOff',
+        message,
+      );
+    }
+    const ids = new Set(input.runtime.containers.map((run) => run.id));
+    for (const id of this.#toldBackOff) if (!ids.has(id)) this.#toldBackOff.delete(id);
   }
 
   async #refreshVolumes(input: PlanInput): Promise<void> {

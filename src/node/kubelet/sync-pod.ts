@@ -67,7 +67,7 @@ function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 type StartAction = Extract<PodAction, { kind: 'startContainer' }>;
 
 const retryMs = 10_000;
-const sandboxRetryMs = 5_000;
+const sandboxRetryMs = 2_000;
 const hookTimeoutSeconds = 60;
 
 /** Carries out `actions` in order; true when the world has changed and must be looked at again. */
@@ -153,7 +153,8 @@ async function startContainer(
   const subject = podSubject(pod, containerField(pod, container.name));
   const failed = (reason: string, message: string, retryAtMs = world.clock.wallMs() + retryMs): false => {
     memory.startFailures.set(container.name, { reason, message, retryAtMs });
-    world.events.record(subject, 'Warning', reason === 'ImagePullBackOff' ? 'BackOff' : 'Failed', `Error: ${message}`);
+    if (reason === 'ImagePullBackOff') world.events.record(subject, 'Normal', 'BackOff', message);
+    else world.events.record(subject, 'Warning', 'Failed', `Error: ${reason === 'ErrImagePull' ? reason : message}`);
     return false;
   };
   let containerId: string;
