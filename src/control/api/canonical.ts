@@ -33,6 +33,8 @@ const strictErrorsMax = 100;
 export interface CanonicalOptions {
   /** Receives `unknown field "spec.foo"`. */
   readonly strictErrors?: string[];
+  /** Only what is given, empty values too, and nothing that upstream would write by itself: for server-side apply. */
+  readonly isSparse?: boolean;
 }
 
 /** Throws UnmarshalError. The input is not changed and not shared, except for values of type json. */
@@ -66,11 +68,12 @@ function canonicalMessage(value: unknown, message: MessageSchema, place: Place, 
     if (isGiven) known++;
     const item = isGiven ? given[field.name] : undefined;
     if (item === undefined || item === null) {
-      if (field.keepEmpty) result[field.name] = emptyValue(field);
+      if (field.keepEmpty && !options.isSparse) result[field.name] = emptyValue(field);
       continue;
     }
     const canonical = canonicalValue(item, field.type, childPlace(place, struct, field.name), options);
-    if (field.keepEmpty || field.isPointer || !isEmpty(canonical, field.type)) result[field.name] = canonical;
+    if (field.keepEmpty || field.isPointer || options.isSparse || !isEmpty(canonical, field.type))
+      result[field.name] = canonical;
   }
   if (options.strictErrors !== undefined && known < Object.keys(given).length) {
     reportUnknown(given, message, place, options.strictErrors);

@@ -40,6 +40,15 @@ export function decodeJson(text: string, expected?: ExpectedKind): Decoded {
 
 /** Like decodeJson, from a value that is parsed already (YAML, the result of a patch). Throws StatusError 400. */
 export function decodeObject(value: JsonObject, expected?: ExpectedKind): Decoded {
+  return decodeValue(value, expected, false);
+}
+
+/** The body of a server-side apply: only the fields that the client set, empty ones too. Throws StatusError 400. */
+export function decodeApplied(value: JsonObject, expected?: ExpectedKind): Decoded {
+  return decodeValue(value, expected, true);
+}
+
+function decodeValue(value: JsonObject, expected: ExpectedKind | undefined, isSparse: boolean): Decoded {
   const kind = textField(value, 'kind') || expected?.kind || '';
   const apiVersion = textField(value, 'apiVersion') || expected?.apiVersion || '';
   if (kind === '') throw unrecognized(`Object 'Kind' is missing in '${JSON.stringify(value)}'`, '', expected);
@@ -56,7 +65,7 @@ export function decodeObject(value: JsonObject, expected?: ExpectedKind): Decode
   }
   const strictErrors: string[] = [];
   try {
-    const object = canonicalObject({ ...value, kind, apiVersion }, message, { strictErrors });
+    const object = canonicalObject({ ...value, kind, apiVersion }, message, { strictErrors, isSparse });
     // Every kind has metadata or is used without it, as a list or an option.
     return { object: object as KubeObject, strictErrors };
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Kubernetes kinds as data, and pure functions on them. Everything that other folders may use is exported here. */
 export { type CanonicalOptions, canonicalObject, UnmarshalError } from './canonical.ts';
-export { decodeJson, decodeObject, encodeJson, type ExpectedKind } from './codec-json.ts';
+export { decodeApplied, decodeJson, decodeObject, encodeJson, type ExpectedKind } from './codec-json.ts';
 export { age, formatLabels, humanDuration } from './columns/text.ts';
 export type * from './contract.ts';
 export * from './quantity.ts';
@@ -22,3 +22,13 @@ export { openApiV2Protobuf } from './openapi/protobuf-v2.ts';
 export { validateObject } from './validation/validators.ts';
 export * from './validation/names.ts';
 export * from './validation/field-error.ts';
+export {
+  type ApplyConflict,
+  type ApplyRequest,
+  type ApplyResult,
+  conflictError,
+  serverSideApply,
+  type UpdateRequest,
+  updateManagedFields,
+} from './apply/apply.ts';
+export { parseJson, JsonSyntaxError } from './json-text.ts';
