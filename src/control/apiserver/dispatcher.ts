@@ -11,6 +11,7 @@ import { handleHealth, type HealthChecks } from './health.ts';
 import { type ApiRequest, type ApiResponse, type Headers, jsonResponse, textResponse } from './http.ts';
 import { type ResourceSchema, scheme, type Status } from './kinds.ts';
 import type { RequestLabels } from './metrics.ts';
+import { openApiResponse } from './openapi.ts';
 import { podStreamHandler } from './pod-streams.ts';
 import { type Attributes, describeRefusal, type User } from './rbac.ts';
 import { handleGet, handleList } from './read-handlers.ts';
@@ -151,6 +152,8 @@ export class Dispatcher {
     if (handler === undefined || !resource.verbs.includes(info.verb as never)) {
       throw fail.methodNotAllowed(info, actions[info.verb] ?? info.verb);
     }
+    const needsName = info.verb === 'update' || info.verb === 'patch';
+    if (needsName && info.name === '') throw fail.methodNotAllowed(info, info.verb);
     if (resource.isNamespaced && info.namespace === '' && info.verb !== 'list' && info.verb !== 'watch') {
       throw fail.noPath();
     }
@@ -206,7 +209,7 @@ export class Dispatcher {
         });
       default: {
         const host = request.headers['host'] ?? '';
-        const answer = discovery.handle(info.path, request.headers, host);
+        const answer = openApiResponse(context) ?? discovery.handle(info.path, request.headers, host);
         if (answer === undefined) throw fail.noPath();
         return answer;
       }

@@ -12,6 +12,7 @@ import { admitCreate, admitDelete, admitUpdate } from './admission.ts';
 import { toServed, toStored } from './conversion.ts';
 import { type RequestContext, timestamp } from './core.ts';
 import { fail } from './errors.ts';
+import { tracked } from './managed-fields.ts';
 import {
   apiVersionOf,
   applyDefaults,
@@ -30,6 +31,8 @@ const generateNameBaseMax = 58;
 
 export interface WriteOptions {
   readonly dryRun: boolean;
+  /** Who is recorded as owner of the fields that change; nobody when absent (apply has recorded it already). */
+  readonly manager?: string;
 }
 
 export function refOf(resource: ResourceSchema, namespace: string, name: string): ObjectRef {
@@ -98,7 +101,9 @@ async function createNamed(
   const strategy = strategyOf(resource);
   applyDefaults(object, resource);
   await admitCreate(context, resource, object);
-  // Only now: defaulting may have put a new value in place of metadata.
+  // What admission added gets its defaults and its place in the canonical order too. Validation compares by text.
+  applyDefaults(object, resource);
+  // Only now: defaulting puts a new value in place of metadata.
   const { metadata } = object;
   metadata.uid = core.random.uuid();
   metadata.creationTimestamp = timestamp(core.clock.wallMs());
@@ -110,6 +115,10 @@ async function createNamed(
   else delete metadata.generation;
   strategy.prepareForCreate?.(object, context);
   refuseInvalid(resource, object, resource.validate(object, undefined));
+  if (options.manager !== undefined) {
+    const { manager } = options;
+    Object.assign(object, tracked(context, { resource, live: undefined, next: object, manager, subresource: '' }));
+  }
   const ref = refOf(resource, metadata.namespace ?? '', metadata.name);
   if (options.dryRun) {
     if ((await core.storage.get(ref)) !== undefined) return 'exists';
@@ -257,7 +266,8 @@ async function prepareUpdate(
     }
   }
   refuseInvalid(resource, next, resource.validate(next, old, subresource));
-  return next;
+  const { manager } = request.options;
+  return manager === undefined ? next : tracked(context, { resource, live: old, next, manager, subresource });
 }
 
 /** Kinds whose status update may also change labels and annotations; the node agent relies on it. */

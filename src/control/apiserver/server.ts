@@ -19,7 +19,7 @@ import { gzip } from 'node:zlib';
 import type { Clock } from '../../env/clock.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
-import { fail, toStatusError } from './errors.ts';
+import { fail } from './errors.ts';
 import type { ApiRequest, ApiResponse, ClientCertificate, Sink } from './http.ts';
 import { answerRaw, type KubeletClient } from './kubelet.ts';
 import { statusResponse } from './responses.ts';
@@ -287,18 +287,24 @@ function readCertificate(socket: TLSSocket): ClientCertificate | 'bad' | undefin
   return { commonName: subject.CN, organizations };
 }
 
-async function readBody(incoming: AnyRequest): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of incoming as AsyncIterable<Buffer>) {
+/**
+ * The whole body. Above the limit the rest is thrown away unread by us but taken from the socket, so that a client that is
+ * still sending gets the answer instead of a broken connection.
+ */
+function readBody(incoming: AnyRequest): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    incoming.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > bodyBytesMax) throw fail.tooLarge(bodyBytesMax);
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    const status = toStatusError(error);
-    throw status.httpCode === 413 ? status : fail.badRequest(`cannot read the body: ${errorText(error)}`);
-  }
-  return Buffer.concat(chunks);
+      if (size <= bodyBytesMax) chunks.push(chunk);
+      else if (chunks.length > 0) {
+        chunks.length = 0;
+        reject(fail.tooLarge(bodyBytesMax));
+      }
+    });
+    incoming.on('end', () => resolve(Buffer.concat(chunks)));
+    incoming.on('error', (error) => reject(fail.badRequest(`cannot read the body: ${errorText(error)}`)));
+    incoming.on('close', () => reject(fail.badRequest('the connection was closed before the body had come')));
+  });
 }

@@ -16,6 +16,7 @@ import {
   resourceSchema,
   selectorFromObject,
 } from './kinds.ts';
+import { managerOf } from './managed-fields.ts';
 import { bindToUrl, deleteObject, refOf, updateObject } from './registry.ts';
 import { decodeBytes, jsonTextOf, requireBody } from './request-body.ts';
 import { valueResponse, objectResponse } from './responses.ts';
@@ -205,7 +206,7 @@ async function handleScale(context: RequestContext, resource: ResourceSchema): P
     namespace: info.namespace,
     name: info.name,
     subresource: 'scale',
-    options: { dryRun: isDryRun(request.query.getAll('dryRun')) },
+    options: { dryRun: isDryRun(request.query.getAll('dryRun')), manager: managerOf(context) },
     transform: (current) => {
       const wanted = change(toScale(current));
       if (wanted.metadata.resourceVersion && wanted.metadata.resourceVersion !== current.metadata.resourceVersion) {

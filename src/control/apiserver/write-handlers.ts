@@ -6,7 +6,8 @@ import { fail } from './errors.ts';
 import type { ApiResponse } from './http.ts';
 import {
   apiVersionOf,
-  decodeJson,
+  decodeApplied,
+  decodeObject,
   type JsonObject,
   jsonPatch,
   type KubeObject,
@@ -15,7 +16,7 @@ import {
   scheme,
   strategicMergePatch,
 } from './kinds.ts';
-import { applyTo, tracked } from './managed-fields.ts';
+import { applyTo, managerOf } from './managed-fields.ts';
 import { cachedObjects } from './read-handlers.ts';
 import { bindToUrl, createObject, deleteObject, updateObject, type UpdateRequest } from './registry.ts';
 import { expectedOf, jsonTextOf, readBody, reportStrict, requireBody } from './request-body.ts';
@@ -43,9 +44,8 @@ export async function handleCreate(context: RequestContext, resource: ResourceSc
   const { info, request } = context;
   const object = await requireBody(context, expectedOf(resource));
   bindToUrl(object, resource, info.namespace, '');
-  const options = { dryRun: isDryRun(request.query.getAll('dryRun')) };
-  const withFields = tracked(context, resource, undefined, object, '');
-  const created = await createObject(context, resource, withFields, options);
+  const options = { dryRun: isDryRun(request.query.getAll('dryRun')), manager: managerOf(context) };
+  const created = await createObject(context, resource, object, options);
   return objectResponse(context, 201, created, resource);
 }
 
@@ -58,8 +58,8 @@ export async function handleUpdate(context: RequestContext, resource: ResourceSc
     namespace: info.namespace,
     name: info.name,
     subresource: info.subresource,
-    transform: (current) => tracked(context, resource, current, structuredClone(object), info.subresource),
-    options: { dryRun: isDryRun(request.query.getAll('dryRun')) },
+    transform: () => structuredClone(object),
+    options: { dryRun: isDryRun(request.query.getAll('dryRun')), manager: managerOf(context) },
   });
   return objectResponse(context, 200, updated, resource);
 }
@@ -94,7 +94,6 @@ async function patchObject(
   if (isApply) return applyObject(context, base, patch);
   const message = present(scheme.message(resource.message), resource.message);
   const transform = (current: KubeObject): KubeObject => {
-    const live = structuredClone(current);
     const patched =
       type === 'application/json-patch+json'
         ? jsonPatch(current, patch as unknown as JsonObject[])
@@ -102,12 +101,13 @@ async function patchObject(
           ? mergePatch(current, patch)
           : strategicMergePatch(current, patch, message);
     // Through the decoder: a patch may have put anything anywhere.
-    const decoded = decodeJson(JSON.stringify(patched), expectedOf(resource));
+    const decoded = decodeObject(patched, expectedOf(resource));
     reportStrict(context, decoded);
     bindToUrl(decoded.object, resource, info.namespace, info.name);
-    return tracked(context, resource, live, decoded.object, subresource);
+    return decoded.object;
   };
-  return { outcome: await updateObject(context, { ...base, transform }), isCreated: false };
+  const tracking = { ...options, manager: managerOf(context) };
+  return { outcome: await updateObject(context, { ...base, options: tracking, transform }), isCreated: false };
 }
 
 function parsePatch(text: string): JsonObject {
@@ -134,12 +134,20 @@ async function applyObject(
       { reason: 'FieldValueRequired', field: 'fieldManager', message: 'Required value: is required for apply patch' },
     ]);
   }
-  const decoded = decodeJson(JSON.stringify(patch), expectedOf(resource));
+  const decoded = decodeApplied(patch, expectedOf(resource));
   reportStrict(context, decoded);
   if (decoded.object.metadata?.managedFields !== undefined) throw fail.badRequest('metadata.managedFields must be nil');
   bindToUrl(decoded.object, resource, base.namespace, base.name);
+  const force = query.get('force') === 'true' || query.get('force') === '1';
   const apply = (live: KubeObject | undefined) =>
-    applyTo(context, resource, live, structuredClone(decoded.object), base.subresource);
+    applyTo(context, {
+      resource,
+      live,
+      applied: structuredClone(decoded.object),
+      manager,
+      force,
+      subresource: base.subresource,
+    });
   for (;;) {
     try {
       return { outcome: await updateObject(context, { ...base, transform: apply }), isCreated: false };
@@ -210,7 +218,7 @@ async function decodeDeleteOptions(
     if ((value['kind'] ?? 'DeleteOptions') !== 'DeleteOptions' || !['v1', 'meta.k8s.io/v1', group].includes(given)) {
       throw fail.badRequest(`${value['kind']} in version ${JSON.stringify(given)} cannot be handled as DeleteOptions`);
     }
-    const decoded = decodeJson(JSON.stringify({ ...value, ...deleteOptionsKind }), deleteOptionsKind);
+    const decoded = decodeObject({ ...value, ...deleteOptionsKind }, deleteOptionsKind);
     reportStrict(context, decoded);
     return decoded.object;
   }
