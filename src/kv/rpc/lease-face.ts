@@ -3,7 +3,7 @@ import type * as grpc from '@grpc/grpc-js';
 import { fromInt64, type Int64Like } from '../../proto/int64.ts';
 import type { LeaseId } from '../api.ts';
 import { KvError } from '../errors.ts';
-import { type Face, headerOf, toStatus, unary, wantsLeader, whileLeader } from './call.ts';
+import { clientGone, type Face, headerOf, toStatus, unary, wantsLeader, whileLeader } from './call.ts';
 import { saturate } from './codec-values.ts';
 
 const service = 'etcdserverpb.Lease';
@@ -58,7 +58,7 @@ function keepAlive(face: Face, call: KeepAliveStream): void {
     if (gone.signal.aborted) return;
     const status = error === undefined ? undefined : toStatus(face, error);
     counters.handled(service, 'LeaseKeepAlive', 'bidi_stream', status?.code ?? 0);
-    gone.abort();
+    gone.abort(clientGone);
     stopWatching();
     if (status) call.emit('error', status);
     else call.end();
