@@ -68,21 +68,7 @@ export function withCondition(conditions: readonly JsonObject[], next: JsonObjec
   return conditions.map((each) => (each === before ? condition : each));
 }
 
-/** Equality of JSON values; an absent field equals undefined. */
-export function isEqualJson(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) || Array.isArray(b)) {
-    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
-    return a.every((value, index) => isEqualJson(value, b[index]));
-  }
-  const left = a as Record<string, unknown>;
-  const right = b as Record<string, unknown>;
-  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
-    if (!isEqualJson(left[key], right[key])) return false;
-  }
-  return true;
-}
+export { isEqualJson } from '../api/equal-json.ts';
 
 /** Letters and digits that make no words and cannot be mistaken for each other. */
 const safeAlphabet = 'bcdfghjklmnpqrstvwxz2456789';

@@ -1,4 +1,5 @@
 /** Validation of configuration, roles, leases, nodes and events. */
+import { isEqualJson } from '../equal-json.ts';
 import type { FieldError, JsonObject, KubeObject } from '../contract.ts';
 import {
   duplicate,
@@ -19,7 +20,7 @@ function base64Bytes(text: string): number {
 }
 
 function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+  return isEqualJson(a ?? null, b ?? null);
 }
 
 function keyErrors(content: JsonObject | undefined, field: string): FieldError[] {

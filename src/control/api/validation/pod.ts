@@ -1,4 +1,5 @@
 /** Validation of pods and pod templates. */
+import { isEqualJson } from '../equal-json.ts';
 import type { FieldError, JsonObject, KubeObject } from '../contract.ts';
 import { compareQuantity, parseQuantity } from '../quantity.ts';
 import { duplicate, forbiddenField, invalidValue, notFoundValue, required } from './field-error.ts';
@@ -185,7 +186,7 @@ const changeText =
 export function podChangeErrors(pod: KubeObject, old: KubeObject, subresource: string): FieldError[] {
   if (subresource === 'status') return [];
   const changed = withAllowedChanges(pod['spec'] ?? {}, old['spec'] ?? {}, subresource);
-  if (JSON.stringify(changed) === JSON.stringify(old['spec'] ?? {})) return [];
+  if (isEqualJson(changed, old['spec'] ?? {})) return [];
   if (!keepsTolerations(pod, old)) {
     return [forbiddenField('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds')];
   }
@@ -217,18 +218,11 @@ function withAllowedChanges(spec: JsonObject, old: JsonObject, subresource: stri
       return patched;
     });
   }
-  // Put-back fields must stand where they stood, for the texts to be compared.
-  return Object.fromEntries(
-    Object.keys(old)
-      .filter((key) => key in result)
-      .concat(Object.keys(result).filter((key) => !(key in old)))
-      .map((key) => [key, result[key]]),
-  );
+  return result;
 }
 
 function keepsTolerations(pod: JsonObject, old: JsonObject): boolean {
-  const texts = (list: JsonObject[] | undefined) =>
-    (list ?? []).map(({ tolerationSeconds: _, ...rest }) => JSON.stringify(rest));
-  const now = texts(pod['spec']?.tolerations);
-  return texts(old['spec']?.tolerations).every((text) => now.includes(text));
+  const timeless = (list: JsonObject[] | undefined) => (list ?? []).map(({ tolerationSeconds: _, ...rest }) => rest);
+  const now = timeless(pod['spec']?.tolerations);
+  return timeless(old['spec']?.tolerations).every((before) => now.some((after) => isEqualJson(before, after)));
 }

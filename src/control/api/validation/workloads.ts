@@ -1,4 +1,5 @@
 /** Validation of the kinds that make pods. */
+import { isEqualJson } from '../equal-json.ts';
 import type { FieldError, JsonObject, KubeObject } from '../contract.ts';
 import { matchesLabelSelector, selectorFromObject } from '../selectors.ts';
 import { forbiddenField, immutableDetail, invalidValue, notSupported, required } from './field-error.ts';
@@ -6,7 +7,7 @@ import { labelValueProblems, qualifiedNameProblems } from './names.ts';
 import { notNegativeErrors, podSpecErrors } from './pod.ts';
 
 function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+  return isEqualJson(a ?? null, b ?? null);
 }
 
 /** Labels and keys of a LabelSelector. */
