@@ -81,7 +81,8 @@ export function createNodeLifecycleController(context: ControllerContext): Contr
     let node = known;
     const { name } = node.metadata;
     const nowText = secondTime(clock.wallMs());
-    const silentMs = clock.monotonicMs() - (heardAtMs.get(name) ?? clock.monotonicMs());
+    const nowMs = clock.monotonicMs();
+    const silentMs = nowMs - (heardAtMs.get(name) ?? nowMs);
     assert(silentMs >= 0, 'monotonic time does not go back');
     const timings = { graceMs: settings.nodeMonitorGracePeriodMs, startupGraceMs: settings.nodeStartupGracePeriodMs };
     const conditions = planNodeConditions(node, silentMs, timings, nowText);
@@ -174,7 +175,8 @@ export function createTaintEvictionController(context: ControllerContext): Contr
       const node = nodes.get(pod?.['spec']?.nodeName ?? '');
       if (pod === undefined || node === undefined || isTerminating(pod) || isFinished(pod)) return;
       const seen = seenAtMs.get(node.metadata.name);
-      const ageMs = (taint: JsonObject) => clock.monotonicMs() - (seen?.get(textOf(taint)) ?? clock.monotonicMs());
+      const nowMs = clock.monotonicMs();
+      const ageMs = (taint: JsonObject) => nowMs - (seen?.get(textOf(taint)) ?? nowMs);
       const delayMs = evictionDelayMs(pod, node['spec']?.taints ?? [], ageMs);
       if (delayMs === undefined) return;
       if (delayMs > 0) return { requeueAfterMs: delayMs };
