@@ -19,6 +19,19 @@ echo "serving on port \${PORT:-8080} as $(hostname)"
 exec httpd -f -v -p "\${PORT:-8080}" -h /www
 `;
 
+/** Prints what an address answers: `fetch web/index.html`. Debian's static busybox crashes in its own wget. */
+const fetchScript = `#!/bin/sh
+target=\${1#http://}
+host=\${target%%/*}
+path=/\${target#*/}
+[ "$path" = "/$target" ] && path=/
+port=80
+case $host in *:*) port=\${host#*:}; host=\${host%%:*} ;; esac
+answer=$(printf 'GET %s HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n' "$path" "$host" | nc -w 5 "$host" "$port") || exit 1
+[ -n "$answer" ] || exit 1
+printf '%s\\n' "$answer" | sed '1,/^\\r*$/d'
+`;
+
 /** A pause container does nothing but hold the pod's namespaces, and ends when it is asked to. */
 const pauseCommand = ['/bin/busybox', 'sh', '-c', "trap 'exit 0' TERM INT; while :; do sleep 86400 & wait $!; done"];
 
@@ -51,6 +64,7 @@ export async function ensureImages(
           binary,
           ...applets.map((name) => ({ path: `/bin/${name}`, linkTo: 'busybox' })),
           { path: '/bin/demo', content: new TextEncoder().encode(demoScript), mode: 0o755 },
+          { path: '/bin/fetch', content: new TextEncoder().encode(fetchScript), mode: 0o755 },
           { path: '/tmp', directory: true, mode: 0o1777 },
           {
             path: '/etc/passwd',

@@ -91,12 +91,12 @@ test('the Service answers by address and by name from a pod of another node, spr
   const exec = (...command: string[]) => cluster.kubectl(...shop, 'exec', from.metadata.name, '--', ...command);
   const answers = new Set<string>();
   await eventually('answers of all three pods by address', 30_000, async () => {
-    const loop = `for i in 1 2 3 4 5 6 7 8 9 10; do wget -q -T 3 -O - http://${service.spec.clusterIP}/cgi-bin/hostname; done`;
+    const loop = `for i in 1 2 3 4 5 6 7 8 9 10; do fetch ${service.spec.clusterIP}/cgi-bin/hostname; done`;
     for (const line of (await exec('sh', '-c', loop)).split('\n')) if (line !== '') answers.add(line.trim());
     assert.equal(answers.size, 3);
   });
   for (const name of ['web', 'web.shop', 'web.shop.svc.cluster.local']) {
-    assert.match(await exec('wget', '-q', '-T', '5', '-O', '-', `http://${name}/index.html`), /Welcome to the shop/);
+    assert.match(await exec('fetch', `${name}/index.html`), /Welcome to the shop/);
   }
 });
 
