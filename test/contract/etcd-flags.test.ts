@@ -54,11 +54,11 @@ async function refuses(
 /** Flags of a member that could start. */
 async function flagsOf(dataDirectory: string): Promise<string[]> {
   const [client, peer] = (await freePorts(2)) as [number, number];
-  return [
-    ...['--data-dir', dataDirectory],
-    ...['--listen-client-urls', `http://127.0.0.1:${client}`, '--advertise-client-urls', `http://127.0.0.1:${client}`],
-    ...['--listen-peer-urls', `http://127.0.0.1:${peer}`, '--initial-advertise-peer-urls', `http://127.0.0.1:${peer}`],
-  ];
+  const [clientUrl, peerUrl] = [`http://127.0.0.1:${client}`, `http://127.0.0.1:${peer}`];
+  const data = ['--data-dir', dataDirectory];
+  const clients = ['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl];
+  const peers = ['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl];
+  return [...data, ...clients, ...peers];
 }
 
 describe('keelson store', () => {

@@ -95,7 +95,7 @@ export function createKvClient(options: KvClientOptions): KvClient {
       };
     },
     close() {
-      for (const watch of [...watches]) watch.cancel();
+      for (const watch of watches) watch.cancel();
       connections.close();
     },
   };

@@ -2,7 +2,7 @@
  * How a method of the store becomes a gRPC handler: what every call has in common. Answers get a header, errors become
  * etcd's status and text, the `hasleader` metadata is honoured, calls are counted.
  */
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { InvariantViolation } from '../../env/assert.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';

@@ -64,7 +64,7 @@ export class Waiters<T> {
   }
 
   failAll(code: KvErrorCode): void {
-    for (const requestId of [...this.#waiting.keys()]) this.fail(requestId, code);
+    for (const requestId of this.#waiting.keys()) this.fail(requestId, code);
     assert(this.#waiting.size === 0, 'nobody waits after everybody was told');
   }
 
