@@ -15,7 +15,7 @@ ControllerRevisionList kind
   metadata 1 meta.ListMeta
   items 2 []ControllerRevision required
 
-DaemonSet kind
+DaemonSet kind  # Runs one pod on every node that fits.
   metadata 1 meta.ObjectMeta
   spec 2 DaemonSetSpec
   status 3 DaemonSetStatus
@@ -54,10 +54,10 @@ DaemonSetUpdateStrategy
   type 1 string enum=OnDelete,RollingUpdate
   rollingUpdate 2 *RollingUpdateDaemonSet
 
-Deployment kind
+Deployment kind  # Keeps a number of equal pods running and rolls out changes to them.
   metadata 1 meta.ObjectMeta
-  spec 2 DeploymentSpec
-  status 3 DeploymentStatus
+  spec 2 DeploymentSpec  # What the deployment should be.
+  status 3 DeploymentStatus  # What was last observed of the deployment.
 
 DeploymentCondition
   type 1 string required
@@ -72,14 +72,14 @@ DeploymentList kind
   items 2 []Deployment required
 
 DeploymentSpec
-  replicas 1 *int32
-  selector 2 *meta.LabelSelector required
-  template 3 core.PodTemplateSpec required
-  strategy 4 DeploymentStrategy retainKeys
-  minReadySeconds 5 int32
-  revisionHistoryLimit 6 *int32
-  paused 7 bool
-  progressDeadlineSeconds 9 *int32
+  replicas 1 *int32  # Number of pods. Default 1.
+  selector 2 *meta.LabelSelector required  # Labels of the pods that belong to the deployment; never changes.
+  template 3 core.PodTemplateSpec required  # Template of the pods.
+  strategy 4 DeploymentStrategy retainKeys  # How old pods are replaced by new ones.
+  minReadySeconds 5 int32  # Seconds that a new pod must be ready before it counts as available.
+  revisionHistoryLimit 6 *int32  # Old replica sets that are kept for a rollback. Default 10.
+  paused 7 bool  # When true, changes are not rolled out.
+  progressDeadlineSeconds 9 *int32  # Seconds without progress until the rollout counts as failed. Default 600.
 
 DeploymentStatus
   observedGeneration 1 int64
@@ -93,10 +93,10 @@ DeploymentStatus
   collisionCount 8 *int32
 
 DeploymentStrategy
-  type 1 string enum=Recreate,RollingUpdate
+  type 1 string enum=Recreate,RollingUpdate  # RollingUpdate or Recreate. Default RollingUpdate.
   rollingUpdate 2 *RollingUpdateDeployment
 
-ReplicaSet kind
+ReplicaSet kind  # Keeps a number of equal pods running.
   metadata 1 meta.ObjectMeta
   spec 2 ReplicaSetSpec
   status 3 ReplicaSetStatus
@@ -132,14 +132,14 @@ RollingUpdateDaemonSet
   maxSurge 2 *intOrString
 
 RollingUpdateDeployment
-  maxUnavailable 1 *intOrString
-  maxSurge 2 *intOrString
+  maxUnavailable 1 *intOrString  # Pods that may be missing during a rollout, as number or percentage. Default 25%.
+  maxSurge 2 *intOrString  # Pods above the wanted number during a rollout, as number or percentage. Default 25%.
 
 RollingUpdateStatefulSetStrategy
   partition 1 *int32
   maxUnavailable 2 *intOrString
 
-StatefulSet kind
+StatefulSet kind  # Keeps pods running that have a stable name and storage each.
   metadata 1 meta.ObjectMeta
   spec 2 StatefulSetSpec
   status 3 StatefulSetStatus

@@ -6,7 +6,7 @@ export const batchV1: MessageTable = {
   group: 'batch',
   version: 'v1',
   messages: `
-CronJob kind
+CronJob kind  # Makes jobs at times that a schedule says.
   metadata 1 meta.ObjectMeta
   spec 2 CronJobSpec
   status 3 CronJobStatus
@@ -16,7 +16,7 @@ CronJobList kind
   items 2 []CronJob required
 
 CronJobSpec
-  schedule 1 string required
+  schedule 1 string required  # Minute, hour, day of month, month and day of week.
   timeZone 8 *string
   startingDeadlineSeconds 2 *int64
   concurrencyPolicy 3 string enum=Allow,Forbid,Replace
@@ -30,7 +30,7 @@ CronJobStatus
   lastScheduleTime 4 *time
   lastSuccessfulTime 5 *time
 
-Job kind
+Job kind  # Runs pods until a number of them have succeeded.
   metadata 1 meta.ObjectMeta
   spec 2 JobSpec
   status 3 JobStatus
@@ -48,18 +48,18 @@ JobList kind
   items 2 []Job required
 
 JobSpec
-  parallelism 1 *int32
-  completions 2 *int32
+  parallelism 1 *int32  # Pods that run at the same time. Default 1.
+  completions 2 *int32  # Pods that must succeed.
   activeDeadlineSeconds 3 *int64
   podFailurePolicy 11 *PodFailurePolicy
   successPolicy 16 *SuccessPolicy
-  backoffLimit 7 *int32
+  backoffLimit 7 *int32  # Failures until the job counts as failed. Default 6.
   backoffLimitPerIndex 12 *int32
   maxFailedIndexes 13 *int32
   selector 4 *meta.LabelSelector
   manualSelector 5 *bool
-  template 6 core.PodTemplateSpec required
-  ttlSecondsAfterFinished 8 *int32
+  template 6 core.PodTemplateSpec required  # Template of the pods.
+  ttlSecondsAfterFinished 8 *int32  # Seconds until a finished job is deleted.
   completionMode 9 *string enum=Indexed,NonIndexed
   suspend 10 *bool
   podReplacementPolicy 14 *string enum=Failed,TerminatingOrFailed

@@ -6,7 +6,7 @@ export const coordinationV1: MessageTable = {
   group: 'coordination.k8s.io',
   version: 'v1',
   messages: `
-Lease kind
+Lease kind  # Says who holds something, and until when.
   metadata 1 meta.ObjectMeta
   spec 2 LeaseSpec
 

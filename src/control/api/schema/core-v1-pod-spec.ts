@@ -28,37 +28,37 @@ ConfigMapKeySelector atomic
   key 2 string required
   optional 3 *bool
 
-Container
-  name 1 string required
-  image 2 string
-  command 3 []string atomic
-  args 4 []string atomic
-  workingDir 5 string
-  ports 6 []ContainerPort merge=containerPort map=containerPort,protocol
-  envFrom 19 []EnvFromSource atomic
-  env 7 []EnvVar merge=name map=name
-  resources 8 ResourceRequirements
+Container  # One container of a pod.
+  name 1 string required  # Name of the container, unique in the pod.
+  image 2 string  # Image that the container is made from.
+  command 3 []string atomic  # Program and first arguments, instead of the image's entry point.
+  args 4 []string atomic  # Arguments, instead of the image's.
+  workingDir 5 string  # Directory that the program starts in.
+  ports 6 []ContainerPort merge=containerPort map=containerPort,protocol  # Ports that the container listens on.
+  envFrom 19 []EnvFromSource atomic  # ConfigMaps and Secrets whose keys become environment variables.
+  env 7 []EnvVar merge=name map=name  # Environment variables.
+  resources 8 ResourceRequirements  # CPU, memory and other resources that the container asks for and may not exceed.
   resizePolicy 23 []ContainerResizePolicy atomic
   restartPolicy 24 *string
   restartPolicyRules 25 []ContainerRestartRule atomic
-  volumeMounts 9 []VolumeMount merge=mountPath map=mountPath
+  volumeMounts 9 []VolumeMount merge=mountPath map=mountPath  # Volumes that the container sees, and where.
   volumeDevices 21 []VolumeDevice merge=devicePath map=devicePath
-  livenessProbe 10 *Probe
-  readinessProbe 11 *Probe
-  startupProbe 22 *Probe
-  lifecycle 12 *Lifecycle
+  livenessProbe 10 *Probe  # Check whose failure restarts the container.
+  readinessProbe 11 *Probe  # Check whose failure takes the pod out of its Services.
+  startupProbe 22 *Probe  # Check that must succeed once before the other probes begin.
+  lifecycle 12 *Lifecycle  # Actions after the start and before the end of the container.
   terminationMessagePath 13 string
   terminationMessagePolicy 20 string enum=FallbackToLogsOnError,File
-  imagePullPolicy 14 string enum=Always,IfNotPresent,Never
-  securityContext 15 *SecurityContext
+  imagePullPolicy 14 string enum=Always,IfNotPresent,Never  # When the image is pulled. Default Always for tag latest, otherwise IfNotPresent.
+  securityContext 15 *SecurityContext  # Users, groups and privileges of this container.
   stdin 16 bool
   stdinOnce 17 bool
   tty 18 bool
 
-ContainerPort
+ContainerPort  # A port that a container listens on.
   name 1 string
   hostPort 2 int32
-  containerPort 3 int32 required
+  containerPort 3 int32 required  # Number of the port, 1 to 65535.
   protocol 4 string enum=SCTP,TCP,UDP default=TCP
   hostIP 5 string
 
@@ -79,10 +79,10 @@ EnvFromSource
   configMapRef 2 *ConfigMapEnvSource
   secretRef 3 *SecretEnvSource
 
-EnvVar
+EnvVar  # An environment variable.
   name 1 string required
-  value 2 string
-  valueFrom 3 *EnvVarSource
+  value 2 string  # Value; $(NAME) is replaced by the value of an earlier variable.
+  valueFrom 3 *EnvVarSource  # Where the value is taken from.
 
 EnvVarSource
   fieldRef 1 *ObjectFieldSelector
@@ -231,33 +231,33 @@ PodSecurityContext
   appArmorProfile 11 *AppArmorProfile
   seLinuxChangePolicy 13 *string
 
-PodSpec
-  volumes 1 []Volume retainKeys merge=name map=name
-  initContainers 20 []Container merge=name map=name
-  containers 2 []Container required merge=name map=name
-  ephemeralContainers 34 []EphemeralContainer merge=name map=name
-  restartPolicy 3 string enum=Always,Never,OnFailure
-  terminationGracePeriodSeconds 4 *int64
-  activeDeadlineSeconds 5 *int64
-  dnsPolicy 6 string enum=ClusterFirst,ClusterFirstWithHostNet,Default,None
-  nodeSelector 7 map[string] atomicMap
-  serviceAccountName 8 string
+PodSpec  # What a pod should be: its containers, volumes and where it may run.
+  volumes 1 []Volume retainKeys merge=name map=name  # Volumes that containers can mount.
+  initContainers 20 []Container merge=name map=name  # Containers that run to completion one after another before the others start.
+  containers 2 []Container required merge=name map=name  # Containers that run as long as the pod does; at least one.
+  ephemeralContainers 34 []EphemeralContainer merge=name map=name  # Containers added to a running pod for debugging.
+  restartPolicy 3 string enum=Always,Never,OnFailure  # When a container that ended is started again. Default Always.
+  terminationGracePeriodSeconds 4 *int64  # Seconds that containers get to end by themselves. Default 30.
+  activeDeadlineSeconds 5 *int64  # Seconds after which a running pod is ended and marked failed.
+  dnsPolicy 6 string enum=ClusterFirst,ClusterFirstWithHostNet,Default,None  # Where the containers ask for names. Default ClusterFirst.
+  nodeSelector 7 map[string] atomicMap  # Labels that a node must have to run the pod.
+  serviceAccountName 8 string  # Service account that the containers act as.
   serviceAccount 9 string
   automountServiceAccountToken 21 *bool
-  nodeName 10 string
-  hostNetwork 11 bool
+  nodeName 10 string  # Node that the pod is bound to; set by the scheduler.
+  hostNetwork 11 bool  # Use the network of the node instead of one of its own.
   hostPID 12 bool
   hostIPC 13 bool
   shareProcessNamespace 27 *bool
-  securityContext 14 *PodSecurityContext
-  imagePullSecrets 15 []LocalObjectReference merge=name map=name
+  securityContext 14 *PodSecurityContext  # Users, groups and privileges for all containers.
+  imagePullSecrets 15 []LocalObjectReference merge=name map=name  # Secrets with credentials of image registries.
   hostname 16 string
   subdomain 17 string
-  affinity 18 *Affinity
-  schedulerName 19 string
-  tolerations 22 []Toleration atomic
+  affinity 18 *Affinity  # Rules that draw the pod to nodes or other pods, or away from them.
+  schedulerName 19 string  # Scheduler that finds a node for the pod. Default default-scheduler.
+  tolerations 22 []Toleration atomic  # Taints of nodes that do not keep the pod away.
   hostAliases 23 []HostAlias merge=ip map=ip
-  priorityClassName 24 string
+  priorityClassName 24 string  # Name of the priority class, which decides who goes first.
   priority 25 *int32
   dnsConfig 26 *PodDNSConfig
   readinessGates 28 []PodReadinessGate atomic
@@ -265,7 +265,7 @@ PodSpec
   enableServiceLinks 30 *bool
   preemptionPolicy 31 *string enum=Never,PreemptLowerPriority
   overhead 32 map[quantity]
-  topologySpreadConstraints 33 []TopologySpreadConstraint merge=topologyKey map=topologyKey,whenUnsatisfiable
+  topologySpreadConstraints 33 []TopologySpreadConstraint merge=topologyKey map=topologyKey,whenUnsatisfiable  # How evenly pods are spread over zones, nodes or other domains.
   setHostnameAsFQDN 35 *bool
   os 36 *PodOS
   hostUsers 37 *bool
@@ -274,7 +274,7 @@ PodSpec
   resources 40 *ResourceRequirements
   hostnameOverride 41 *string
 
-PodTemplateSpec
+PodTemplateSpec  # Pods made from this template have its labels and its spec.
   metadata 1 meta.ObjectMeta
   spec 2 PodSpec
 
@@ -282,13 +282,13 @@ PreferredSchedulingTerm
   weight 1 int32 required
   preference 2 NodeSelectorTerm required
 
-Probe
+Probe  # A check of a container.
   probeHandler 1 ProbeHandler inline
-  initialDelaySeconds 2 int32
-  timeoutSeconds 3 int32
-  periodSeconds 4 int32
+  initialDelaySeconds 2 int32  # Seconds between start of the container and first check.
+  timeoutSeconds 3 int32  # Seconds until a check counts as failed. Default 1.
+  periodSeconds 4 int32  # Seconds between two checks. Default 10.
   successThreshold 5 int32
-  failureThreshold 6 int32
+  failureThreshold 6 int32  # Failures in a row until the check counts as failed. Default 3.
   terminationGracePeriodSeconds 7 *int64
 
 ProbeHandler
@@ -301,9 +301,9 @@ ResourceClaim
   name 1 string required
   request 2 string
 
-ResourceRequirements
-  limits 1 map[quantity]
-  requests 2 map[quantity]
+ResourceRequirements  # Resources that a container asks for and may not exceed.
+  limits 1 map[quantity]  # Most that the container may use.
+  requests 2 map[quantity]  # What the container is sure to get; the scheduler counts with it.
   claims 3 []ResourceClaim map=name
 
 SELinuxOptions
@@ -371,12 +371,12 @@ VolumeDevice
   name 1 string required
   devicePath 2 string required
 
-VolumeMount
+VolumeMount  # Where a container sees a volume.
   name 1 string required
   readOnly 2 bool
   recursiveReadOnly 7 *string
-  mountPath 3 string required
-  subPath 4 string
+  mountPath 3 string required  # Path in the container.
+  subPath 4 string  # Path in the volume to mount instead of its root.
   mountPropagation 5 *string enum=Bidirectional,HostToContainer,None
   subPathExpr 6 string
 

@@ -219,12 +219,12 @@ ObjectFieldSelector atomic
   apiVersion 1 string
   fieldPath 2 string required
 
-PersistentVolume kind
+PersistentVolume kind  # A piece of storage.
   metadata 1 meta.ObjectMeta
   spec 2 PersistentVolumeSpec
   status 3 PersistentVolumeStatus
 
-PersistentVolumeClaim kind
+PersistentVolumeClaim kind  # A request for a piece of storage.
   metadata 1 meta.ObjectMeta
   spec 2 PersistentVolumeClaimSpec
   status 3 PersistentVolumeClaimStatus
@@ -434,7 +434,7 @@ TypedObjectReference
   name 3 string required
   namespace 4 *string
 
-Volume
+Volume  # A volume that containers of the pod can mount.
   name 1 string required
   volumeSource 2 VolumeSource inline
 

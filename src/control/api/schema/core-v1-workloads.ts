@@ -78,7 +78,7 @@ LinuxContainerUser
   gid 2 int64 required
   supplementalGroups 3 []int64 atomic
 
-Node kind
+Node kind  # A machine that runs pods.
   metadata 1 meta.ObjectMeta
   spec 2 NodeSpec
   status 3 NodeStatus
@@ -126,8 +126,8 @@ NodeSpec
   podCIDR 1 string
   podCIDRs 7 []string merge set
   providerID 3 string
-  unschedulable 4 bool
-  taints 5 []Taint atomic
+  unschedulable 4 bool  # When true, no new pods are put on the node.
+  taints 5 []Taint atomic  # Keep away pods that do not tolerate them.
   configSource 6 *NodeConfigSource
   externalID 2 string
 
@@ -162,10 +162,10 @@ NodeSystemInfo
   architecture 10 string required
   swap 11 *NodeSwapStatus
 
-Pod kind
-  metadata 1 meta.ObjectMeta
-  spec 2 PodSpec
-  status 3 PodStatus
+Pod kind  # A group of containers that run together on one node.
+  metadata 1 meta.ObjectMeta  # Name, labels and other metadata.
+  spec 2 PodSpec  # What the pod should be.
+  status 3 PodStatus  # What was last observed of the pod.
 
 PodCondition
   type 1 string required
@@ -191,20 +191,20 @@ PodResourceClaimStatus
   name 1 string required
   resourceClaimName 2 *string
 
-PodStatus
+PodStatus  # What was last observed of a pod.
   observedGeneration 17 int64
-  phase 1 string enum=Failed,Pending,Running,Succeeded,Unknown
-  conditions 2 []PodCondition merge=type map=type
+  phase 1 string enum=Failed,Pending,Running,Succeeded,Unknown  # Pending, Running, Succeeded, Failed or Unknown.
+  conditions 2 []PodCondition merge=type map=type  # Steps that the pod has reached, such as PodScheduled and Ready.
   message 3 string
   reason 4 string
   nominatedNodeName 11 string
-  hostIP 5 string
+  hostIP 5 string  # Address of the node.
   hostIPs 16 []HostIP merge=ip atomic
-  podIP 6 string
+  podIP 6 string  # Address of the pod.
   podIPs 12 []PodIP merge=ip map=ip
   startTime 7 *time
   initContainerStatuses 10 []ContainerStatus atomic
-  containerStatuses 8 []ContainerStatus atomic
+  containerStatuses 8 []ContainerStatus atomic  # State of every container.
   qosClass 9 string enum=BestEffort,Burstable,Guaranteed
   ephemeralContainerStatuses 13 []ContainerStatus atomic
   resize 14 string

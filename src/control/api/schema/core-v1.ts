@@ -27,11 +27,11 @@ ComponentStatusList kind
   metadata 1 meta.ListMeta
   items 2 []ComponentStatus required
 
-ConfigMap kind
+ConfigMap kind  # Configuration as keys and values.
   metadata 1 meta.ObjectMeta
-  immutable 4 *bool
-  data 2 map[string]
-  binaryData 3 map[bytes]
+  immutable 4 *bool  # When true, the content can never change again.
+  data 2 map[string]  # Values that are text.
+  binaryData 3 map[bytes]  # Values that are bytes.
 
 ConfigMapList kind
   metadata 1 meta.ListMeta
@@ -54,7 +54,7 @@ EndpointSubset
   notReadyAddresses 2 []EndpointAddress atomic
   ports 3 []EndpointPort atomic
 
-Endpoints kind
+Endpoints kind  # Addresses behind a service, in the older form.
   metadata 1 meta.ObjectMeta
   subsets 2 []EndpointSubset atomic
 
@@ -62,7 +62,7 @@ EndpointsList kind
   metadata 1 meta.ListMeta
   items 2 []Endpoints required
 
-Event kind
+Event kind  # Something that happened to an object.
   metadata 1 meta.ObjectMeta required
   involvedObject 2 ObjectReference required
   reason 3 string
@@ -126,7 +126,7 @@ LoadBalancerStatus
 LocalObjectReference atomic
   name 1 string default=
 
-Namespace kind
+Namespace kind  # A space of names for the objects of one team or purpose.
   metadata 1 meta.ObjectMeta
   spec 2 NamespaceSpec
   status 3 NamespaceStatus
@@ -189,23 +189,23 @@ ScopedResourceSelectorRequirement
   operator 2 string required enum=DoesNotExist,Exists,In,NotIn
   values 3 []string atomic
 
-Secret kind
+Secret kind  # Confidential keys and values.
   metadata 1 meta.ObjectMeta
   immutable 5 *bool
-  data 2 map[bytes]
-  stringData 4 map[string]
-  type 3 string
+  data 2 map[bytes]  # Values as base64.
+  stringData 4 map[string]  # Values as text; written only, and kept in data.
+  type 3 string  # What the secret is for. Default Opaque.
 
 SecretList kind
   metadata 1 meta.ListMeta
   items 2 []Secret required
 
-Service kind
+Service kind  # One address and name for a changing set of pods.
   metadata 1 meta.ObjectMeta
-  spec 2 ServiceSpec
+  spec 2 ServiceSpec  # Which pods, and how they are reached.
   status 3 ServiceStatus
 
-ServiceAccount kind
+ServiceAccount kind  # An identity for programs.
   metadata 1 meta.ObjectMeta
   secrets 2 []ObjectReference merge=name map=name
   imagePullSecrets 3 []LocalObjectReference atomic
@@ -219,20 +219,20 @@ ServiceList kind
   metadata 1 meta.ListMeta
   items 2 []Service required
 
-ServicePort
+ServicePort  # A port of a service.
   name 1 string
   protocol 2 string enum=SCTP,TCP,UDP default=TCP
   appProtocol 6 *string
-  port 3 int32 required
-  targetPort 4 intOrString
-  nodePort 5 int32
+  port 3 int32 required  # Port that clients connect to.
+  targetPort 4 intOrString  # Number or name of the port of the pods. Default: the same as port.
+  nodePort 5 int32  # Port on every node, for NodePort and LoadBalancer.
 
 ServiceSpec
-  ports 1 []ServicePort merge=port map=port,protocol
-  selector 2 map[string] atomicMap
-  clusterIP 3 string
+  ports 1 []ServicePort merge=port map=port,protocol  # Ports of the service.
+  selector 2 map[string] atomicMap  # Labels of the pods that requests go to.
+  clusterIP 3 string  # Address inside the cluster; None for a service without one.
   clusterIPs 18 []string atomic
-  type 4 string enum=ClusterIP,ExternalName,LoadBalancer,NodePort
+  type 4 string enum=ClusterIP,ExternalName,LoadBalancer,NodePort  # ClusterIP, NodePort, LoadBalancer or ExternalName. Default ClusterIP.
   externalIPs 5 []string atomic
   sessionAffinity 7 string enum=ClientIP,None
   loadBalancerIP 8 string

@@ -31,7 +31,7 @@ EndpointPort atomic
   port 3 *int32
   appProtocol 4 *string
 
-EndpointSlice kind
+EndpointSlice kind  # Addresses behind a service.
   metadata 1 meta.ObjectMeta
   addressType 4 string required enum=FQDN,IPv4,IPv6
   endpoints 2 []Endpoint required atomic

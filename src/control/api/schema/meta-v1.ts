@@ -60,9 +60,9 @@ GroupVersionForDiscovery
   groupVersion 1 string required
   version 2 string required
 
-LabelSelector atomic
-  matchLabels 1 map[string]
-  matchExpressions 2 []LabelSelectorRequirement atomic
+LabelSelector atomic  # Selects objects by their labels; all requirements must hold.
+  matchLabels 1 map[string]  # Labels that must be there with these values.
+  matchExpressions 2 []LabelSelectorRequirement atomic  # Requirements with an operator.
 
 LabelSelectorRequirement
   key 1 string required
@@ -88,22 +88,22 @@ ManagedFieldsEntry
   fieldsV1 7 *json
   subresource 8 string
 
-ObjectMeta
-  name 1 string
-  generateName 2 string
-  namespace 3 string
+ObjectMeta  # What all objects have in common: name, labels, owners and the like.
+  name 1 string  # Name, unique among objects of this kind in the namespace.
+  generateName 2 string  # Beginning of a name that the server completes.
+  namespace 3 string  # Namespace of the object.
   selfLink 4 string
-  uid 5 string
-  resourceVersion 6 string
-  generation 7 int64
-  creationTimestamp 8 time omitzero
-  deletionTimestamp 9 *time
+  uid 5 string  # Identity of the object in time and space.
+  resourceVersion 6 string  # State of the object, for optimistic locking and watches.
+  generation 7 int64  # Number of the wanted state.
+  creationTimestamp 8 time omitzero  # When the object was created.
+  deletionTimestamp 9 *time  # When the object goes; set once it is being deleted.
   deletionGracePeriodSeconds 10 *int64
-  labels 11 map[string]
-  annotations 12 map[string]
-  ownerReferences 13 []OwnerReference merge=uid map=uid
-  finalizers 14 []string merge set
-  managedFields 17 []ManagedFieldsEntry atomic
+  labels 11 map[string]  # Keys and values to select objects by.
+  annotations 12 map[string]  # Keys and values for tools; not to select by.
+  ownerReferences 13 []OwnerReference merge=uid map=uid  # Objects with which this one goes.
+  finalizers 14 []string merge set  # Names of those who must agree before the object goes.
+  managedFields 17 []ManagedFieldsEntry atomic  # Who set which field.
 
 OwnerReference atomic
   apiVersion 5 string required

@@ -9,12 +9,12 @@ export const rbacV1: MessageTable = {
 AggregationRule
   clusterRoleSelectors 1 []meta.LabelSelector atomic
 
-ClusterRole kind
+ClusterRole kind  # Permissions in the whole cluster.
   metadata 1 meta.ObjectMeta
   rules 2 []PolicyRule keep atomic
   aggregationRule 3 *AggregationRule
 
-ClusterRoleBinding kind
+ClusterRoleBinding kind  # Grants a cluster role in the whole cluster.
   metadata 1 meta.ObjectMeta
   subjects 2 []Subject atomic
   roleRef 3 RoleRef required
@@ -34,11 +34,11 @@ PolicyRule
   resourceNames 4 []string atomic
   nonResourceURLs 5 []string atomic
 
-Role kind
+Role kind  # Permissions inside a namespace.
   metadata 1 meta.ObjectMeta
   rules 2 []PolicyRule keep atomic
 
-RoleBinding kind
+RoleBinding kind  # Grants a role to users, groups or service accounts inside a namespace.
   metadata 1 meta.ObjectMeta
   subjects 2 []Subject atomic
   roleRef 3 RoleRef required
