@@ -11,17 +11,19 @@ import { GrpcCri } from '../node/cri/grpc-cri.ts';
 import { imageArchitecture } from '../node/cri/oci-image.ts';
 import { startDns } from '../node/dns/index.ts';
 import { NodeAccess } from '../node/kubelet/access.ts';
-import { realHandlerNetwork } from '../node/kubelet/handler-network.ts';
+import { createHandlerNetwork } from '../node/kubelet/handler-network-adapter.ts';
 import { Kubelet } from '../node/kubelet/kubelet.ts';
 import { rotateLogs } from '../node/kubelet/log-rotation.ts';
 import { readHostDns, readMachine } from '../node/kubelet/machine.ts';
 import { KubeletMetrics } from '../node/kubelet/metrics.ts';
 import { type NodeIdentity, parseTaint, type Taint } from '../node/kubelet/node-object.ts';
-import { startPlainServer } from '../node/kubelet/plain-http.ts';
+import { startPlainServer } from '../node/kubelet/plain-http-adapter.ts';
 import { startKubeletServer } from '../node/kubelet/server.ts';
 import { startNodeNetwork } from '../node/net/index.ts';
 import { realHostFiles } from '../node/volumes/host-files.ts';
+import { readCertificateFile, readServingFiles, type ServingFiles } from './certificates.ts';
 import { flagHelp, parseFlags, UsageError } from './flags.ts';
+import { checkPorts } from './listen-check.ts';
 import { type NodeFlagValues, nodeFlags } from './node-flags.ts';
 import { untilStopSignal } from './runtime.ts';
 
@@ -54,9 +56,9 @@ async function serve(env: Env, flags: NodeFlagValues): Promise<number> {
   collectDefaultMetrics({ register: registry });
   const identity = nodeIdentity(flags);
   const { nodeName, nodeIp } = identity;
-  await realHostFiles.makeDirectory(flags['root-dir'], 0o750);
-
   const kubeconfig = await readKubeconfig(env.disk, flags.kubeconfig, flags.servers);
+  const certificates = await checkBeforeStart(env, flags);
+  await realHostFiles.makeDirectory(flags['root-dir'], 0o750);
   const userAgent = `keelson-node/${packageJson.version}`;
   const client = createApiClient({ ...kubeconfig, userAgent, clock: env.clock });
   const leaseClient = createApiClient({ ...kubeconfig, userAgent: `${userAgent} lease`, clock: env.clock });
@@ -92,7 +94,7 @@ async function serve(env: Env, flags: NodeFlagValues): Promise<number> {
       informers,
       cri,
       files: realHostFiles,
-      network: realHandlerNetwork,
+      network: createHandlerNetwork(env.clock),
       identity,
       settings: {
         cgroupRoot: flags['cgroup-root'],
@@ -109,7 +111,14 @@ async function serve(env: Env, flags: NodeFlagValues): Promise<number> {
     },
     await readFacts(),
   );
-  const servers = await startServers(env, flags, { cri, client, kubelet, registry, missing: () => network.missing() });
+  const servers = await startServers(env, flags, {
+    certificates,
+    cri,
+    client,
+    kubelet,
+    registry,
+    missing: () => network.missing(),
+  });
   informers.start(signal);
   const running = Promise.all([
     kubelet.run(),
@@ -133,7 +142,24 @@ async function serve(env: Env, flags: NodeFlagValues): Promise<number> {
   return reason === 'ended' ? 1 : 0;
 }
 
+interface ServedCertificates extends ServingFiles {
+  readonly clientCa: Uint8Array;
+}
+
+/** What can be known to be wrong is told before the machine's network and files are touched. */
+async function checkBeforeStart(env: Env, flags: NodeFlagValues): Promise<ServedCertificates> {
+  const file = (flag: 'tls-cert-file' | 'tls-private-key-file' | 'client-ca-file') => ({ flag, path: flags[flag] });
+  const serving = await readServingFiles(env.disk, file('tls-cert-file'), file('tls-private-key-file'));
+  const clientCa = await readCertificateFile(env.disk, file('client-ca-file'));
+  const host = flags['bind-address'];
+  await checkPorts(
+    (['port', 'metrics-port', 'healthz-port'] as const).map((flag) => ({ flag, host, port: flags[flag] })),
+  );
+  return { ...serving, clientCa };
+}
+
 interface ServedParts {
+  readonly certificates: ServedCertificates;
   readonly cri: GrpcCri;
   readonly client: ReturnType<typeof createApiClient>;
   readonly kubelet: Kubelet;
@@ -144,20 +170,13 @@ interface ServedParts {
 async function startServers(
   env: Env,
   flags: NodeFlagValues,
-  { cri, client, kubelet, registry, missing }: ServedParts,
+  { certificates, cri, client, kubelet, registry, missing }: ServedParts,
 ): Promise<readonly { close(): Promise<void> }[]> {
-  const [cert, key, clientCa] = await Promise.all([
-    env.disk.readFile(flags['tls-cert-file']),
-    env.disk.readFile(flags['tls-private-key-file']),
-    env.disk.readFile(flags['client-ca-file']),
-  ]);
   const access = new NodeAccess(client, env.clock, flags['node-name']);
   const api = await startKubeletServer({
     address: flags['bind-address'],
     port: flags.port,
-    cert,
-    key,
-    clientCa,
+    ...certificates,
     env,
     cri,
     registry,

@@ -87,10 +87,13 @@ test('a runtime that is up says its name and that it is ready', options, async (
   const version = await runtime.cri.version();
   assert.equal(version.runtimeName, 'containerd');
   const { conditions } = await runtime.cri.status();
-  assert.deepEqual(conditions.map(({ type, status }) => [type, status]).sort(), [
-    ['NetworkReady', true],
-    ['RuntimeReady', true],
-  ]);
+  assert.deepEqual(
+    conditions.map(({ type, status }) => [type, status]).toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+    [
+      ['NetworkReady', true],
+      ['RuntimeReady', true],
+    ],
+  );
 });
 
 test('a runtime that is not there is unavailable at once', options, async () => {

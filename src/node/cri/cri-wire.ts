@@ -194,7 +194,7 @@ export function imageFromWire(message: Message): Image {
     repoTags: message.repoTags ?? [],
     repoDigests: message.repoDigests ?? [],
     sizeBytes: number64(message.size),
-    uid: message.uid == null ? undefined : number64(message.uid.value),
+    uid: message.uid === null || message.uid === undefined ? undefined : number64(message.uid.value),
     username: message.username,
   };
 }

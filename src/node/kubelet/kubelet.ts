@@ -6,7 +6,7 @@
  * cannot be reached leaves the containers alone. Aborting the signal stops the agent and leaves the containers running.
  */
 import type { KubeObject } from '../../control/api/contract.ts';
-import { type ApiClient, type Informer, InformerFactory, resources } from '../../control/client/index.ts';
+import { type ApiClient, type Informer, type InformerFactory, resources } from '../../control/client/index.ts';
 import type { Env } from '../../env/env.ts';
 import { sleep } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';

@@ -149,16 +149,8 @@ function inside(): void {
     assert.equal((await stand.ok('logs', 'whole', '-c', 'main', '--tail=0')).trim(), '');
     const events = await stand.ok('get', 'events', '--field-selector', 'involvedObject.name=whole', '-o', 'name');
     assert.ok(events.split('\n').length > 6, events);
-  });
-
-  test('a changed ConfigMap reaches the running pod', { timeout: 60_000 }, async () => {
+    // Looked for further down: it takes up to half a minute.
     await stand.ok('patch', 'configmap', 'settings', '-p', '{"data":{"color":"blue"}}');
-    await stand.until(
-      'the file changes',
-      async () => (await exec('whole', 'cat', '/settings/color')) === 'blue',
-      50_000,
-    );
-    await remove('whole');
   });
 
   test('a pod that ends is Succeeded or Failed, and says its last words', async () => {
@@ -292,6 +284,15 @@ function inside(): void {
       forward.kill();
     }
     await remove('echo');
+  });
+
+  test('a changed ConfigMap has reached the running pod', { timeout: 60_000 }, async () => {
+    await stand.until(
+      'the file changes',
+      async () => (await exec('whole', 'cat', '/settings/color')) === 'blue',
+      50_000,
+    );
+    await remove('whole');
   });
 
   test('the agent goes away and comes back: containers run on, pods deleted meanwhile are taken away', async () => {

@@ -41,22 +41,31 @@ export class NodeStand {
     const path = (name: string) => join(this.directory, name);
     await this.#credentials(path);
     this.#spawn('etcd', 'etcd', [
-      ...['--data-dir', path('etcd'), '--listen-client-urls', 'http://127.0.0.1:2379'],
-      ...['--advertise-client-urls', 'http://127.0.0.1:2379', '--listen-peer-urls', 'http://127.0.0.1:2380'],
-      ...[
-        '--initial-advertise-peer-urls',
-        'http://127.0.0.1:2380',
-        '--initial-cluster',
-        'default=http://127.0.0.1:2380',
-      ],
+      '--data-dir',
+      path('etcd'),
+      '--listen-client-urls',
+      'http://127.0.0.1:2379',
+      '--advertise-client-urls',
+      'http://127.0.0.1:2379',
+      '--listen-peer-urls',
+      'http://127.0.0.1:2380',
+      '--initial-advertise-peer-urls',
+      'http://127.0.0.1:2380',
+      '--initial-cluster',
+      'default=http://127.0.0.1:2380',
     ]);
     this.#spawn('apiserver', keelson, [
       'apiserver',
-      ...[`--bind-address=${address}`, '--secure-port=6443', '--etcd-servers=http://127.0.0.1:2379'],
-      ...[`--tls-cert-file=${path('api.crt')}`, `--tls-private-key-file=${path('api.key')}`],
-      ...[`--client-ca-file=${path('pki/ca.crt')}`, `--service-account-key-file=${path('pki/sa.pub')}`],
-      ...[`--service-account-signing-key-file=${path('pki/sa.key')}`],
-      ...[`--kubelet-client-certificate=${path('admin.crt')}`, `--kubelet-client-key=${path('admin.key')}`],
+      `--bind-address=${address}`,
+      '--secure-port=6443',
+      '--etcd-servers=http://127.0.0.1:2379',
+      `--tls-cert-file=${path('api.crt')}`,
+      `--tls-private-key-file=${path('api.key')}`,
+      `--client-ca-file=${path('pki/ca.crt')}`,
+      `--service-account-key-file=${path('pki/sa.pub')}`,
+      `--service-account-signing-key-file=${path('pki/sa.key')}`,
+      `--kubelet-client-certificate=${path('admin.crt')}`,
+      `--kubelet-client-key=${path('admin.key')}`,
       `--kubelet-certificate-authority=${path('pki/ca.crt')}`,
     ]);
     this.#containerd = await startContainerd({ inThisNamespace: true, withoutNetwork: true });
@@ -80,11 +89,18 @@ export class NodeStand {
     const containerd = this.containerd;
     this.#agent = this.#spawn('node', keelson, [
       'node',
-      ...[`--node-name=${nodeName}`, `--kubeconfig=${path('node.kubeconfig')}`, `--node-ip=${address}`],
-      ...[`--container-runtime-endpoint=${containerd.endpoint}`, `--root-dir=${path('kubelet')}`],
-      ...[`--pod-log-dir=${path('pod-logs')}`, `--cni-conf-dir=${join(containerd.directory, 'cni')}`],
-      ...[`--cluster-dns=${dns}`, `--bind-address=${address}`, `--cgroup-root=${containerd.cgroupRoot}`],
-      ...[`--tls-cert-file=${path('node.crt')}`, `--tls-private-key-file=${path('node.key')}`],
+      `--node-name=${nodeName}`,
+      `--kubeconfig=${path('node.kubeconfig')}`,
+      `--node-ip=${address}`,
+      `--container-runtime-endpoint=${containerd.endpoint}`,
+      `--root-dir=${path('kubelet')}`,
+      `--pod-log-dir=${path('pod-logs')}`,
+      `--cni-conf-dir=${join(containerd.directory, 'cni')}`,
+      `--cluster-dns=${dns}`,
+      `--bind-address=${address}`,
+      `--cgroup-root=${containerd.cgroupRoot}`,
+      `--tls-cert-file=${path('node.crt')}`,
+      `--tls-private-key-file=${path('node.key')}`,
       `--client-ca-file=${path('pki/ca.crt')}`,
     ]);
   }
