@@ -3,11 +3,12 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { ApiServer } from '../control/apiserver/api-server.ts';
 import { parseIpv4Range } from '../control/apiserver/allocators.ts';
 import { readTokenKeys } from '../control/apiserver/service-account-tokens.ts';
-import { errorText, KeelsonError } from '../env/errors.ts';
 import type { Disk } from '../env/disk.ts';
 import { realEnv } from '../env/real.ts';
 import { createKvClient } from '../kv/client/client.ts';
-import { flagHelp, parseFlags, UsageError } from './flags.ts';
+import { readCertificateFile, readPemFile, readServingFiles } from './certificates.ts';
+import { type FlagValues, flagHelp, parseFlags, UsageError } from './flags.ts';
+import { checkPorts } from './listen-check.ts';
 import { untilStopSignal } from './runtime.ts';
 
 const flags = {
@@ -56,16 +57,40 @@ const flags = {
 
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 
-async function read(disk: Disk, flag: string, path: string): Promise<Uint8Array> {
-  try {
-    return await disk.readFile(path);
-  } catch (error) {
-    throw new KeelsonError('FLAG_FILE', `cannot read the file of --${flag}: ${errorText(error)}`, { cause: error });
-  }
-}
+type FileFlag =
+  | 'etcd-cafile'
+  | 'etcd-certfile'
+  | 'etcd-keyfile'
+  | 'tls-cert-file'
+  | 'tls-private-key-file'
+  | 'client-ca-file'
+  | 'kubelet-client-certificate'
+  | 'kubelet-client-key'
+  | 'kubelet-certificate-authority';
 
-async function readIfGiven(disk: Disk, flag: string, path: string | undefined): Promise<Uint8Array | undefined> {
-  return path === undefined || path === '' ? undefined : read(disk, flag, path);
+/** Every certificate that the flags name, checked; a certificate and its key come together or not at all. */
+async function readCertificates(disk: Disk, values: FlagValues<typeof flags>) {
+  const file = (flag: FileFlag) => ({ flag, path: values[flag] ?? '' });
+  const authority = (flag: FileFlag) => (values[flag] ? readCertificateFile(disk, file(flag)) : undefined);
+  const pair = (cert: FileFlag, key: FileFlag) => {
+    if (!values[cert] !== !values[key])
+      throw new UsageError(`keelson apiserver: --${cert} and --${key} go together: give both or none`);
+    return values[cert] ? readServingFiles(disk, file(cert), file(key)) : undefined;
+  };
+  const etcd = { ca: await authority('etcd-cafile'), client: await pair('etcd-certfile', 'etcd-keyfile') };
+  const url = values['etcd-servers'].find((each) => each.startsWith('https:'));
+  if (url !== undefined && (etcd.ca === undefined || etcd.client === undefined)) {
+    throw new UsageError(
+      `keelson apiserver: --etcd-servers has ${url}: --etcd-cafile, --etcd-certfile and --etcd-keyfile are needed`,
+    );
+  }
+  return {
+    etcdTls: etcd.ca !== undefined && etcd.client !== undefined ? { ca: etcd.ca, ...etcd.client } : undefined,
+    serving: await readServingFiles(disk, file('tls-cert-file'), file('tls-private-key-file')),
+    clientCa: await readCertificateFile(disk, file('client-ca-file')),
+    kubeletClient: await pair('kubelet-client-certificate', 'kubelet-client-key'),
+    kubeletCa: await authority('kubelet-certificate-authority'),
+  };
 }
 
 function parsePorts(text: string): { first: number; last: number } {
@@ -105,19 +130,14 @@ export async function run(args: readonly string[]): Promise<number> {
   const env = realEnv(level);
   const { disk } = env;
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  const [etcdCa, etcdCert, etcdKey] = await Promise.all([
-    readIfGiven(disk, 'etcd-cafile', values['etcd-cafile']),
-    readIfGiven(disk, 'etcd-certfile', values['etcd-certfile']),
-    readIfGiven(disk, 'etcd-keyfile', values['etcd-keyfile']),
-  ]);
-  const signing = await readIfGiven(
-    disk,
-    'service-account-signing-key-file',
-    values['service-account-signing-key-file'],
-  );
+  const certificates = await readCertificates(disk, values);
+  const signingFlag = 'service-account-signing-key-file';
+  const signingPath = values[signingFlag];
+  const signing = signingPath ? await readPemFile(disk, { flag: signingFlag, path: signingPath }) : undefined;
   const publicKeys = await Promise.all(
-    values['service-account-key-file'].map((path) => read(disk, 'service-account-key-file', path)),
+    values['service-account-key-file'].map((path) => readPemFile(disk, { flag: 'service-account-key-file', path })),
   );
+  await checkPorts([{ flag: 'secure-port', host: values['bind-address'], port: values['secure-port'] }]);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const server = new ApiServer({
@@ -125,26 +145,24 @@ export async function run(args: readonly string[]): Promise<number> {
     kv: createKvClient({
       clock: env.clock,
       endpoints: values['etcd-servers'],
-      ...(etcdCa !== undefined && etcdCert !== undefined && etcdKey !== undefined
-        ? { tls: { ca: etcdCa, cert: etcdCert, key: etcdKey } }
-        : {}),
+      ...(certificates.etcdTls === undefined ? {} : { tls: certificates.etcdTls }),
       timeoutMs: 5_000,
     }),
     bindAddress: values['bind-address'],
     securePort: values['secure-port'],
     advertiseAddress: values['advertise-address'] ?? values['bind-address'],
-    cert: await read(disk, 'tls-cert-file', values['tls-cert-file']),
-    key: await read(disk, 'tls-private-key-file', values['tls-private-key-file']),
-    clientCa: await read(disk, 'client-ca-file', values['client-ca-file']),
+    cert: certificates.serving.cert,
+    key: certificates.serving.key,
+    clientCa: certificates.clientCa,
     tokenKeys: readTokenKeys(publicKeys.map(text), signing === undefined ? undefined : text(signing)),
     tokenIssuer: values['service-account-issuer'],
     apiAudiences: values['api-audiences'].length > 0 ? values['api-audiences'] : [values['service-account-issuer']],
     serviceRange,
     nodePorts,
     kubelet: {
-      cert: await readIfGiven(disk, 'kubelet-client-certificate', values['kubelet-client-certificate']),
-      key: await readIfGiven(disk, 'kubelet-client-key', values['kubelet-client-key']),
-      ca: await readIfGiven(disk, 'kubelet-certificate-authority', values['kubelet-certificate-authority']),
+      cert: certificates.kubeletClient?.cert,
+      key: certificates.kubeletClient?.key,
+      ca: certificates.kubeletCa,
     },
     defaultNotReadyTolerationSeconds: values['default-not-ready-toleration-seconds'],
     defaultUnreachableTolerationSeconds: values['default-unreachable-toleration-seconds'],

@@ -1,10 +1,8 @@
 /** From the store's flags to one checked configuration. Contradictions are UsageError or KeelsonError with one clear line. */
-import { readTextIfAny } from '../env/files.ts';
 import type { Disk } from '../env/disk.ts';
-import { KeelsonError } from '../env/errors.ts';
-import { createSecureContext } from 'node:tls';
 import type { AutoCompaction } from '../kv/server/contract.ts';
 import { isUrl, parseInitialCluster, type InitialMember } from '../kv/server/cluster-config.ts';
+import { readCertificateFile, readServingFiles } from './certificates.ts';
 import { type FlagValues, parseFlags, UsageError } from './flags.ts';
 import { agreeableValues, environmentName, ignoredFlags, refusedFlags, storeFlags } from './store-flags.ts';
 
@@ -121,6 +119,12 @@ function checkUrls(flags: FlagValues<typeof storeFlags>, given: ReadonlySet<stri
     const wrong = flags[name].find((url) => !/^https?:\/\/(localhost|[\d.]+|\[[\da-fA-F:.]+\]):/.test(url));
     if (wrong !== undefined) throw new UsageError(`keelson store: --${name} ${wrong}: expected IP in URL for binding`);
   }
+  const secureMetrics = flags['listen-metrics-urls'].find((url) => !url.startsWith('http:'));
+  if (secureMetrics !== undefined) {
+    throw new UsageError(
+      `keelson store: --listen-metrics-urls ${secureMetrics}: want http://host:port (https is not supported here)`,
+    );
+  }
   if (given.has('listen-client-urls') && !given.has('advertise-client-urls')) {
     throw new UsageError(
       'keelson store: --advertise-client-urls is required when --listen-client-urls is set explicitly',
@@ -163,10 +167,13 @@ async function readTls(
     throw new UsageError(`keelson store: --${prefix}client-cert-auth needs --${prefix}trusted-ca-file`);
   }
   if (certPath === '') return undefined;
-  const cert = await readPem(disk, `--${prefix}cert-file`, certPath);
-  const key = await readPem(disk, `--${prefix}key-file`, keyPath);
-  const ca = caPath === '' ? undefined : await readPem(disk, `--${prefix}trusted-ca-file`, caPath);
-  checkPair(cert, key, ca, certPath, keyPath);
+  const { cert, key } = await readServingFiles(
+    disk,
+    { flag: `${prefix}cert-file`, path: certPath },
+    { flag: `${prefix}key-file`, path: keyPath },
+  );
+  const ca =
+    caPath === '' ? undefined : await readCertificateFile(disk, { flag: `${prefix}trusted-ca-file`, path: caPath });
   // As etcd: an authority alone makes clients verified, too.
   return { cert, key, ...(ca ? { ca } : {}), isClientVerified: isVerified || ca !== undefined };
 }
@@ -178,35 +185,16 @@ async function readOutgoingTls(
 ): Promise<StoreConfig['outgoingTls']> {
   if (!clientTls) return undefined;
   const ca = clientTls.ca ?? clientTls.cert;
-  const certPath = flags['client-cert-file'] || flags['peer-cert-file'];
-  const keyPath = flags['client-key-file'] || flags['peer-key-file'];
-  if (certPath === '' || keyPath === '') return { ca, cert: clientTls.cert, key: clientTls.key };
-  const cert = await readPem(disk, '--client-cert-file', certPath);
-  return { ca, cert, key: await readPem(disk, '--client-key-file', keyPath) };
-}
-
-async function readPem(disk: Disk, flag: string, path: string): Promise<Uint8Array> {
-  const text = await readTextIfAny(disk, path);
-  if (text === undefined) throw new KeelsonError('BAD_CERTIFICATE', `${flag} ${path}: there is no such file`);
-  if (!text.includes('-----BEGIN ')) throw new KeelsonError('BAD_CERTIFICATE', `${flag} ${path}: not in PEM form`);
-  return new TextEncoder().encode(text);
-}
-
-function checkPair(
-  cert: Uint8Array,
-  key: Uint8Array,
-  ca: Uint8Array | undefined,
-  certPath: string,
-  keyPath: string,
-): void {
-  try {
-    createSecureContext({
-      cert: Buffer.from(cert),
-      key: Buffer.from(key),
-      ...(ca ? { ca: Buffer.from(ca) } : {}),
-    });
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    throw new KeelsonError('BAD_CERTIFICATE', `certificate ${certPath} with key ${keyPath}: ${text}`, { cause: error });
+  if ((flags['client-cert-file'] === '') !== (flags['client-key-file'] === '')) {
+    throw new UsageError('keelson store: --client-cert-file and --client-key-file go together');
   }
+  const prefix = flags['client-cert-file'] === '' ? 'peer-' : 'client-';
+  const certPath = flags[`${prefix}cert-file`];
+  const keyPath = flags[`${prefix}key-file`];
+  if (certPath === '' || keyPath === '') return { ca, cert: clientTls.cert, key: clientTls.key };
+  const files = [
+    { flag: `${prefix}cert-file`, path: certPath },
+    { flag: `${prefix}key-file`, path: keyPath },
+  ] as const;
+  return { ca, ...(await readServingFiles(disk, ...files)) };
 }

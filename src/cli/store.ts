@@ -12,6 +12,7 @@ import type { KvServer } from '../kv/server/contract.ts';
 import { startMember } from '../kv/server/member.ts';
 import { etcdVersion } from '../kv/server/version.ts';
 import { flagHelp } from './flags.ts';
+import { checkPorts, portsOf } from './listen-check.ts';
 import { parseStoreFlags, readStoreConfig, type StoreConfig } from './store-config.ts';
 import { storeFlags } from './store-flags.ts';
 import { connectPeers } from './store-peers.ts';
@@ -36,6 +37,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const level = parsed.flags['log-level'];
   const env = realEnv(['debug', 'info', 'warn'].includes(level) ? (level as Level) : 'error');
   const config = await readStoreConfig(env.disk, parsed);
+  const listenFlags = ['listen-client-urls', 'listen-peer-urls', 'listen-metrics-urls'] as const;
+  await checkPorts(listenFlags.flatMap((flag) => portsOf(flag, config.flags[flag])));
   if (config.ignored.length > 0)
     env.log.warn('flags without effect', { flags: config.ignored.map((name) => `--${name}`) });
   return serve(env, config);

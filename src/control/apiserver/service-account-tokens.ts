@@ -33,9 +33,13 @@ export function readTokenKeys(publicPems: readonly string[], signingPem: string 
     const publicKeys = publicPems.map((pem) => createPublicKey(pem));
     return { publicKeys, signingKey: signingPem === undefined ? undefined : createPrivateKey(signingPem) };
   } catch (error) {
-    throw new KeelsonError('BAD_KEY', `cannot read a service account key: ${errorText(error)}; want PEM`, {
-      cause: error,
-    });
+    throw new KeelsonError(
+      'BAD_KEY',
+      `cannot use a key of --service-account-key-file or --service-account-signing-key-file: ${errorText(error)}: give keys in PEM form, public and private`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
