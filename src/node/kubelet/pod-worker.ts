@@ -7,6 +7,7 @@
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
 import { type ApiClient, hasReason, isConflict, isNotFound, resources } from '../../control/client/index.ts';
+import { InvariantViolation } from '../../env/assert.ts';
 import { errorText } from '../../env/errors.ts';
 import { containerHash, podLogDirectory } from './container-config.ts';
 import { inspectPod, terminationMessage } from './inspect.ts';
@@ -103,6 +104,8 @@ export class PodWorker {
         if (result === 'done') return;
         nextMs = result;
       } catch (error) {
+        // A broken belief ends the process; everything else is tried again.
+        if (error instanceof InvariantViolation) throw error;
         this.#log('pod not synchronized', error);
         nextMs = errorRetryMs;
       }
