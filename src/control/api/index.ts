@@ -32,3 +32,4 @@ export {
   updateManagedFields,
 } from './apply/apply.ts';
 export { parseJson, JsonSyntaxError } from './json-text.ts';
+export { ipVersion } from './validation/addresses.ts';

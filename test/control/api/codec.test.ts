@@ -32,7 +32,7 @@ test('any object keeps its canonical form through JSON', () => {
       assert.deepEqual(decoded.strictErrors, []);
       assert.equal(JSON.stringify(decoded.object), JSON.stringify(canonical));
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
@@ -43,7 +43,7 @@ test('any object keeps its canonical form through protobuf', () => {
       const decoded = decodeProtobuf(encodeProtobuf(object));
       assert.equal(JSON.stringify(decoded.object), JSON.stringify(canonical));
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
@@ -58,7 +58,7 @@ test('no bytes make the protobuf decoder fail other than with 400', () => {
         assert(error instanceof StatusError, String(error));
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 

@@ -64,9 +64,9 @@ const cases: readonly Case[] = [
     wanted: containers(a, { name: 'b', image: 'b:2' }),
   },
   {
-    name: 'appends an item with a new key',
+    name: 'adds an item with a new key, and keeps the order of the patch',
     target: containers(a),
-    patch: containers(b),
+    patch: containers({ name: 'a' }, b),
     wanted: containers(a, b),
   },
   {
@@ -97,7 +97,7 @@ const cases: readonly Case[] = [
     name: 'adds to a list of texts and deletes from it',
     target: { metadata: { finalizers: ['a', 'b'] } },
     patch: { metadata: { finalizers: ['c'], '$deleteFromPrimitiveList/finalizers': ['a'] } },
-    wanted: { metadata: { finalizers: ['b', 'c'] } },
+    wanted: { metadata: { finalizers: ['c', 'b'] } },
   },
   {
     name: 'deletes with null, and drops null where there is nothing',

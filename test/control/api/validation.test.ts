@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   applyDefaults,
   decodeObject,
+  ipVersion,
   type JsonObject,
   type KubeObject,
   resourceSchema,
@@ -186,4 +187,19 @@ test('services, configuration and roles are refused in upstream words', () => {
     const found = problems(apiVersion, resource, now, before);
     assert(found[0]?.startsWith(text), `${resource}: ${found.join(' | ')}`);
   }
+});
+
+test('addresses are told by version', () => {
+  const cases = {
+    '10.0.0.1': 4,
+    '256.0.0.1': 0,
+    '1.2.3': 0,
+    '01.2.3.4': 0,
+    '::1': 6,
+    'fd00::1:2': 6,
+    '::ffff:1.2.3.4': 6,
+    ':::': 0,
+    a: 0,
+  };
+  for (const [text, wanted] of Object.entries(cases)) assert.equal(ipVersion(text), wanted, text);
 });

@@ -41,9 +41,12 @@ function mergeObject(target: JsonObject, patch: JsonObject, type: FieldType | un
   for (const [key, value] of Object.entries(patch)) {
     if (key === directive || key === retainKeysDirective) continue;
     if (key.startsWith(elementOrderPrefix)) continue;
-    if (key.startsWith(deleteFromListPrefix)) deleteFromList(result, key.slice(deleteFromListPrefix.length), value);
-    else if (value === null) delete result[key];
+    if (key.startsWith(deleteFromListPrefix)) continue;
+    if (value === null) delete result[key];
     else result[key] = mergeMember(result[key], value, key, patch, type);
+  }
+  for (const [key, value] of Object.entries(patch)) {
+    if (key.startsWith(deleteFromListPrefix)) deleteFromList(result, key.slice(deleteFromListPrefix.length), value);
   }
   reorderUntouchedLists(result, patch, type);
   return result;
@@ -105,7 +108,8 @@ function mergeList(
     mergeKey === undefined
       ? mergePrimitives(current, patch)
       : mergeByKey(current, patch, mergeKey, member.type?.kind === 'list' ? member.type.item : undefined);
-  return order === undefined ? merged : ordered(merged, current, order, mergeKey);
+  // Without an order of its own, a patch means its elements in the order in which it has them.
+  return ordered(merged, current, order ?? patch, mergeKey);
 }
 
 function mergePrimitives(current: readonly unknown[], patch: readonly unknown[]): unknown[] {

@@ -1,6 +1,6 @@
 /** Validation of Services and endpoint slices. */
-import { isIP } from 'node:net';
 import type { FieldError, JsonObject, KubeObject } from '../contract.ts';
+import { ipVersion } from './addresses.ts';
 import { duplicate, immutableDetail, invalidValue, notSupported, required, tooMany } from './field-error.ts';
 import {
   labelProblems,
@@ -35,7 +35,7 @@ export function serviceErrors(service: KubeObject, old: KubeObject | undefined):
     errors.push(invalidValue('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec['type']} services`));
   }
   for (const [index, address] of (spec['clusterIPs'] ?? []).entries()) {
-    if (address === 'None' || isIP(address) !== 0) continue;
+    if (address === 'None' || ipVersion(address) !== 0) continue;
     errors.push(
       invalidValue(
         `spec.clusterIPs[${index}]`,
@@ -108,7 +108,7 @@ export function endpointSliceErrors(slice: KubeObject, old: KubeObject | undefin
     if (addresses.length > addressesMax) errors.push(tooMany(path, addresses.length, addressesMax));
     for (const [at, address] of addresses.entries()) {
       const wanted = type === 'IPv4' ? 4 : type === 'IPv6' ? 6 : undefined;
-      if (wanted === undefined || isIP(address) === wanted) continue;
+      if (wanted === undefined || ipVersion(address) === wanted) continue;
       errors.push(invalidValue(`${path}[${at}]`, address, `must be an ${type} address`));
     }
   }
