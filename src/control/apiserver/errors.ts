@@ -62,8 +62,8 @@ export function toStatusError(error: unknown): api.StatusError {
   if (error instanceof api.StatusError) return error;
   if (error instanceof KvError) return fromStore(error);
   if (error instanceof KeelsonError) {
-    if (error.code === 'GRPC_DEADLINE_EXCEEDED') return fail.timeout(error.message);
-    if (error.code.startsWith('GRPC_')) return fail.unavailable(error.message);
+    if (error.code === 'TIMEOUT' || error.code === 'GRPC_DEADLINE_EXCEEDED') return fail.timeout(error.message);
+    if (error.code === 'CLOSED' || error.code.startsWith('GRPC_')) return fail.unavailable(error.message);
     if (error.code === 'TOO_MUCH_CONTENTION') return fail.timeout(error.message);
   }
   return fail.internal(errorText(error));

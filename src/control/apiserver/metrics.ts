@@ -96,7 +96,7 @@ export class Metrics {
       collect() {
         for (const resource of cache.resources()) {
           const id = groupOf(resource.storagePrefix);
-          if (id !== undefined) this.set(id, resource.watchers);
+          if (id !== undefined) this.set({ group: id.group, resource: id.resource }, resource.watchers);
         }
       },
     });

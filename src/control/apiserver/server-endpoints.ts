@@ -64,15 +64,26 @@ export class ServerEndpoints {
 
   async #reconcile(): Promise<void> {
     await this.#keepAlive();
-    await this.#publish(await this.#liveAddresses());
+    let addresses = await this.#liveAddresses();
+    if (!addresses.includes(this.#options.advertiseAddress)) {
+      // Somebody removed the key; without it nobody would send requests here.
+      await this.#announce();
+      addresses = await this.#liveAddresses();
+    }
+    await this.#publish(addresses);
   }
 
   async #keepAlive(): Promise<void> {
-    const { kv, advertiseAddress } = this.#options;
+    const { kv } = this.#options;
     if (this.#lease !== undefined) {
       const left = await kv.leaseKeepAliveOnce(this.#lease).catch(() => 0);
       if (left > 0) return;
     }
+    await this.#announce();
+  }
+
+  async #announce(): Promise<void> {
+    const { kv, advertiseAddress } = this.#options;
     const lease = await kv.leaseGrant(leaseSeconds);
     await kv.put({ key: bytesOf(keyPrefix + advertiseAddress), value: bytesOf(advertiseAddress), lease });
     this.#lease = lease;
