@@ -30,6 +30,15 @@ export const isForbidden = (error: unknown): boolean => hasReason(error, 'Forbid
 export const isGone = (error: unknown): boolean =>
   error instanceof StatusError && (error.status.code === 410 || error.reason === 'Expired' || error.reason === 'Gone');
 
+/** Refused because the namespace is going away: nothing more is to be made in it. */
+export const isNamespaceTerminating = (error: unknown): boolean =>
+  isForbidden(error) &&
+  error instanceof StatusError &&
+  ((error.status['details']?.causes ?? []).some(
+    (cause: { reason?: string }) => cause.reason === 'NamespaceTerminating',
+  ) ||
+    error.message.includes('because it is being terminated'));
+
 const reasonsByCode: Readonly<Record<number, string>> = {
   400: 'BadRequest',
   401: 'Unauthorized',

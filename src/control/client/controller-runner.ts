@@ -10,7 +10,7 @@ import { InvariantViolation } from '../../env/assert.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
-import { isConflict } from './api-error.ts';
+import { isConflict, isNotFound } from './api-error.ts';
 import { KeyQueue } from './work-queue.ts';
 
 export interface ReconcileResult {
@@ -80,9 +80,9 @@ export class ReconcileLoop {
         if (error instanceof InvariantViolation) throw error;
         onReconciled?.(name, false);
         if (!signal.aborted) {
-          // A conflict only says that our copy was old; the newer one is on its way.
+          // A conflict or a missing object only says that our copy was old; the newer one is on its way.
           const fields = { controller: name, key, error: errorText(error) };
-          if (isConflict(error)) log.debug('object changed meanwhile, trying again', fields);
+          if (isConflict(error) || isNotFound(error)) log.debug('object changed meanwhile, trying again', fields);
           else if (error instanceof TypeError || error instanceof RangeError) {
             log.error('reconcile failed by a bug, trying again', { ...fields, stack: error.stack });
           } else log.warn('reconcile failed, trying again', fields);

@@ -8,7 +8,7 @@ import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
 import type { KubeObject } from '../api/contract.ts';
-import { isNotFound } from './api-error.ts';
+import { isNamespaceTerminating, isNotFound } from './api-error.ts';
 import type { ApiClient } from './contract.ts';
 import { secondTime } from './leader-election.ts';
 import { resources } from './resources.ts';
@@ -97,6 +97,7 @@ export class EventRecorder {
       try {
         await this.#writeOne(story);
       } catch (error) {
+        if (isNamespaceTerminating(error)) continue;
         const { reason, message } = story.event as KubeObject & { reason: string; message: string };
         this.#options.log.warn('cannot record an event', { reason, message, error: errorText(error) });
       }

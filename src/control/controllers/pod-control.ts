@@ -1,7 +1,13 @@
 /** Creating, adopting, releasing and deleting pods for a controller, with the Events people look for. */
 import { errorText } from '../../env/errors.ts';
 import type { JsonObject, KubeObject } from '../api/contract.ts';
-import { type EventRecorder, isNotFound, resources, type SharedInformer } from '../client/index.ts';
+import {
+  type EventRecorder,
+  isNamespaceTerminating,
+  isNotFound,
+  resources,
+  type SharedInformer,
+} from '../client/index.ts';
 import { type ControllerContext, deleteObject, inParallel, type PendingChanges } from './controller.ts';
 import { ownerReferenceTo, podFromTemplate } from './shared-plan.ts';
 
@@ -29,6 +35,8 @@ export class PodControl {
         this.#pending.expectWritten(ownerKey, this.#pods, pod);
         this.#events.record(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`);
       } catch (error) {
+        // The namespace controller removes the owner next.
+        if (isNamespaceTerminating(error)) return;
         this.#events.record(owner, 'Warning', 'FailedCreate', `Error creating: ${errorText(error)}`);
         throw error;
       }
