@@ -95,7 +95,7 @@ function isEqualTemplate(a: JsonObject, b: JsonObject): boolean {
 }
 
 export function planDeployment(state: DeploymentState): DeploymentPlan {
-  const { deployment, sets, nowMs } = state;
+  const { deployment, sets } = state;
   for (const set of sets) {
     assert(
       controllerOf(set)?.uid === deployment.metadata.uid,

@@ -38,9 +38,12 @@ export function planJob(job: KubeObject, pods: readonly KubeObject[], nowMs: num
   const active = pods.filter((pod) => !isFinished(pod) && !isTerminating(pod));
   const terminating = pods.filter((pod) => !isFinished(pod) && isTerminating(pod));
   const isIndexed = spec['completionMode'] === 'Indexed';
-  const doneIndexes = new Set([...parseIndexes(before['completedIndexes'] ?? ''), ...succeededPods.map(indexOf)]);
+  const doneIndexes = new Set([
+    ...parseIndexes(before['completedIndexes'] ?? ''),
+    ...succeededPods.map(indexOf).filter((index) => index >= 0),
+  ]);
   // Pods that were removed after they ended still count: the counters never go back.
-  const succeeded = isIndexed ? [...doneIndexes].length : Math.max(before['succeeded'] ?? 0, succeededPods.length);
+  const succeeded = isIndexed ? doneIndexes.size : Math.max(before['succeeded'] ?? 0, succeededPods.length);
   const failed = Math.max(before['failed'] ?? 0, failedPods.length);
   const isSuspended = spec['suspend'] === true;
   const status: JsonObject = {

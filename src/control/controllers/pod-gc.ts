@@ -33,7 +33,7 @@ export function createPodGcController(context: ControllerContext): Controller {
     for (const name of named) {
       if (name && nodes.get(name) === undefined) missingSinceMs.set(name, missingSinceMs.get(name) ?? nowMs);
     }
-    for (const name of [...missingSinceMs.keys()]) {
+    for (const name of missingSinceMs.keys()) {
       if (!named.has(name) || nodes.get(name) !== undefined) missingSinceMs.delete(name);
     }
     const gone = new Set<string>();

@@ -98,7 +98,7 @@ export class SchedulerCache {
   }
 
   forgetAll(): void {
-    for (const [uid, entry] of [...this.#pods]) if (entry.isAssumed) this.#place(uid, undefined);
+    for (const [uid, entry] of this.#pods) if (entry.isAssumed) this.#place(uid, undefined);
   }
 
   isPlaced(uid: string): boolean {

@@ -91,7 +91,7 @@ export class SchedulingQueue {
   /** The cluster changed in a way that may help. */
   moveAll(): void {
     this.#moves++;
-    for (const { pod, sinceMs, cancel } of [...this.#unschedulable.values()]) {
+    for (const { pod, sinceMs, cancel } of this.#unschedulable.values()) {
       cancel();
       this.#unschedulable.delete(pod.key);
       this.#backOff(pod, sinceMs);
