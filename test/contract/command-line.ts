@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { request } from 'node:https';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -26,7 +27,9 @@ export interface Answer {
 }
 
 /** Compiled once for all the commands of a test: they start in half the time. */
-const environment = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'keelson-test-compile-cache') };
+const compileCache = mkdtempSync(join(tmpdir(), 'keelson-compile-cache-'));
+process.once('exit', () => rmSync(compileCache, { recursive: true, force: true }));
+const environment = { ...process.env, NODE_COMPILE_CACHE: compileCache };
 
 /** Runs `keelson` with these arguments until it ends by itself, or kills it after the time-out. */
 export function runKeelson(args: readonly string[]): Promise<Answer> {
@@ -146,8 +149,12 @@ export interface RunningApiServer {
 }
 
 /** Starts `keelson apiserver` on a port of the system's choice; resolves once its first objects are in the store. */
-export async function startApiServer(files: ClusterFiles, storeUrl: string): Promise<RunningApiServer> {
-  const child: ChildProcess = spawn(keelson, ['apiserver', ...apiServerFlags(files, storeUrl)], {
+export async function startApiServer(
+  files: ClusterFiles,
+  storeUrl: string,
+  flags: readonly string[] = [],
+): Promise<RunningApiServer> {
+  const child: ChildProcess = spawn(keelson, ['apiserver', ...apiServerFlags(files, storeUrl), ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let output = '';

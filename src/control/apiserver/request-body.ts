@@ -65,9 +65,34 @@ export function jsonTextOf(bytes: Uint8Array, format: 'json' | 'yaml'): string {
   }
   if (format === 'json') return text;
   try {
-    return JSON.stringify(loadYaml(text));
+    const value = loadYaml(text);
+    checkUnfolded(value);
+    return JSON.stringify(value);
   } catch (error) {
     throw fail.badRequest(`error parsing YAML: ${errorText(error)}`);
+  }
+}
+
+/** As much as the largest body may hold. Nobody's manifest comes near; a few lines of references to references do. */
+const unfoldedBytesMax = 3 * 1024 * 1024;
+
+/**
+ * References in YAML are one value in memory and as many as there are references in JSON: some hundred bytes can stand for
+ * gigabytes. Throws when the JSON would be larger than any body that is taken.
+ */
+function checkUnfolded(root: unknown): void {
+  const values: unknown[] = [root];
+  let bytes = 0;
+  for (let value = values.pop(); value !== undefined; value = values.pop()) {
+    bytes += typeof value === 'string' ? value.length : 1;
+    if (typeof value === 'object' && value !== null) {
+      for (const key of Object.keys(value)) {
+        bytes += Array.isArray(value) ? 1 : key.length;
+        if (bytes > unfoldedBytesMax) break;
+        values.push((value as Record<string, unknown>)[key] ?? null);
+      }
+    }
+    if (bytes > unfoldedBytesMax) throw new Error('the document contains excessive aliasing');
   }
 }
 

@@ -34,6 +34,8 @@ const streamsPerConnectionMax = 1000;
 const windowBytes = 256 * 1024;
 /** Idle HTTP/1.1 connections are closed after this, above what usual load balancers keep them. */
 const keepAliveMs = 90_000;
+/** A handshake takes some round trips; whoever has not finished by then only holds a connection. */
+const handshakeMs = 10_000;
 
 type AnyRequest = IncomingMessage | Http2ServerRequest;
 type AnyResponse = ServerResponse | Http2ServerResponse;
@@ -77,6 +79,7 @@ export class HttpServer {
         secureOptions: constants.SSL_OP_NO_TICKET,
         settings: { maxConcurrentStreams: streamsPerConnectionMax, initialWindowSize: windowBytes },
         maxSessionMemory: 256,
+        handshakeTimeout: handshakeMs,
       });
     } catch (error) {
       throw new KeelsonError('BAD_CERTIFICATE', `cannot use the serving certificate: ${errorText(error)}`, {
