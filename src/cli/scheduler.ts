@@ -8,6 +8,7 @@ import { realEnv } from '../env/real.ts';
 import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
 
 const flags = {
+  'hostname-override': { type: 'string', help: 'name of this machine in the lease it leads by' },
   kubeconfig: { type: 'string', required: true, help: 'kubeconfig with the address and credentials of the API server' },
   servers: { type: 'list', help: 'API servers, in order of preference (default: the one of the kubeconfig)' },
   'bind-address': { type: 'string', default: '0.0.0.0', help: 'address of the health and metrics port' },
@@ -59,7 +60,7 @@ export async function run(args: readonly string[]): Promise<number> {
       env,
       registry,
       name: 'scheduler',
-      hostName: hostname(),
+      hostName: values['hostname-override'] ?? hostname(),
       kubeconfig: values.kubeconfig,
       servers: values.servers,
       bindAddress: values['bind-address'],

@@ -51,6 +51,7 @@ export function masterComponents(config: MasterConfig): readonly Component[] {
     `--tls-cert-file=${pki(`${leaf}.crt`)}`,
     `--tls-private-key-file=${pki(`${leaf}.key`)}`,
     `--client-ca-file=${pki('ca.crt')}`,
+    `--hostname-override=${config.name}`,
     ...leaderElection,
   ];
   return [
