@@ -5,6 +5,8 @@ import { runComponent } from '../control/client/index.ts';
 import { chooseControllers, createControllers } from '../control/controllers/index.ts';
 import { errorText } from '../env/errors.ts';
 import { realEnv } from '../env/real.ts';
+import { readCertificateFile } from './certificates.ts';
+import { checkComponent, logLevelOf } from './component-check.ts';
 import { type FlagTable, flagHelp, parseFlags, UsageError } from './flags.ts';
 
 const flags = {
@@ -64,10 +66,14 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { values } = parseFlags(flags, { command: 'controller-manager', args });
-  const env = realEnv(values['log-level'] as 'info');
+  const env = realEnv(logLevelOf('controller-manager', values['log-level']));
+  await checkComponent(env.disk, values);
   const names = chooseControllers(values.controllers);
   const rootCaFile = values['root-ca-file'];
-  const rootCa = rootCaFile === undefined ? '' : Buffer.from(await env.disk.readFile(rootCaFile)).toString();
+  const rootCa =
+    rootCaFile === undefined
+      ? ''
+      : Buffer.from(await readCertificateFile(env.disk, { flag: 'root-ca-file', path: rootCaFile })).toString();
   const settings = {
     clusterCidr: values['cluster-cidr'],
     nodeCidrMaskSize: values['node-cidr-mask-size'],

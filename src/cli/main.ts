@@ -2,6 +2,7 @@
  * `keelson <command>`: finds the command, runs it, turns errors into one line and an exit code. 0 = done, 1 = failed,
  * 2 = wrong usage. Commands are loaded when asked for, so that `keelson --help` costs nothing.
  */
+import { DiskError } from '../env/disk.ts';
 import { errorText, KeelsonError } from '../env/errors.ts';
 import { UsageError } from './flags.ts';
 
@@ -55,9 +56,11 @@ export async function main(args: readonly string[]): Promise<number> {
     const text =
       error instanceof KeelsonError
         ? `keelson ${name}: ${error.message}`
-        : error instanceof Error
-          ? (error.stack ?? errorText(error))
-          : errorText(error);
+        : error instanceof DiskError
+          ? `keelson ${name}: ${error.message}: check that the path is right, that it may be used, and that the disk has space`
+          : error instanceof Error
+            ? (error.stack ?? errorText(error))
+            : errorText(error);
     process.stderr.write(`${text}\n`);
     return 1;
   }

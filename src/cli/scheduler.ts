@@ -5,6 +5,7 @@ import { runComponent } from '../control/client/index.ts';
 import { createScheduler } from '../control/scheduler/index.ts';
 import { errorText } from '../env/errors.ts';
 import { realEnv } from '../env/real.ts';
+import { checkComponent, logLevelOf } from './component-check.ts';
 import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
 
 const flags = {
@@ -35,7 +36,8 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { values } = parseFlags(flags, { command: 'scheduler', args });
-  const env = realEnv(values['log-level'] as 'info');
+  const env = realEnv(logLevelOf('scheduler', values['log-level']));
+  await checkComponent(env.disk, values);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));

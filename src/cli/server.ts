@@ -2,7 +2,10 @@
 import { masterComponents } from '../cluster/master.ts';
 import { podCidr, serviceCidr } from '../cluster/plan.ts';
 import { Supervisor } from '../cluster/supervisor.ts';
+import { readKubeconfig } from '../control/client/index.ts';
+import type { Disk } from '../env/disk.ts';
 import { realEnv } from '../env/real.ts';
+import { readCertificateFile, readPemFile, readServingFiles } from './certificates.ts';
 import { flagHelp, parseFlags, UsageError } from './flags.ts';
 import { keelsonProgram, untilStopSignal } from './runtime.ts';
 
@@ -53,6 +56,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const env = realEnv();
   const directory = values['data-dir'];
+  await checkFiles(env.disk, values['pki-dir'], directory);
   await env.disk.makeDirectory(`${directory}/logs`);
   const supervisor = new Supervisor(env, componentGraceMs);
   const components = masterComponents({
@@ -80,3 +84,22 @@ export async function run(args: readonly string[]): Promise<number> {
   await supervisor.stop();
   return 0;
 }
+
+/** A component that cannot read its files would be started again and again, and only its log would say why. */
+async function checkFiles(disk: Disk, pkiDirectory: string, directory: string): Promise<void> {
+  const file = (name: string) => ({ flag: 'pki-dir', path: `${pkiDirectory}/${name}` });
+  for (const name of ['ca.crt', 'store-ca.crt']) await readCertificateFile(disk, file(name));
+  for (const name of servingLeaves) await readServingFiles(disk, file(`${name}.crt`), file(`${name}.key`));
+  for (const name of ['sa.pub', 'sa.key']) await readPemFile(disk, file(name));
+  for (const name of ['controller-manager', 'scheduler']) await readKubeconfig(disk, `${directory}/${name}.kubeconfig`);
+}
+
+const servingLeaves = [
+  'store-server',
+  'store-peer',
+  'apiserver-store-client',
+  'apiserver',
+  'apiserver-kubelet-client',
+  'controller-manager',
+  'scheduler',
+] as const;

@@ -107,6 +107,10 @@ describe('flags', { concurrency }, () => {
 
   test('a value of the wrong form is named with what is wanted', async () => {
     await storeRefuses({ 'heartbeat-interval': 'often' }, ['"often"', '--heartbeat-interval', /want a whole number/]);
+    await refusal(
+      ['scheduler', '--log-level=loud', '--kubeconfig=x', '--tls-cert-file=x', '--tls-private-key-file=x'],
+      ['"loud"', '--log-level', 'want one of debug, info'],
+    );
   });
   test('a certificate without its key', () =>
     storeRefuses({ 'cert-file': files.serving.cert }, ['--cert-file', '--key-file']));
@@ -252,6 +256,13 @@ describe('a data directory that is not for this start', { concurrency }, () => {
     await refusal(['store', ...toArguments(await memberFlags(data))], [data, 'etcd', '--data-dir']);
     assert.deepEqual(await fingerprint(data), before);
   });
+  test('below something that is no directory', async () => {
+    const path = join(files.ca, 'data');
+    await refusal(
+      ['store', ...toArguments(await memberFlags(path))],
+      [path, 'ENOTDIR', /check that the path is right/],
+    );
+  });
   test('in use by a running member', async () => {
     const member = store.members[0];
     assert.ok(member);
@@ -275,19 +286,22 @@ describe('certificates and keys', { concurrency }, () => {
   const spoiled = [
     ['missing', () => join(directory, 'nowhere.pem')],
     ['broken', () => join(directory, 'broken.pem')],
-    ['empty', () => join(directory, 'empty.pem')],
   ] as const;
   for (const [state, path] of spoiled) {
     test(`a certificate of the store is ${state}`, () =>
-      storeRefuses({ 'cert-file': path(), 'key-file': files.serving.key }, ['--cert-file', path(), /give|want/]));
+      storeRefuses({ 'cert-file': path(), 'key-file': files.serving.key }, ['--cert-file', path(), 'give']));
     test(`a certificate of the API server is ${state}`, () =>
       refusal(
         ['apiserver', ...apiServerFlags(files, 'http://127.0.0.1:1'), `--tls-cert-file=${path()}`],
-        ['--tls-cert-file', path(), /give|want/],
+        ['--tls-cert-file', path(), 'give'],
       ));
     test(`a certificate of the node agent is ${state}`, async () =>
-      nodeRefuses({ ...(await nodeFlags()), 'tls-cert-file': path() }, ['--tls-cert-file', path(), /give|want/]));
+      nodeRefuses({ ...(await nodeFlags()), 'tls-cert-file': path() }, ['--tls-cert-file', path(), 'give']));
   }
+  test('a certificate of the store is empty', async () => {
+    const path = join(directory, 'empty.pem');
+    await storeRefuses({ 'cert-file': path, 'key-file': files.serving.key }, ['--cert-file', path, /give/]);
+  });
   test('a key that belongs to another certificate, for the store', () =>
     storeRefuses({ 'cert-file': files.serving.cert, 'key-file': files.admin.key }, [
       '--cert-file',
@@ -326,6 +340,43 @@ describe('certificates and keys', { concurrency }, () => {
       ],
       ['use a key', /--service-account-signing-key-file|broken\.pem/],
     ));
+  test("a master's certificates are missing", async () => {
+    const data = join(directory, 'server');
+    await refusal(
+      [
+        'server',
+        '--name=m1',
+        `--data-dir=${data}`,
+        `--pki-dir=${directory}/pki`,
+        '--advertise-address=127.0.0.1',
+        '--cluster-token=t',
+        '--initial-cluster=m1=127.0.0.1',
+      ],
+      ['--pki-dir', `${directory}/pki/store-ca.crt`, 'give'],
+    );
+    await assert.rejects(fingerprint(data), { code: 'ENOENT' });
+  });
+  for (const command of ['controller-manager', 'scheduler']) {
+    test(`a broken certificate and a taken port of the ${command}`, async () => {
+      const flags = {
+        kubeconfig: join(directory, 'nowhere'),
+        'bind-address': '127.0.0.1',
+        'secure-port': '0',
+        'tls-cert-file': files.serving.cert,
+        'tls-private-key-file': files.serving.key,
+      };
+      const broken = join(directory, 'broken.pem');
+      await refusal(
+        [command, ...toArguments({ ...flags, 'tls-cert-file': broken })],
+        ['--tls-cert-file', broken, 'give'],
+      );
+      await refusal(
+        [command, ...toArguments({ ...flags, 'secure-port': String(busyPort) })],
+        [`127.0.0.1:${busyPort}`, '--secure-port', /in use/],
+      );
+      await refusal([command, ...toArguments(flags)], ['kubeconfig', flags.kubeconfig]);
+    });
+  }
   test('a kubeconfig that is not there', async () =>
     nodeRefuses({ ...(await nodeFlags()), kubeconfig: join(directory, 'nowhere') }, [
       join(directory, 'nowhere'),
