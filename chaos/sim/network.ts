@@ -131,7 +131,9 @@ export class SimTransport implements PeerTransport {
     await new Promise<void>((resolve, reject) => {
       this.#network.transmit(
         message,
-        (receiver) => receiver.handlers.snapshot(message, replay(content)).then(resolve, reject),
+        (receiver) => {
+          receiver.handlers.snapshot(message, replay(content)).then(resolve, reject);
+        },
         () => reject(new Error('the snapshot was lost on the way')),
       );
     });

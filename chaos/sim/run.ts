@@ -5,6 +5,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { flagHelp, parseFlags, UsageError } from '../../src/cli/flags.ts';
+import { realClock } from '../../src/env/real.ts';
 import { type FaultKind, faultKinds } from './plan.ts';
 import { World, type WorldResult } from './world.ts';
 
@@ -85,7 +86,7 @@ type FromWorker =
 /** Every `step`-th seed from `first`, in this process. */
 async function work(first: number, step: number, count: number, endMs: number): Promise<FromWorker> {
   const totals = newTotals();
-  for (let number = 0; number < count && performance.now() < endMs; number++) {
+  for (let number = 0; number < count && realClock.monotonicMs() < endMs; number++) {
     const result = await new World(String(first + number * step)).run();
     add(totals, result);
     if (result.violation !== undefined) return { kind: 'failed', text: describeFailure(result), totals };
@@ -98,7 +99,7 @@ async function runMany(
   seeds: number,
   options: { readonly jobs: number; readonly minutes: number | undefined },
 ): Promise<number> {
-  const startMs = performance.now();
+  const startMs = realClock.monotonicMs();
   const totals = newTotals();
   const failures: string[] = [];
   const children = Array.from({ length: options.jobs }, (_, job) => {
@@ -124,7 +125,7 @@ async function runMany(
     });
   });
   await Promise.all(children);
-  console.log(describe(totals, (performance.now() - startMs) / 1000));
+  console.log(describe(totals, (realClock.monotonicMs() - startMs) / 1000));
   for (const failure of failures) console.log(failure);
   return failures.length === 0 ? 0 : 1;
 }
@@ -146,7 +147,7 @@ async function main(args: readonly string[]): Promise<number> {
       first,
       step,
       count,
-      minutes === 0 ? Number.POSITIVE_INFINITY : performance.now() + minutes * 60_000,
+      minutes === 0 ? Number.POSITIVE_INFINITY : realClock.monotonicMs() + minutes * 60_000,
     );
     await new Promise<void>((resolve) => {
       process.send?.(message, undefined, {}, () => resolve());

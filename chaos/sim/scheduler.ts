@@ -4,6 +4,7 @@
  */
 import { assert } from '../../src/env/assert.ts';
 import type { Cancel, Clock } from '../../src/env/clock.ts';
+import { settle } from './settle.ts';
 
 interface Timer {
   readonly atUs: number;
@@ -83,13 +84,6 @@ export class Scheduler {
 
 function isBefore(a: Timer, b: Timer): boolean {
   return a.atUs < b.atUs || (a.atUs === b.atUs && a.sequence < b.sequence);
-}
-
-/** Lets every promise settle that can: the queue of microtasks is empty when a macrotask runs. Nothing else waits on real time. */
-export function settle(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 /**

@@ -12,7 +12,8 @@ import { Violation } from '../check/violation.ts';
 import { SimNetwork } from './network.ts';
 import { calm, type Fault, type FaultKind, planWorld, type WorldPlan } from './plan.ts';
 import { seededRandom } from './random.ts';
-import { Scheduler, settle } from './scheduler.ts';
+import { Scheduler } from './scheduler.ts';
+import { settle } from './settle.ts';
 import { SimMember } from './sim-member.ts';
 import { Client, perform } from './workload.ts';
 

@@ -29,8 +29,9 @@ const depthMax = 1000;
 const duplicatesMax = 100;
 
 const numberPattern = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const stringPattern = /"((?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)"/y;
-const plainStringPattern = /"([^"\\\u0000-\u001f]*)"/y;
+// Between the quotes: everything from the space on but the quote and the backslash.
+const stringPattern = /"((?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)"/y;
+const plainStringPattern = /"([ !#-[\]-\uffff]*)"/y;
 const spacePattern = /[ \t\n\r]*/y;
 
 /** Throws JsonSyntaxError. */

@@ -2,7 +2,7 @@
  * One API server: builds the parts and runs them. Stateless: everything is in the store, so any number of these serve one
  * cluster. start() listens at once; readiness follows when the caches are synced and the bootstrap objects are there.
  */
-import { Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Cancel } from '../../env/clock.ts';
 import { sleep } from '../../env/clock.ts';
 import type { Env } from '../../env/env.ts';

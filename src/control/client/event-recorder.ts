@@ -83,7 +83,7 @@ export class EventRecorder {
       reportingInstance: host ?? '',
     };
     this.#backlog.push({ key: [uid, type, reason, message].join('|'), event });
-    if (!this.#isWriting) this.#write();
+    if (!this.#isWriting) void this.#write();
   }
 
   /** Resolves when nothing waits to be written. */

@@ -95,7 +95,7 @@ class Reflector implements SharedInformer {
   start(signal: AbortSignal): void {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    this.#run(signal).finally(() => {
+    void this.#run(signal).finally(() => {
       this.#isRunning = false;
     });
   }

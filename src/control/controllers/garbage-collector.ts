@@ -121,7 +121,7 @@ export function createGarbageCollector(context: ControllerContext): Controller {
             if (dependent !== undefined) await patchOwners(dependent.resource, each, kept);
           });
         case 'removeFinalizer': {
-          const { namespace = '', name } = splitKey(keyOf(object));
+          const { namespace, name } = splitKey(keyOf(object));
           const finalizers = (object.metadata.finalizers ?? []).filter((each) => each !== action.finalizer);
           const { uid, resourceVersion } = object.metadata;
           const body = { metadata: { uid, resourceVersion, finalizers } };

@@ -79,7 +79,7 @@ export function hashJson(value: unknown, salt = ''): string {
   for (const byte of new TextEncoder().encode(canonical(value) + salt)) {
     hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   }
-  return [...String(hash)].map((digit) => safeAlphabet[digit.charCodeAt(0) % safeAlphabet.length]).join('');
+  return Array.from(String(hash), (digit) => safeAlphabet[digit.charCodeAt(0) % safeAlphabet.length]).join('');
 }
 
 function canonical(value: unknown): string {

@@ -142,7 +142,9 @@ export class ResourceCache {
       const cut = this.#events.splice(0, this.#events.length - windowEventsMax);
       this.#windowStart = (cut[cut.length - 1] as CacheEvent).revision;
     }
-    for (const listener of [...this.#listeners]) listener.event(event);
+    // A listener added by another one has read this event from the window already.
+    const listeners = [...this.#listeners];
+    for (const listener of listeners) listener.event(event);
   }
 
   /** Events after `revision`, or `expired` when the window does not reach back that far. */

@@ -124,7 +124,7 @@ export class WatchCache {
     this.#epoch++;
     this.#retry?.();
     this.#watch?.cancel();
-    for (const waiter of [...this.#waiters]) waiter.done(false);
+    for (const waiter of this.#waiters) waiter.done(false);
   }
 
   #restart(): void {
@@ -235,7 +235,7 @@ export class WatchCache {
   #advance(revision: number): void {
     if (revision <= this.#revision) return;
     this.#revision = revision;
-    for (const waiter of [...this.#waiters]) {
+    for (const waiter of this.#waiters) {
       if (waiter.revision <= revision) waiter.done(true);
     }
   }

@@ -62,9 +62,13 @@ export async function startEtcd(): Promise<Etcd> {
   const child: ChildProcess = spawn(
     'etcd',
     [
-      ...['--data-dir', join(directory, 'etcd'), '--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`],
-      ...['--logger', 'zap'],
+      `--data-dir=${join(directory, 'etcd')}`,
+      `--listen-client-urls=${endpoint}`,
+      `--advertise-client-urls=${endpoint}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=default=${peer}`,
+      '--logger=zap',
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );

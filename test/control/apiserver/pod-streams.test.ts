@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { issueLeaf } from '../../../src/cluster/pki.ts';
 import { env, type Etcd, makeNamespace, podManifest, startEtcd, startServer, type TestServer } from './harness.ts';
@@ -93,10 +94,9 @@ async function upgrade(protocol: string): Promise<{ status: number; socket: Dupl
   return new Promise((resolve, reject) => {
     call.on('error', reject);
     call.on('upgrade', (response, socket) => resolve({ status: response.statusCode ?? 0, socket, text: '' }));
-    call.on('response', async (response) => {
-      let text = '';
-      for await (const chunk of response) text += chunk;
-      resolve({ status: response.statusCode ?? 0, socket: undefined, text });
+    call.on('response', (response) => {
+      const told = (text: string) => resolve({ status: response.statusCode ?? 0, socket: undefined, text });
+      textOf(response).then(told, reject);
     });
   });
 }

@@ -100,7 +100,10 @@ test('a new template rolls out within the limits, keeps the old ReplicaSet and c
   });
   assert.ok(second['status'].conditions.some((each: JsonObject) => each['reason'] === 'NewReplicaSetAvailable'));
   const sets = (await cluster.admin.list(resources.replicaSets, { namespace: space })).items;
-  assert.deepEqual(sets.map((set) => set['spec'].replicas).sort(), [0, 4]);
+  assert.deepEqual(
+    sets.map((set) => set['spec'].replicas).sort((a, b) => a - b),
+    [0, 4],
+  );
   await cluster.admin.patch(resources.deployments, space, 'app', patch('example.com/image:1'));
   await eventually(cluster, 'undo', async () => {
     const found = await isRolledOut(space, 'app', 4);

@@ -1,5 +1,5 @@
 /** JSON merge patch (RFC 7386). Pure: neither argument is changed. */
-import type { Json, JsonObject } from '../contract.ts';
+import type { JsonObject } from '../contract.ts';
 
 export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
   const merged = mergeValue(structuredClone(target), patch);
@@ -7,7 +7,7 @@ export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
   return merged as JsonObject;
 }
 
-function mergeValue(target: Json | JsonObject | undefined, patch: Json | JsonObject): unknown {
+function mergeValue(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return structuredClone(patch);
   const result: JsonObject = isObject(target) ? { ...target } : {};
   for (const [name, value] of Object.entries(patch)) {

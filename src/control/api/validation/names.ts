@@ -105,8 +105,8 @@ export function configKeyProblems(text: string): string[] {
 /** Names of environment variables: anything printable but `=`. */
 export function environmentNameProblems(text: string): string[] {
   if (text === '') return ['environment variable name must not be empty'];
-  // biome-ignore lint: control characters are what is looked for
-  return /[=\u0000-\u001f\u007f-\uffff]/.test(text)
+  // From the space to the tilde, without the sign between `<` and `>`.
+  return /[^ -<>-~]/.test(text)
     ? ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
     : [];
 }
