@@ -31,6 +31,7 @@ let directory: string;
 let store: StoreCluster;
 let storePid: number;
 let storePort: number;
+let peerPort: number;
 let kv: KvClient;
 let api: RunningApiServer;
 let tls: ApiTls;
@@ -48,6 +49,7 @@ before(async () => {
   assert.ok(member && store.tls && store.clientTls);
   storePid = member.pid();
   storePort = Number(new URL(member.endpoint).port);
+  peerPort = Number(new URL(member.peerUrl).port);
   kv = createKvClient({ clock: realClock, endpoints: store.endpoints, tls: store.clientTls, timeoutMs: 20_000 });
   const files = await makeClusterFiles(join(directory, 'pki'));
   tls = await readApiTls(files);
@@ -117,6 +119,8 @@ function openSession(
     ca: Buffer.from(certificates.ca),
     cert: Buffer.from(certificates.cert),
     key: Buffer.from(certificates.key),
+    // In megabytes; Node's own limit would break off a client that sends more than it may.
+    maxSessionMemory: 200,
   });
   session.on('error', () => undefined);
   opened.push(session);
@@ -182,6 +186,14 @@ function untilClosed(port: number, content: Uint8Array): Promise<void> {
 }
 
 describe('requests that are too large', () => {
+  test('the API refuses a body above its limit with 413 over HTTP/2 as well', async () => {
+    await withinMemory(api.pid, 96, async () => {
+      const { status, text } = await largeHttp2Body();
+      assert.equal(status, 413);
+      assert.equal(JSON.parse(text).reason, 'RequestEntityTooLarge');
+    });
+    await bothServe();
+  });
   test('the store refuses a put above its limit with its own text', async () => {
     // The largest message that is taken is 2 MiB and must be read before it can be refused; it is not kept.
     await withinMemory(storePid, 64, async () => {
@@ -212,6 +224,30 @@ describe('requests that are too large', () => {
     await bothServe();
   });
 });
+
+/** The status and the end of an HTTP/2 request to the API whose body is ten times what is taken. */
+function largeHttp2Body(): Promise<{ readonly status: number; readonly text: string }> {
+  const session = openSession(`https://127.0.0.1:${api.port}`, tls);
+  const call = session.request({
+    ':method': 'POST',
+    ':path': '/api/v1/namespaces/default/configmaps',
+    'content-type': 'application/json',
+  });
+  return new Promise((resolve, reject) => {
+    let status = 0;
+    let text = '';
+    call.on('response', (headers) => {
+      status = Number(headers[':status']);
+    });
+    call.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    // What the server does not want to read any more may be refused after its answer.
+    call.on('error', (error) => (status === 0 ? reject(error) : undefined));
+    call.once('close', () => resolve({ status, text }));
+    call.end(Buffer.alloc(30 * megabyte, ' '));
+  });
+}
 
 describe('requests that cannot be decoded', () => {
   for (const [what, content] of [
@@ -268,6 +304,13 @@ describe('requests that cannot be decoded', () => {
       await bothServe();
     });
   }
+  test('a reference in YAML that unfolds to little is taken', async () => {
+    const yaml =
+      'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: referring, labels: &l {a: b}, annotations: *l}\ndata: *l\n';
+    const { status, body } = await callApi(api, tls, 'POST', configMaps, { type: 'application/yaml', bytes: yaml });
+    assert.equal(status, 201, JSON.stringify(body));
+    assert.deepEqual(body.data, { a: 'b' });
+  });
   test('the API answers 415 to a body of a kind it does not know', async () => {
     const { status } = await callApi(api, tls, 'POST', configMaps, { type: 'text/html', bytes: '<p>' });
     assert.equal(status, 415);
@@ -290,7 +333,7 @@ describe('bytes that are not TLS', () => {
     const plain = bytes('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
     const preface = bytes('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
     const ends: Promise<void>[] = [];
-    for (const port of [storePort, api.port])
+    for (const port of [storePort, peerPort, api.port])
       for (const content of [noise, plain, preface])
         for (let count = 0; count < 20; count++) ends.push(untilClosed(port, content));
     await Promise.all(ends);

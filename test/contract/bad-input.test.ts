@@ -173,6 +173,15 @@ describe('a port that somebody else listens on', { concurrency }, () => {
         /free|choose/,
       ]));
   }
+  test('one port for two purposes of the store', async () => {
+    const [port] = await freePorts(1);
+    const url = `http://127.0.0.1:${port}`;
+    await storeRefuses({ 'listen-client-urls': url, 'listen-peer-urls': url }, [
+      url,
+      '--listen-client-urls',
+      '--listen-peer-urls',
+    ]);
+  });
   test("the API server's port", () =>
     refusal(
       ['apiserver', ...apiServerFlags(files, store.endpoints[0] as string), `--secure-port=${busyPort}`],
@@ -426,6 +435,13 @@ describe('keelson up', { concurrency }, () => {
       ['--fresh'],
       ['cluster.json', 'version 2', 'knows 1', 'newer'],
     ));
+  test('commands for a cluster refuse a directory without one', async () => {
+    const home = await mkdtemp(join(directory, 'none-'));
+    for (const args of [['down'], ['stop', 'm1']]) {
+      await refusal([...args, `--dir=${home}`], [home, 'holds no cluster', 'keelson up', '--dir']);
+    }
+    assert.deepEqual(await fingerprint(home), []);
+  });
   test('a cluster description that is not JSON', () =>
     upRefuses({ 'cluster.json': '{' }, [], ['cluster.json', 'not JSON', '--fresh']));
   test('another number of masters than the directory has', () =>
