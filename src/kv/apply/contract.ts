@@ -8,13 +8,13 @@ import type {
   ApplyResult,
   InternalRequest,
   KvErrorCode,
-  LeaseId,
   Member,
   RangeRequest,
   RangeResult,
   TxnRequest,
   WatchRequest,
 } from '../api.ts';
+import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
 
 export interface KvState {
@@ -56,21 +56,4 @@ export interface KvState {
   pendingBytes(): number;
   /** Has the backend give back the space of what was cleaned. */
   defragment(): Promise<void>;
-}
-
-/** The applied lease table: who exists, with what TTL, holding which keys. Expiry is decided by the leader (kv/server). */
-export interface LeaseTable {
-  get(id: LeaseId): AppliedLease | undefined;
-  all(): Iterable<AppliedLease>;
-  /** Grows with every grant, revoke and checkpoint, so that the expirer notices changes cheaply. */
-  changes(): number;
-}
-
-export interface AppliedLease {
-  readonly id: LeaseId;
-  readonly ttlSeconds: number;
-  /** From the last checkpoint; 0 = none. */
-  readonly remainingSeconds: number;
-  /** As latin1 strings: one code unit per byte. */
-  readonly keys: ReadonlySet<string>;
 }

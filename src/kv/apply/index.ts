@@ -1,6 +1,7 @@
 /** The state machine's face to kv/server and kv/rpc. */
 export { decodeInternalRequest, encodeInternalRequest } from './codec.ts';
-export type { AppliedLease, KvState, LeaseTable } from './contract.ts';
+export type { AppliedLease, LeaseTable } from '../lease/contract.ts';
+export type { KvState } from './contract.ts';
 export type { KvStateOptions } from './state.ts';
 export { createKvState, openKvState } from './state.ts';
 export { hasPut, isReadOnlyTxn } from './txn.ts';

@@ -17,9 +17,10 @@ import type {
   WatchRequest,
 } from '../api.ts';
 import type { Backend, BackendWrite } from '../backend/contract.ts';
+import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
 import { Store } from '../mvcc/store.ts';
-import type { KvState, LeaseTable } from './contract.ts';
+import type { KvState } from './contract.ts';
 import { Executor } from './executor.ts';
 import type { Alarm, StoredState } from './meta-rows.ts';
 import {

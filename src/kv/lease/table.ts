@@ -7,7 +7,7 @@
  */
 import { assert } from '../../env/assert.ts';
 import type { KvErrorCode, LeaseId } from '../api.ts';
-import type { AppliedLease, LeaseTable } from '../apply/contract.ts';
+import type { AppliedLease, LeaseTable } from './contract.ts';
 
 /** etcd's limit on a time to live: about 285 years. */
 export const leaseTtlSecondsMax = 9_000_000_000;

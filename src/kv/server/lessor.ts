@@ -7,7 +7,7 @@
  */
 import { assert } from '../../env/assert.ts';
 import type { LeaseId } from '../api.ts';
-import type { LeaseTable } from '../apply/contract.ts';
+import type { LeaseTable } from '../lease/contract.ts';
 
 /** Revocations per step; every one is a Raft entry. At two steps a second this is etcd's limit of 1,000 a second. */
 const revokesPerStepMax = 500;

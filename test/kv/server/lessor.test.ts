@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AppliedLease, LeaseTable } from '../../../src/kv/apply/contract.ts';
+import type { AppliedLease, LeaseTable } from '../../../src/kv/lease/contract.ts';
 import { checkpointEveryMs, Lessor } from '../../../src/kv/server/lessor.ts';
 
 function tableOf(...leases: readonly AppliedLease[]): LeaseTable {
