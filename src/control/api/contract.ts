@@ -201,7 +201,7 @@ export interface Status extends JsonObject {
  *   mergePatch(target, patch), jsonPatch(target, operations), strategicMergePatch(target, patch, message)
  *   serverSideApply({live, applied, manager, force, message, subresource, nowRfc3339}) -> {object} | {conflicts}
  *   updateManagedFields(...) for create, update and patch
- *   openApiV3Document(groupVersion), openApiV3Index(), openApiV2Document(), openApiV2Protobuf()
+ *   openApiV3Document(groupVersion), openApiV3Index(hashOf), openApiV2Document(), openApiV2Protobuf()
  *   toTable(objects, resource, nowMs, includeObject), toPartialMetadata(object)
  *   parseLabelSelector(text), matchesLabelSelector(selector, labels), parseFieldSelector(text)
  *   Quantity: parseQuantity, formatQuantity, compareQuantity, addQuantity

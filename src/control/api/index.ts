@@ -17,7 +17,7 @@ export { jsonPatch } from './patch/json-patch.ts';
 export { mergePatch } from './patch/merge-patch.ts';
 export { strategicMergePatch } from './patch/strategic-merge.ts';
 export { summarizePod } from './columns/pod.ts';
-export { type OpenApiDocument, openApiV2Document, openApiV3Document, openApiV3Index } from './openapi/documents.ts';
+export { openApiV2Document, openApiV3Document, openApiV3Index } from './openapi/documents.ts';
 export { openApiV2Protobuf } from './openapi/protobuf-v2.ts';
 export { validateObject } from './validation/validators.ts';
 export * from './validation/names.ts';

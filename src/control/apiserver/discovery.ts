@@ -2,7 +2,7 @@
  * Discovery: which groups, versions and resources there are, in the plain form (/api, /apis, /apis/g/v) and in the
  * aggregated one that clients ask for by `as=APIGroupDiscoveryList`. Everything follows from the scheme and is built once.
  */
-import { createHash } from 'node:crypto';
+import { contentHash } from './content-hash.ts';
 import type { ApiResponse, Headers } from './http.ts';
 import { jsonResponse } from './http.ts';
 import { apiVersionOf, type JsonObject, type ResourceSchema } from './kinds.ts';
@@ -112,7 +112,7 @@ export class Discovery {
     let entry = this.#aggregated.get(key);
     if (entry === undefined) {
       const body = this.#aggregate(root, accepted.version);
-      entry = { body, etag: `"${createHash('sha512').update(JSON.stringify(body)).digest('hex').toUpperCase()}"` };
+      entry = { body, etag: `"${contentHash(JSON.stringify(body))}"` };
       this.#aggregated.set(key, entry);
     }
     const responseHeaders: Headers = {

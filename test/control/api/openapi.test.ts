@@ -9,16 +9,16 @@ import {
 } from '../../../src/control/api/index.ts';
 
 test('the index has a hashed address for every group version', () => {
-  const { paths } = openApiV3Index();
+  const { paths } = openApiV3Index((text) => `${text.length}`);
   for (const { group, version } of scheme.resources()) {
     const key = group === '' ? `api/${version}` : `apis/${group}/${version}`;
-    assert.match(paths[key].serverRelativeURL, new RegExp(`^/openapi/v3/${key}\\?hash=[0-9A-F]{128}$`));
+    assert.match(paths[key].serverRelativeURL, new RegExp(`^/openapi/v3/${key}\\?hash=[0-9]+$`));
   }
   assert.equal(openApiV3Document('apis/nothing/v1'), undefined);
 });
 
 test('schemas say merge keys, list types, defaults and kinds', () => {
-  const document = JSON.parse(openApiV3Document('apis/apps/v1')?.text ?? '');
+  const document = JSON.parse(openApiV3Document('apis/apps/v1') ?? '');
   const { schemas } = document.components;
   assert.deepEqual(schemas['io.k8s.api.apps.v1.Deployment']['x-kubernetes-group-version-kind'], [
     { group: 'apps', kind: 'Deployment', version: 'v1' },
@@ -36,7 +36,7 @@ test('schemas say merge keys, list types, defaults and kinds', () => {
 });
 
 test('paths say the kind of every operation and that a patch may be validated and dry', () => {
-  const document = JSON.parse(openApiV3Document('apis/apps/v1')?.text ?? '');
+  const document = JSON.parse(openApiV3Document('apis/apps/v1') ?? '');
   const { patch } = document.paths['/apis/apps/v1/namespaces/{namespace}/deployments/{name}'];
   assert.equal(patch.operationId, 'patchAppsV1NamespacedDeployment');
   assert.deepEqual(patch['x-kubernetes-group-version-kind'], { group: 'apps', kind: 'Deployment', version: 'v1' });
@@ -46,8 +46,8 @@ test('paths say the kind of every operation and that a patch may be validated an
 });
 
 test('every reference of every document leads somewhere', () => {
-  const texts = [openApiV2Document().text];
-  for (const path of Object.keys(openApiV3Index()['paths'])) texts.push(openApiV3Document(path)?.text ?? '');
+  const texts = [openApiV2Document()];
+  for (const path of Object.keys(openApiV3Index(() => '')['paths'])) texts.push(openApiV3Document(path) ?? '');
   for (const text of texts) {
     const document = JSON.parse(text);
     const definitions = document.definitions ?? document.components.schemas;

@@ -256,7 +256,9 @@ test('discovery, version, OpenAPI and metrics are served', async () => {
   assert.deepEqual(pods.shortNames, ['po']);
   assert.match((await admin.ok('GET', '/version')).gitVersion, /^v1\.34\.0\+keelson/);
   const index = await admin.ok('GET', '/openapi/v3');
-  const document = await admin.ok('GET', index.paths['apis/apps/v1'].serverRelativeURL);
+  const { serverRelativeURL } = index.paths['apis/apps/v1'];
+  assert.match(serverRelativeURL, /\?hash=[0-9A-F]{128}$/);
+  const document = await admin.ok('GET', serverRelativeURL);
   assert.equal(document.openapi.slice(0, 2), '3.');
   assert.match((await admin.call('GET', '/metrics')).body, /apiserver_request_total\{[^}]*resource="configmaps"/);
   assert.match((await admin.call('GET', '/readyz?verbose')).body, /\[\+\]etcd ok/);

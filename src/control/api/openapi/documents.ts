@@ -1,8 +1,8 @@
 /**
  * The OpenAPI documents, made when first asked for and kept: they change only with the program. Version 3 has an index
  * and one document a group version, under a hash of its content so that clients can keep it; version 2 is one document.
+ * The hash is the server's to make: kinds are data and reach no cryptography.
  */
-import { createHash } from 'node:crypto';
 import type { JsonObject } from '../contract.ts';
 import { scheme } from '../scheme.ts';
 import { pathsOf, rootOf } from './paths.ts';
@@ -11,12 +11,6 @@ import { closureOf, kindNames, patchName, schemaOf } from './schemas.ts';
 /** The Kubernetes version that the API follows. */
 const info = { title: 'Kubernetes', version: 'v1.34.0' };
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1';
-
-export interface OpenApiDocument {
-  readonly text: string;
-  /** SHA-512 in upper-case hexadecimal digits. */
-  readonly hash: string;
-}
 
 interface GroupVersion {
   readonly group: string;
@@ -33,25 +27,24 @@ function keyOf(place: GroupVersion): string {
   return rootOf(place).slice(1);
 }
 
-const documents = new Map<string, OpenApiDocument>();
+const documents = new Map<string, string>();
 
 /** `path` is `api/v1` or `apis/apps/v1`. Undefined when there is no such group version. */
-export function openApiV3Document(path: string): OpenApiDocument | undefined {
+export function openApiV3Document(path: string): string | undefined {
   const known = documents.get(path);
   if (known !== undefined) return known;
   const place = groupVersions().find((candidate) => keyOf(candidate) === path);
   if (place === undefined) return undefined;
-  const document = withHash(buildV3(place));
+  const document = JSON.stringify(buildV3(place));
   documents.set(path, document);
   return document;
 }
 
-/** The body of `/openapi/v3`. */
-export function openApiV3Index(): JsonObject {
+/** The body of `/openapi/v3`; `hashOf` tells the document of a path by its content. */
+export function openApiV3Index(hashOf: (text: string) => string): JsonObject {
   const paths: JsonObject = {};
-  for (const place of groupVersions()) {
-    const path = keyOf(place);
-    paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${openApiV3Document(path)?.hash ?? ''}` };
+  for (const path of groupVersions().map(keyOf)) {
+    paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hashOf(openApiV3Document(path) ?? '')}` };
   }
   return { paths };
 }
@@ -81,11 +74,11 @@ function buildV3(place: GroupVersion): JsonObject {
   };
 }
 
-let version2: OpenApiDocument | undefined;
+let version2: string | undefined;
 
 /** The body of `/openapi/v2`. */
-export function openApiV2Document(): OpenApiDocument {
-  version2 ??= withHash(openApiV2Object());
+export function openApiV2Document(): string {
+  version2 ??= JSON.stringify(openApiV2Object());
   return version2;
 }
 
@@ -103,9 +96,4 @@ export function openApiV2Object(): JsonObject {
     },
     security: [{ BearerToken: [] }],
   };
-}
-
-function withHash(document: JsonObject): OpenApiDocument {
-  const text = JSON.stringify(document);
-  return { text, hash: createHash('sha512').update(text).digest('hex').toUpperCase() };
 }
