@@ -7,8 +7,14 @@ import type { Cancel } from '../../env/clock.ts';
 import { sleep } from '../../env/clock.ts';
 import type { Env } from '../../env/env.ts';
 import { errorText } from '../../env/errors.ts';
-import type { KvClient } from '../../kv/index.ts';
-import { ObjectStorage, RevisionReader, SharedLeases, WatchCache } from '../storage/index.ts';
+import {
+  type KvClient,
+  ObjectStorage,
+  RevisionReader,
+  ServerLeases,
+  SharedLeases,
+  WatchCache,
+} from '../storage/index.ts';
 import { type Ipv4Range, NodePortAllocator, nodePortPrefix, ServiceIpAllocator } from './allocators.ts';
 import { Authenticator } from './authenticator.ts';
 import { Authorizer } from './authorizer.ts';
@@ -19,7 +25,7 @@ import { Dispatcher } from './dispatcher.ts';
 import type { HealthCheck } from './health.ts';
 import type { ApiRequest } from './http.ts';
 import { scheme } from './kinds.ts';
-import { KubeletClient, type KubeletClientOptions } from './kubelet.ts';
+import { KubeletClient, type KubeletClientOptions } from './kubelet-client.ts';
 import { Metrics } from './metrics.ts';
 import { mastersGroup } from './rbac.ts';
 import { parseRequestInfo } from './request-info.ts';
@@ -195,11 +201,10 @@ export class ApiServer {
     this.#isBootstrapped = true;
     log.info('bootstrap objects are in place');
     this.#endpoints = new ServerEndpoints({
-      kv: this.#options.kv,
+      servers: new ServerLeases(this.#options.kv, this.#options.advertiseAddress),
       clock,
       log,
       context,
-      advertiseAddress: this.#options.advertiseAddress,
       securePort: port,
     });
     this.#endpoints.start();

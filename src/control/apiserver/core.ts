@@ -5,7 +5,7 @@ import type { Random } from '../../env/random.ts';
 import type { ObjectStorage, RevisionReader, SharedLeases, WatchCache } from '../storage/index.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { ApiRequest } from './http.ts';
-import type { KubeletClient } from './kubelet.ts';
+import type { KubeletClient } from './kubelet-client.ts';
 import type { NodePortAllocator, ServiceIpAllocator } from './allocators.ts';
 import type { Metrics } from './metrics.ts';
 import type { User } from './rbac.ts';

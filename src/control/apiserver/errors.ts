@@ -3,8 +3,8 @@
  */
 import { InvariantViolation } from '../../env/assert.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
-import { KvError } from '../../kv/index.ts';
 import * as api from '../api/index.ts';
+import { type StoreFailure, storeFailureOf } from '../storage/index.ts';
 
 /** Media types of request and answer bodies. */
 const mediaTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
@@ -32,27 +32,20 @@ export const fail = {
   futureRevision: api.tooLargeResourceVersion,
 } as const;
 
-/** Errors of the store by what a client should do: try again later, or give up. */
-function fromStore(error: KvError): api.StatusError {
-  switch (error.kv) {
+function fromStore(failure: StoreFailure, message: string): api.StatusError {
+  switch (failure) {
     case 'timeout':
-    case 'timeoutLeaderTransfer':
-      return fail.timeout(error.message);
-    case 'noLeader':
-    case 'notLeader':
-    case 'leaderChanged':
-    case 'stopped':
-    case 'unhealthy':
-    case 'notCapable':
-      return fail.unavailable(error.message);
-    case 'tooManyRequests':
-      return fail.tooManyRequests(error.message, 1);
+      return fail.timeout(message);
+    case 'unavailable':
+      return fail.unavailable(message);
+    case 'overloaded':
+      return fail.tooManyRequests(message, 1);
     case 'compacted':
       return fail.expired('The resourceVersion for the provided list is too old.');
-    case 'requestTooLarge':
-      return api.requestEntityTooLarge(error.message);
-    default:
-      return fail.internal(error.message);
+    case 'tooLarge':
+      return api.requestEntityTooLarge(message);
+    case 'internal':
+      return fail.internal(message);
   }
 }
 
@@ -60,11 +53,8 @@ function fromStore(error: KvError): api.StatusError {
 export function toStatusError(error: unknown): api.StatusError {
   if (error instanceof InvariantViolation) throw error;
   if (error instanceof api.StatusError) return error;
-  if (error instanceof KvError) return fromStore(error);
-  if (error instanceof KeelsonError) {
-    if (error.code === 'TIMEOUT' || error.code === 'GRPC_DEADLINE_EXCEEDED') return fail.timeout(error.message);
-    if (error.code === 'CLOSED' || error.code.startsWith('GRPC_')) return fail.unavailable(error.message);
-    if (error.code === 'TOO_MUCH_CONTENTION') return fail.timeout(error.message);
-  }
+  const failure = storeFailureOf(error);
+  if (failure !== undefined) return fromStore(failure, errorText(error));
+  if (error instanceof KeelsonError && error.code === 'TOO_MUCH_CONTENTION') return fail.timeout(error.message);
   return fail.internal(errorText(error));
 }

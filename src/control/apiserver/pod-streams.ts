@@ -2,7 +2,7 @@
 import type { RequestContext } from './core.ts';
 import { fail } from './errors.ts';
 import type { ApiResponse, Headers } from './http.ts';
-import type { NodeAddress } from './kubelet.ts';
+import type { NodeAddress } from './kubelet-client.ts';
 import { type JsonObject, type KubeObject, type ResourceSchema, resourceSchema } from './kinds.ts';
 import { refOf } from './registry.ts';
 

@@ -3,7 +3,7 @@
  * linearizable read), 0 = whatever the cache has, N = at least N, N with match Exact = exactly N. Pages after the first
  * come from the store at the revision of the first.
  */
-import { decodeContinue, encodeContinue, shortKey, type StoredObject } from '../storage/index.ts';
+import { decodeContinue, encodeContinue, shortKey, type StoredObject, storeFailureOf } from '../storage/index.ts';
 import type { RequestContext } from './core.ts';
 import { fail } from './errors.ts';
 import type { ApiResponse } from './http.ts';
@@ -12,7 +12,6 @@ import { refOf } from './registry.ts';
 import { listResponse, objectResponse } from './responses.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import { toServed } from './conversion.ts';
-import { KvError } from '../../kv/index.ts';
 
 /** Keys read from the store at once for a filtered page: most pages fill up in one round trip. */
 const storePageKeys = 500;
@@ -166,7 +165,7 @@ async function continueList(
   try {
     return await listFromStore(context, resource, list, token);
   } catch (error) {
-    if (error instanceof KvError && error.kv === 'compacted') {
+    if (storeFailureOf(error) === 'compacted') {
       throw fail.expired(
         'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.',
       );

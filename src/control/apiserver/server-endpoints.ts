@@ -1,35 +1,29 @@
 /**
- * The live API servers behind the `kubernetes` Service. Each server keeps a key of its own alive by a store lease; every
- * server reconciles Endpoints and EndpointSlice from the keys that are there, so a dead one drops out after its lease.
+ * The live API servers behind the `kubernetes` Service. Each server renews its lease; every server reconciles Endpoints
+ * and EndpointSlice from the leases that are there, so a dead one drops out when its own has run out.
  */
 import type { Cancel, Clock } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
-import type { KvClient, LeaseId } from '../../kv/index.ts';
-import { bytesOf, textOf } from '../storage/index.ts';
-import { prefixEnd } from '../storage/keys.ts';
+import type { ServerLeases } from '../storage/index.ts';
 import type { RequestContext } from './core.ts';
 import { type JsonObject, type KubeObject, resourceSchema, StatusError } from './kinds.ts';
 import { createObject, updateObject } from './registry.ts';
 
-const keyPrefix = '/registry/masterleases/';
-/** Upstream's: long enough for a store election, short enough that clients soon lose a dead server. */
-const leaseSeconds = 15;
+/** A third of a lease's time: one renewal may fail without the server being taken for dead. */
 const periodMs = 5_000;
 
 export interface ServerEndpointsOptions {
-  readonly kv: KvClient;
+  readonly servers: ServerLeases;
   readonly clock: Clock;
   readonly log: Log;
   /** Acts as a system:masters user. */
   readonly context: RequestContext;
-  readonly advertiseAddress: string;
   readonly securePort: number;
 }
 
 export class ServerEndpoints {
   readonly #options: ServerEndpointsOptions;
-  #lease: LeaseId | undefined;
   #cancel: Cancel | undefined;
   #isRunning = false;
   constructor(options: ServerEndpointsOptions) {
@@ -44,9 +38,8 @@ export class ServerEndpoints {
   /** Leaves the list, so that clients stop coming before the server is gone. */
   async stop(): Promise<void> {
     this.#cancel?.();
-    if (this.#lease === undefined) return;
-    await this.#options.kv.leaseRevoke(this.#lease, { timeoutMs: 1000 });
-    await this.#publish(await this.#liveAddresses());
+    const left = await this.#options.servers.leave();
+    if (left !== undefined) await this.#publish(left);
   }
 
   #tick(): void {
@@ -63,35 +56,7 @@ export class ServerEndpoints {
   }
 
   async #reconcile(): Promise<void> {
-    await this.#keepAlive();
-    let addresses = await this.#liveAddresses();
-    if (!addresses.includes(this.#options.advertiseAddress)) {
-      // Somebody removed the key; without it nobody would send requests here.
-      await this.#announce();
-      addresses = await this.#liveAddresses();
-    }
-    await this.#publish(addresses);
-  }
-
-  async #keepAlive(): Promise<void> {
-    const { kv } = this.#options;
-    if (this.#lease !== undefined) {
-      const left = await kv.leaseKeepAliveOnce(this.#lease).catch(() => 0);
-      if (left > 0) return;
-    }
-    await this.#announce();
-  }
-
-  async #announce(): Promise<void> {
-    const { kv, advertiseAddress } = this.#options;
-    const lease = await kv.leaseGrant(leaseSeconds);
-    await kv.put({ key: bytesOf(keyPrefix + advertiseAddress), value: bytesOf(advertiseAddress), lease });
-    this.#lease = lease;
-  }
-
-  async #liveAddresses(): Promise<string[]> {
-    const found = await this.#options.kv.range({ key: bytesOf(keyPrefix), rangeEnd: prefixEnd(keyPrefix) });
-    return found.kvs.map((item) => textOf(item.value)).sort();
+    await this.#publish(await this.#options.servers.renew());
   }
 
   async #publish(addresses: readonly string[]): Promise<void> {

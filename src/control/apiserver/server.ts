@@ -21,7 +21,7 @@ import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import { fail } from './errors.ts';
 import type { ApiRequest, ApiResponse, ClientCertificate, Sink } from './http.ts';
-import { answerRaw, type KubeletClient } from './kubelet.ts';
+import { answerRaw, type KubeletClient } from './kubelet-client.ts';
 import { statusResponse } from './responses.ts';
 
 /** etcd's and kube-apiserver's usual bound for one object, doubled for encodings. */
