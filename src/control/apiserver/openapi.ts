@@ -6,7 +6,8 @@ import type { ApiResponse, Headers } from './http.ts';
 import { openApiV2Document, openApiV2Protobuf, openApiV3Document, openApiV3Index } from './kinds.ts';
 
 const encoder = new TextEncoder();
-const protobufV2 = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+/** Asked for with an @ before v1.0, which parsers of media types refuse; kube-apiserver answers with a dot as well. */
+const protobufV2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
 /** By document, of which there are as many as group versions: hashing all of them takes longer than a request may. */
 const hashes = new Map<string, string>();
