@@ -28,6 +28,15 @@ export interface EventRecorderOptions {
   readonly host?: string;
 }
 
+/** What an event is about: any object of the API, or a part of it. */
+export interface EventSubject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: KubeObject['metadata'];
+  /** `spec.containers{name}`. */
+  readonly fieldPath?: string;
+}
+
 interface Story {
   readonly key: string;
   readonly event: KubeObject;
@@ -50,9 +59,10 @@ export class EventRecorder {
   }
 
   /** Returns at once. */
-  record(object: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void {
+  record(subject: EventSubject, type: 'Normal' | 'Warning', reason: string, message: string): void {
     const { clock, random, component, host } = this.#options;
-    const { namespace, name, uid, resourceVersion } = object.metadata;
+    const { fieldPath } = subject;
+    const { namespace, name, uid, resourceVersion } = subject.metadata;
     if (this.#backlog.length >= backlogMax) {
       this.#options.log.warn('too many events wait for the server, dropping one', { reason, message });
       return;
@@ -65,12 +75,13 @@ export class EventRecorder {
       kind: 'Event',
       metadata: { name: `${name}.${suffix}`, namespace: eventNamespace } as KubeObject['metadata'],
       involvedObject: {
-        kind: object.kind,
+        kind: subject.kind,
         ...(namespace === undefined ? {} : { namespace }),
         name,
         uid,
-        apiVersion: object.apiVersion,
+        apiVersion: subject.apiVersion,
         resourceVersion,
+        ...(fieldPath === undefined ? {} : { fieldPath }),
       },
       reason,
       message: message.slice(0, 1024),
@@ -82,7 +93,7 @@ export class EventRecorder {
       reportingComponent: component,
       reportingInstance: host ?? '',
     };
-    this.#backlog.push({ key: [uid, type, reason, message].join('|'), event });
+    this.#backlog.push({ key: [uid, fieldPath ?? '', type, reason, message].join('|'), event });
     if (!this.#isWriting) void this.#write();
   }
 

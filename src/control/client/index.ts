@@ -7,7 +7,7 @@ export { type Kubeconfig, loadKubeconfig, readKubeconfig } from './kubeconfig.ts
 export * from './resources.ts';
 export { type BackoffOptions, KeyQueue } from './work-queue.ts';
 export { ReconcileLoop, type ReconcileLoopOptions, type ReconcileResult } from './controller-runner.ts';
-export { EventRecorder, type EventRecorderOptions } from './event-recorder.ts';
+export { EventRecorder, type EventRecorderOptions, type EventSubject } from './event-recorder.ts';
 export { type HealthCheck, type HealthServer, type HealthServerOptions, startHealthServer } from './health-server.ts';
 export {
   LeaderElector,

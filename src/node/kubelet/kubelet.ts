@@ -6,7 +6,13 @@
  * cannot be reached leaves the containers alone. Aborting the signal stops the agent and leaves the containers running.
  */
 import type { KubeObject } from '../../control/api/contract.ts';
-import { type ApiClient, type Informer, type InformerFactory, resources } from '../../control/client/index.ts';
+import {
+  type ApiClient,
+  EventRecorder,
+  type Informer,
+  type InformerFactory,
+  resources,
+} from '../../control/client/index.ts';
 import type { Env } from '../../env/env.ts';
 import { sleep } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
@@ -17,7 +23,6 @@ import { TokenManager } from '../volumes/token-manager.ts';
 import { VolumeManager } from '../volumes/volume-manager.ts';
 import { removeCgroup } from './cgroups.ts';
 import { labels, type NodeSettings } from './container-config.ts';
-import { ApiEventRecorder } from './event-recorder.ts';
 import type { HandlerNetwork } from './handler-network.ts';
 import { runHandler } from './handlers.ts';
 import { ImageManager } from './images.ts';
@@ -71,7 +76,7 @@ export class Kubelet {
   constructor(options: KubeletOptions, machine: MachineFacts) {
     this.#options = options;
     const { env, client, cri, files, informers, identity, metrics, signal } = options;
-    const events = new ApiEventRecorder({ client, clock: env.clock, log: env.log, nodeName: identity.nodeName });
+    const events = new EventRecorder({ ...env, client, component: 'kubelet', host: identity.nodeName });
     const objects = new ObjectCache(client, env.clock);
     const tokens = new TokenManager(client, env.clock, env.log);
     this.#volumes = new VolumeManager({

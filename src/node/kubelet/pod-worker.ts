@@ -10,8 +10,8 @@ import { type ApiClient, hasReason, isConflict, isNotFound, resources } from '..
 import { InvariantViolation } from '../../env/assert.ts';
 import { errorText } from '../../env/errors.ts';
 import { containerHash, podLogDirectory } from './container-config.ts';
+import { containerField, podSubject } from './event-subject.ts';
 import { inspectPod, terminationMessage } from './inspect.ts';
-import { podSubject } from './event-recorder.ts';
 import {
   activeDeadlineMs,
   latestRun,
@@ -23,7 +23,7 @@ import {
 } from './plan-pod.ts';
 import { findContainer, graceSeconds, isTerminalPhase, podKey, usesHostNetwork } from './pod.ts';
 import { podStatus } from './pod-status.ts';
-import { containerField, type ProbeManager } from './probes.ts';
+import type { ProbeManager } from './probes.ts';
 import type { StatusManager } from './status-manager.ts';
 import { carryOut, type SyncMemory, type SyncWorld, volumeContext } from './sync-pod.ts';
 

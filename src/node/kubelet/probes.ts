@@ -3,19 +3,20 @@
  * liveness and readiness begin once its startup probe has succeeded. `onChange` is called when a verdict changed.
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
+import type { EventRecorder } from '../../control/client/index.ts';
 import { type Clock, sleep } from '../../env/clock.ts';
-import { type EventRecorder, podSubject } from './event-recorder.ts';
+import { containerField, podSubject } from './event-subject.ts';
 import type { HandlerResult } from './handler-network.ts';
 import type { HandlerTarget } from './handlers.ts';
 import type { PodContainer, ProbeVerdict } from './plan-pod.ts';
-import { apiContainerStatus, findContainer, podContainers } from './pod.ts';
+import { apiContainerStatus, findContainer } from './pod.ts';
 import { countProbe, noProbeYet } from './probe-count.ts';
 
 export type ProbeKind = 'startup' | 'liveness' | 'readiness';
 
 export interface ProbeManagerOptions {
   readonly clock: Clock;
-  readonly events: EventRecorder;
+  readonly events: Pick<EventRecorder, 'record'>;
   readonly run: (target: HandlerTarget, probe: JsonObject, timeoutSeconds: number) => Promise<HandlerResult>;
   readonly onChange: (podUid: string) => void;
   readonly onResult?: (kind: ProbeKind, isSuccess: boolean) => void;
@@ -166,11 +167,4 @@ interface ProbeContext {
   readonly podIp: string;
   readonly spec: JsonObject;
   readonly probed: Probed;
-}
-
-/** `spec.containers{name}`, as events point at containers. */
-export function containerField(pod: KubeObject, name: string): string {
-  const role = podContainers(pod).find((container) => container.name === name)?.role;
-  const list = role === 'app' ? 'containers' : role === 'ephemeral' ? 'ephemeralContainers' : 'initContainers';
-  return `spec.${list}{${name}}`;
 }

@@ -3,6 +3,7 @@
  * events. What cannot be done now becomes a start failure with a time to try again; it never ends the worker.
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
+import type { EventRecorder } from '../../control/client/index.ts';
 import type { Clock } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
@@ -12,14 +13,13 @@ import type { ObjectCache } from '../volumes/object-cache.ts';
 import type { VolumeManager } from '../volumes/volume-manager.ts';
 import { containerConfig, type NodeSettings, sandboxConfig } from './container-config.ts';
 import { ContainerConfigError, containerEnvironment, environmentReferences } from './environment.ts';
-import { type EventRecorder, podSubject } from './event-recorder.ts';
+import { containerField, podSubject } from './event-subject.ts';
 import type { HandlerResult } from './handler-network.ts';
 import type { HandlerTarget } from './handlers.ts';
 import { hostsFile } from './hosts-file.ts';
 import { ImageError, type ImageManager, pullPolicy } from './images.ts';
 import type { Kill, PodAction, RuntimePod, StartFailure } from './plan-pod.ts';
 import { findContainer, type SpecContainer, usesHostNetwork } from './pod.ts';
-import { containerField } from './probes.ts';
 import { containerResources } from './resources.ts';
 import { resolveSubPath } from './sub-path.ts';
 
@@ -31,7 +31,7 @@ export interface SyncWorld {
   readonly volumes: VolumeManager;
   readonly objects: ObjectCache;
   readonly images: ImageManager;
-  readonly events: EventRecorder;
+  readonly events: Pick<EventRecorder, 'record'>;
   readonly settings: NodeSettings;
   readonly hostIps: readonly string[];
   readonly capacity: { readonly cpuMilli: number; readonly memoryBytes: number };
