@@ -32,7 +32,7 @@ export function timeFromMs(wallMs: number): string {
 
 export function microTimeFromMs(wallMs: number): string {
   const seconds = Math.floor(wallMs / 1000);
-  return formatMicroTime({ seconds, nanos: Math.round((wallMs - seconds * 1000) * 1_000_000) });
+  return formatMicroTime({ seconds, nanos: Math.floor((wallMs - seconds * 1000) * 1_000_000) });
 }
 
 const unitNanos: readonly (readonly [string, bigint])[] = [

@@ -8,8 +8,7 @@ import { assert } from '../../env/assert.ts';
 import type { Clock } from '../../env/clock.ts';
 import type { Random } from '../../env/random.ts';
 import type { ObjectStorage, WatchCache } from '../storage/index.ts';
-import { timestamp } from './core.ts';
-import type { KubeObject } from './kinds.ts';
+import { type KubeObject, timeFromMs } from './kinds.ts';
 
 export const nodePortPrefix = 'ranges/servicenodeports';
 
@@ -84,7 +83,7 @@ export class ServiceIpAllocator {
         name: address,
         uid: random.uuid(),
         resourceVersion: '',
-        creationTimestamp: timestamp(clock.wallMs()),
+        creationTimestamp: timeFromMs(clock.wallMs()),
         labels: {
           'ipaddress.kubernetes.io/ip-family': 'IPv4',
           'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io',
@@ -165,7 +164,7 @@ export class NodePortAllocator {
         name: String(port),
         uid: random.uuid(),
         resourceVersion: '',
-        creationTimestamp: timestamp(clock.wallMs()),
+        creationTimestamp: timeFromMs(clock.wallMs()),
       },
       spec: { namespace: owner.namespace, name: owner.name },
     };

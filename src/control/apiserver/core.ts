@@ -44,8 +44,3 @@ export interface RequestContext {
   /** Texts of `Warning:` headers; handlers add to it. */
   readonly warnings: string[];
 }
-
-/** RFC 3339 with seconds, as metadata carries times. */
-export function timestamp(wallMs: number): string {
-  return `${new Date(wallMs).toISOString().slice(0, 19)}Z`;
-}

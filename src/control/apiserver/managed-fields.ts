@@ -1,6 +1,6 @@
 /** Field ownership of writes: who set what, for server-side apply. */
 import { present } from '../../env/assert.ts';
-import { type RequestContext, timestamp } from './core.ts';
+import type { RequestContext } from './core.ts';
 import {
   conflictError,
   type JsonObject,
@@ -8,6 +8,7 @@ import {
   type ResourceSchema,
   scheme,
   serverSideApply,
+  timeFromMs,
   updateManagedFields,
 } from './kinds.ts';
 
@@ -50,7 +51,7 @@ export function tracked(context: RequestContext, tracking: Tracking): KubeObject
     manager,
     message: messageOf(resource),
     subresource,
-    nowRfc3339: timestamp(context.core.clock.wallMs()),
+    nowRfc3339: timeFromMs(context.core.clock.wallMs()),
   });
 }
 
@@ -67,7 +68,7 @@ export function applyTo(
   },
 ): KubeObject {
   const { resource, ...rest } = request;
-  const nowRfc3339 = timestamp(context.core.clock.wallMs());
+  const nowRfc3339 = timeFromMs(context.core.clock.wallMs());
   const result = serverSideApply({ ...rest, message: messageOf(resource), nowRfc3339 });
   if (result.conflicts !== undefined) throw conflictError(result.conflicts);
   return result.object;

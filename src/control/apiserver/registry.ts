@@ -10,7 +10,7 @@ import type { Change, ObjectRef, StoredObject } from '../storage/index.ts';
 import { shortKey } from '../storage/index.ts';
 import { admitCreate, admitDelete, admitUpdate } from './admission.ts';
 import { toServed, toStored } from './conversion.ts';
-import { type RequestContext, timestamp } from './core.ts';
+import type { RequestContext } from './core.ts';
 import { fail } from './errors.ts';
 import { tracked } from './managed-fields.ts';
 import {
@@ -20,6 +20,7 @@ import {
   type JsonObject,
   type KubeObject,
   type ResourceSchema,
+  timeFromMs,
 } from './kinds.ts';
 import { strategyOf } from './strategies.ts';
 
@@ -106,7 +107,7 @@ async function createNamed(
   // Only now: defaulting puts a new value in place of metadata.
   const { metadata } = object;
   metadata.uid = core.random.uuid();
-  metadata.creationTimestamp = timestamp(core.clock.wallMs());
+  metadata.creationTimestamp = timeFromMs(core.clock.wallMs());
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete (metadata as JsonObject)['selfLink'];
@@ -379,13 +380,13 @@ function planDeletion(
   const grace = strategy.gracePeriodSeconds?.(object, deleteOptions) ?? 0;
   const isFirst = metadata.deletionTimestamp === undefined;
   if (isFirst) {
-    metadata.deletionTimestamp = timestamp(wallMs + grace * 1000);
+    metadata.deletionTimestamp = timeFromMs(wallMs + grace * 1000);
     metadata.deletionGracePeriodSeconds = grace;
     if (metadata.generation !== undefined && metadata.generation > 0) metadata.generation++;
     strategy.markDeleted?.(object);
   } else if (grace < (metadata.deletionGracePeriodSeconds ?? 0)) {
     // A deletion can be hastened, never put off.
-    metadata.deletionTimestamp = timestamp(wallMs + grace * 1000);
+    metadata.deletionTimestamp = timeFromMs(wallMs + grace * 1000);
     metadata.deletionGracePeriodSeconds = grace;
   }
   if (isFinished(resource, object)) return 'gone';

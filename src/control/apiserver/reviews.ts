@@ -1,9 +1,9 @@
 /** Review kinds: questions that are asked by POST and never stored. */
 import type { Authenticator } from './authenticator.ts';
-import { type RequestContext, timestamp } from './core.ts';
+import type { RequestContext } from './core.ts';
 import { fail } from './errors.ts';
 import type { ApiResponse } from './http.ts';
-import type { JsonObject, KubeObject, ResourceSchema } from './kinds.ts';
+import { type JsonObject, type KubeObject, type ResourceSchema, timeFromMs } from './kinds.ts';
 import type { Attributes, PolicyRule, User } from './rbac.ts';
 import { expectedOf, requireBody } from './request-body.ts';
 import { valueResponse } from './responses.ts';
@@ -77,7 +77,7 @@ function userInfo(user: User): JsonObject {
 
 const selfSubjectReview: Handler = async (context, resource) => {
   const review = await requireBody(context, expectedOf(resource));
-  review.metadata = { creationTimestamp: timestamp(context.core.clock.wallMs()) } as KubeObject['metadata'];
+  review.metadata = { creationTimestamp: timeFromMs(context.core.clock.wallMs()) } as KubeObject['metadata'];
   return answer(context, review, { userInfo: userInfo(context.user) });
 };
 

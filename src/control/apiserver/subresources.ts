@@ -1,6 +1,6 @@
 /** Subresources that are not just a part of their object: binding, eviction, scale, token, finalize. */
 import type { StoredObject } from '../storage/index.ts';
-import { type RequestContext, timestamp } from './core.ts';
+import type { RequestContext } from './core.ts';
 import { fail } from './errors.ts';
 import type { ApiResponse } from './http.ts';
 import {
@@ -15,6 +15,7 @@ import {
   type ResourceSchema,
   resourceSchema,
   selectorFromObject,
+  timeFromMs,
 } from './kinds.ts';
 import { managerOf } from './managed-fields.ts';
 import { bindToUrl, deleteObject, refOf, updateObject } from './registry.ts';
@@ -78,7 +79,7 @@ export async function handleBinding(context: RequestContext, _resource: Resource
         type: 'PodScheduled',
         status: 'True',
         lastProbeTime: null,
-        lastTransitionTime: timestamp(core.clock.wallMs()),
+        lastTransitionTime: timeFromMs(core.clock.wallMs()),
       });
       return pod;
     },
@@ -162,7 +163,7 @@ async function takeFromBudgets(context: RequestContext, pod: KubeObject, dryRun:
       status['disruptionsAllowed'] = allowed - 1;
       status['disruptedPods'] = {
         ...status['disruptedPods'],
-        [pod.metadata.name]: timestamp(core.clock.wallMs()),
+        [pod.metadata.name]: timeFromMs(core.clock.wallMs()),
       };
       current['status'] = status;
       return current;
@@ -267,10 +268,10 @@ async function handleToken(context: RequestContext, resource: ResourceSchema): P
     metadata: {
       name: account.metadata.name,
       namespace: account.metadata.namespace,
-      creationTimestamp: timestamp(core.clock.wallMs()),
+      creationTimestamp: timeFromMs(core.clock.wallMs()),
     },
     spec: { ...spec, audiences, expirationSeconds },
-    status: { token, expirationTimestamp: timestamp(expiresAtMs) },
+    status: { token, expirationTimestamp: timeFromMs(expiresAtMs) },
   });
 }
 

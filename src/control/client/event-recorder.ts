@@ -8,9 +8,9 @@ import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
 import type { KubeObject } from '../api/contract.ts';
+import { timeFromMs } from '../api/time-text.ts';
 import { isNamespaceTerminating, isNotFound } from './api-error.ts';
 import type { ApiClient } from './contract.ts';
-import { secondTime } from './leader-election.ts';
 import { resources } from './resources.ts';
 
 /** Waiting for the server; more than that in one moment is a storm nobody reads. */
@@ -68,7 +68,7 @@ export class EventRecorder {
       return;
     }
     const eventNamespace = namespace ?? 'default';
-    const nowText = secondTime(clock.wallMs());
+    const nowText = timeFromMs(clock.wallMs());
     const suffix = Buffer.from(random.bytes(8)).toString('hex');
     const event = {
       apiVersion: 'v1',

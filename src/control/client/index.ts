@@ -13,7 +13,5 @@ export {
   LeaderElector,
   type LeaderElectionOptions,
   leaderElectionDefaults,
-  microTime,
-  secondTime,
 } from './leader-election.ts';
 export { type ComponentOptions, type ComponentParts, runComponent } from './component.ts';

@@ -12,6 +12,7 @@ import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
 import type { KubeObject } from '../api/contract.ts';
+import { microTimeFromMs } from '../api/time-text.ts';
 import { isNotFound } from './api-error.ts';
 import type { ApiClient } from './contract.ts';
 import { resources } from './resources.ts';
@@ -121,7 +122,7 @@ export class LeaderElector {
   async #tryHold(signal: AbortSignal, timeoutMs: number): Promise<boolean> {
     const { client, clock, namespace, leaseName, identity, leaseDurationMs } = this.#options;
     const request = { signal, timeoutMs };
-    const nowText = microTime(clock.wallMs());
+    const nowText = microTimeFromMs(clock.wallMs());
     const leaseDurationSeconds = Math.ceil(leaseDurationMs / 1000);
     try {
       const lease = await this.#read(request);
@@ -198,7 +199,7 @@ export class LeaderElector {
     const { client, clock, identity, retryPeriodMs } = this.#options;
     const lease = this.#observed;
     if (lease === undefined || lease.spec?.holderIdentity !== identity) return;
-    const nowText = microTime(clock.wallMs());
+    const nowText = microTimeFromMs(clock.wallMs());
     const spec = {
       ...lease.spec,
       holderIdentity: '',
@@ -212,14 +213,4 @@ export class LeaderElector {
       this.#options.log.warn('cannot release the lease, it will expire', { error: errorText(error) });
     }
   }
-}
-
-/** RFC 3339 with microseconds, as MicroTime fields are written. */
-export function microTime(wallMs: number): string {
-  return new Date(wallMs).toISOString().replace('Z', '000Z');
-}
-
-/** RFC 3339 with seconds, as Time fields are written. */
-export function secondTime(wallMs: number): string {
-  return new Date(wallMs).toISOString().replace(/\.\d+Z$/, 'Z');
 }

@@ -1,5 +1,6 @@
 /** The status of a Deployment and its Available and Progressing conditions, as `kubectl rollout status` reads them. Pure. */
 import type { JsonObject, KubeObject } from '../api/contract.ts';
+import { timeFromMs } from '../api/time-text.ts';
 import type { DeploymentState } from './deployment-plan.ts';
 import { conditionOf, resolveIntOrPercent, withCondition } from './shared-plan.ts';
 
@@ -11,7 +12,7 @@ export function deploymentStatus(
   newSet: KubeObject | undefined,
 ): { readonly status: JsonObject; readonly requeueAfterMs?: number } {
   const { deployment, sets, nowMs } = state;
-  const nowText = new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z');
+  const nowText = timeFromMs(nowMs);
   const wanted: number = deployment['spec'].replicas ?? 1;
   const before: JsonObject = deployment['status'] ?? {};
   const replicas = total(sets, 'replicas');

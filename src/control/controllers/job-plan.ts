@@ -1,5 +1,6 @@
 /** What a Job wants done: pods to create and delete, its status, and when to look again. Pure. */
 import type { JsonObject, KubeObject } from '../api/contract.ts';
+import { timeFromMs } from '../api/time-text.ts';
 import { conditionOf, isFinished, isPodReady, isTerminating, withCondition } from './shared-plan.ts';
 
 export interface JobPlan {
@@ -22,8 +23,6 @@ const backoffMaxMs = 600_000;
 export const isJobFinished = (job: KubeObject): boolean =>
   conditionOf(job, 'Complete')?.['status'] === 'True' || conditionOf(job, 'Failed')?.['status'] === 'True';
 
-const timeText = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
-
 /** `pods`: those the Job controls. */
 export function planJob(job: KubeObject, pods: readonly KubeObject[], nowMs: number): JobPlan {
   const spec: JsonObject = job['spec'];
@@ -32,7 +31,7 @@ export function planJob(job: KubeObject, pods: readonly KubeObject[], nowMs: num
   if (isTerminating(job)) return { ...none, status: before };
   if (isJobFinished(job)) return planFinished(job, pods, nowMs);
 
-  const nowText = timeText(nowMs);
+  const nowText = timeFromMs(nowMs);
   const succeededPods = pods.filter((pod) => pod['status']?.phase === 'Succeeded');
   const failedPods = pods.filter((pod) => pod['status']?.phase === 'Failed');
   const active = pods.filter((pod) => !isFinished(pod) && !isTerminating(pod));

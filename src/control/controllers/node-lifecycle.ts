@@ -9,7 +9,8 @@ import { assert } from '../../env/assert.ts';
 import { sleep } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { JsonObject, KubeObject } from '../api/contract.ts';
-import { isConflict, isNotFound, keyOf, ReconcileLoop, resources, secondTime } from '../client/index.ts';
+import { timeFromMs } from '../api/time-text.ts';
+import { isConflict, isNotFound, keyOf, ReconcileLoop, resources } from '../client/index.ts';
 import { type Controller, type ControllerContext, deleteObject } from './controller.ts';
 import {
   evictionDelayMs,
@@ -61,7 +62,7 @@ export function createNodeLifecycleController(context: ControllerContext): Contr
   const markPodsNotReady = async (node: KubeObject): Promise<void> => {
     for (const pod of pods.byIndex(byNode, node.metadata.name)) {
       if (!isPodReady(pod)) continue;
-      const nowText = secondTime(clock.wallMs());
+      const nowText = timeFromMs(clock.wallMs());
       const ready = (pod['status'].conditions as JsonObject[]).find((each) => each['type'] === 'Ready');
       const conditions = withCondition(pod['status'].conditions, { ...ready, status: 'False' }, nowText);
       try {
@@ -80,7 +81,7 @@ export function createNodeLifecycleController(context: ControllerContext): Contr
   const monitorNode = async (known: KubeObject, mayEvict: boolean, mustSpare: boolean): Promise<void> => {
     let node = known;
     const { name } = node.metadata;
-    const nowText = secondTime(clock.wallMs());
+    const nowText = timeFromMs(clock.wallMs());
     const nowMs = clock.monotonicMs();
     const silentMs = nowMs - (heardAtMs.get(name) ?? nowMs);
     assert(silentMs >= 0, 'monotonic time does not go back');
@@ -180,7 +181,7 @@ export function createTaintEvictionController(context: ControllerContext): Contr
       const delayMs = evictionDelayMs(pod, node['spec']?.taints ?? [], ageMs);
       if (delayMs === undefined) return;
       if (delayMs > 0) return { requeueAfterMs: delayMs };
-      const nowText = secondTime(clock.wallMs());
+      const nowText = timeFromMs(clock.wallMs());
       const target = {
         type: 'DisruptionTarget',
         status: 'True',

@@ -1,4 +1,5 @@
 /** ReplicaSet controller: keeps as many pods of a template as wanted. */
+import { timeFromMs } from '../api/time-text.ts';
 import { keyOf, ReconcileLoop, resources } from '../client/index.ts';
 import {
   addControllerIndex,
@@ -14,7 +15,6 @@ import { PodControl } from './pod-control.ts';
 import { planReplicaSet } from './replicaset-plan.ts';
 import { controllerOf, withCondition } from './shared-plan.ts';
 import { errorText } from '../../env/errors.ts';
-import { secondTime } from '../client/index.ts';
 
 const workers = 5;
 
@@ -56,7 +56,7 @@ export function createReplicaSetController(context: ControllerContext): Controll
         reason: plan.createCount > 0 ? 'FailedCreate' : 'FailedDelete',
         message: failure === undefined ? '' : errorText(failure.error),
       };
-      const wanted = failure === undefined ? others : withCondition(conditions, condition, secondTime(nowMs));
+      const wanted = failure === undefined ? others : withCondition(conditions, condition, timeFromMs(nowMs));
       const { conditions: _, ...counts } = plan.status;
       await updateStatus(client, resources.replicaSets, set, {
         ...counts,

@@ -7,6 +7,7 @@ import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
 import type { JsonObject, KubeObject } from '../api/contract.ts';
+import { timeFromMs } from '../api/time-text.ts';
 import {
   type ApiClient,
   type EventRecorder,
@@ -15,7 +16,6 @@ import {
   isNotFound,
   keyOf,
   resources,
-  secondTime,
 } from '../client/index.ts';
 import { type Plugin, schedulePod } from './framework.ts';
 import { SchedulerCache } from './node-info.ts';
@@ -91,7 +91,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       reason: 'Unschedulable',
       message,
       lastProbeTime: null,
-      lastTransitionTime: before?.['status'] === 'False' ? before['lastTransitionTime'] : secondTime(clock.wallMs()),
+      lastTransitionTime: before?.['status'] === 'False' ? before['lastTransitionTime'] : timeFromMs(clock.wallMs()),
     };
     const others = conditions.filter((each) => each['type'] !== 'PodScheduled');
     const status = { ...pod['status'], conditions: [...others, condition] };

@@ -3,6 +3,7 @@
  * nothing else the agent waits for makes the node look dead.
  */
 import type { KubeObject } from '../../control/api/contract.ts';
+import { microTimeFromMs } from '../../control/api/time-text.ts';
 import { type ApiClient, isConflict, isNotFound, resources } from '../../control/client/index.ts';
 import { type Clock, sleep } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
@@ -45,7 +46,7 @@ export async function keepNodeLease(options: NodeLeaseOptions): Promise<void> {
 
 async function renew(options: NodeLeaseOptions, known: KubeObject | undefined): Promise<KubeObject> {
   const { client, clock, nodeName } = options;
-  const renewTime = new Date(clock.wallMs()).toISOString().replace('Z', '000Z');
+  const renewTime = microTimeFromMs(clock.wallMs());
   const call = { timeoutMs: callTimeoutMs };
   let lease = known;
   if (lease === undefined) {

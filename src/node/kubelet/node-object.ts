@@ -1,7 +1,7 @@
 /** The Node object and its status: pure. From what was read of the machine and the runtime. */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
+import { timeFromMs } from '../../control/api/time-text.ts';
 import type { RuntimeStatus, RuntimeVersion } from '../cri/cri.ts';
-import { rfc3339 } from './pod-status.ts';
 
 export interface MachineFacts {
   readonly cpuCount: number;
@@ -126,7 +126,7 @@ function nodeConditions(facts: StatusFacts, old: KubeObject | undefined): JsonOb
     pressure('PIDPressure', false, 'KubeletHasInsufficientPID', 'KubeletHasSufficientPID', 'PID'),
     ready,
   ];
-  const now = rfc3339(facts.nowMs);
+  const now = timeFromMs(facts.nowMs);
   const known = (old?.status?.conditions ?? []) as JsonObject[];
   return all.map((condition) => {
     const before = known.find((each) => each.type === condition.type);

@@ -3,6 +3,7 @@
  * what the probes say. Transition times are kept from the status before while a condition stays as it was.
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
+import { timeFromMs } from '../../control/api/time-text.ts';
 import type { PodContainer, PodEnd, PodPlan, ProbeVerdict, RuntimePod } from './plan-pod.ts';
 import { latestRun } from './plan-pod.ts';
 import {
@@ -26,11 +27,6 @@ export interface StatusInput {
   readonly nowMs: number;
 }
 
-/** RFC 3339 with seconds, as every Kubernetes time. */
-export function rfc3339(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
 export function podStatus(input: StatusInput): JsonObject {
   const { pod } = input;
   const old = (pod.status ?? {}) as JsonObject;
@@ -52,7 +48,7 @@ export function podStatus(input: StatusInput): JsonObject {
     hostIPs: input.hostIps.map((ip) => ({ ip })),
     podIP: ips[0] ?? null,
     podIPs: ips.length === 0 ? null : ips.map((ip) => ({ ip })),
-    startTime: old.startTime ?? rfc3339(input.nowMs),
+    startTime: old.startTime ?? timeFromMs(input.nowMs),
     ...(inits.length === 0 ? {} : { initContainerStatuses: inits.map(({ status }) => status) }),
     containerStatuses: apps.map(({ status }) => status),
     ...(ephemeral.length === 0 ? {} : { ephemeralContainerStatuses: ephemeral.map(({ status }) => status) }),
@@ -113,7 +109,7 @@ function states(
     return knownEnd === undefined ? {} : { terminated: knownEnd };
   };
   if (run?.state === 'running') {
-    return { state: { running: { startedAt: rfc3339(run.startedAtMs) } }, lastState: lastState(before) };
+    return { state: { running: { startedAt: timeFromMs(run.startedAtMs) } }, lastState: lastState(before) };
   }
   if (run !== undefined) {
     if (waiting !== undefined && input.plan.outcome === 'live') {
@@ -150,8 +146,8 @@ function terminated(input: StatusInput, run: PodContainer): JsonObject {
     exitCode: run.exitCode,
     reason: run.reason || (run.exitCode === 0 ? 'Completed' : 'Error'),
     ...(message === '' ? {} : { message }),
-    startedAt: run.startedAtMs === 0 ? null : rfc3339(run.startedAtMs),
-    finishedAt: run.finishedAtMs === 0 ? null : rfc3339(run.finishedAtMs),
+    startedAt: run.startedAtMs === 0 ? null : timeFromMs(run.startedAtMs),
+    finishedAt: run.finishedAtMs === 0 ? null : timeFromMs(run.finishedAtMs),
     containerID: `containerd://${run.id}`,
   };
 }
@@ -253,7 +249,7 @@ function condition(input: StatusInput, type: string, verdict: Verdict): JsonObje
     status: verdict.status,
     lastProbeTime: null,
     lastTransitionTime:
-      old?.status === verdict.status && old.lastTransitionTime ? old.lastTransitionTime : rfc3339(input.nowMs),
+      old?.status === verdict.status && old.lastTransitionTime ? old.lastTransitionTime : timeFromMs(input.nowMs),
     reason: verdict.reason ?? null,
     message: verdict.message ?? null,
   };

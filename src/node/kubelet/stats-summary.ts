@@ -1,8 +1,8 @@
 /** `/stats/summary`: what pods use, out of the runtime's container statistics. Pure. */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
+import { timeFromMs } from '../../control/api/time-text.ts';
 import type { ContainerStats } from '../cri/cri.ts';
 import { labels } from './container-config.ts';
-import { rfc3339 } from './pod-status.ts';
 
 export function statsSummary(
   nodeName: string,
@@ -24,7 +24,7 @@ export function statsSummary(
           name: each.name,
           cpu: usageCpu([each], each.timestampMs),
           memory: usageMemory([each], each.timestampMs),
-          rootfs: { time: rfc3339(each.timestampMs), usedBytes: each.writableLayerUsedBytes },
+          rootfs: { time: timeFromMs(each.timestampMs), usedBytes: each.writableLayerUsedBytes },
         })),
       };
     }),
@@ -33,9 +33,9 @@ export function statsSummary(
 
 function usageCpu(stats: readonly ContainerStats[], atMs: number): JsonObject {
   const used = stats.reduce((sum, each) => sum + each.cpuUsageCoreNanoseconds, 0);
-  return { time: rfc3339(atMs), usageCoreNanoSeconds: used };
+  return { time: timeFromMs(atMs), usageCoreNanoSeconds: used };
 }
 
 function usageMemory(stats: readonly ContainerStats[], atMs: number): JsonObject {
-  return { time: rfc3339(atMs), workingSetBytes: stats.reduce((sum, each) => sum + each.memoryWorkingSetBytes, 0) };
+  return { time: timeFromMs(atMs), workingSetBytes: stats.reduce((sum, each) => sum + each.memoryWorkingSetBytes, 0) };
 }

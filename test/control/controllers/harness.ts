@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JsonObject, KubeObject } from '../../../src/control/api/contract.ts';
+import { timeFromMs } from '../../../src/control/api/time-text.ts';
 import {
   type ApiClient,
   createApiClient,
@@ -15,7 +16,6 @@ import {
   keyOf,
   loadKubeconfig,
   resources,
-  secondTime,
 } from '../../../src/control/client/index.ts';
 import {
   type ControllerSettings,
@@ -136,7 +136,7 @@ export async function startCluster(): Promise<TestCluster> {
 
 export const ready = (): JsonObject => ({
   phase: 'Running',
-  conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: secondTime(env.clock.wallMs()) }],
+  conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: timeFromMs(env.clock.wallMs()) }],
 });
 
 let addresses = 1;
