@@ -143,3 +143,34 @@ export function quantityToMillis(quantity: Quantity): number {
   const perMilli = nanosPerOne / 1000n;
   return Number(nanos >= 0n ? divideUp(nanos, perMilli) : nanos / perMilli);
 }
+
+function readQuantity(value: unknown): Quantity | undefined {
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
+  try {
+    return parseQuantity(value);
+  } catch (error) {
+    if (error instanceof QuantityError) return undefined;
+    throw error;
+  }
+}
+
+/** A field that should hold a quantity as the nearest plain number (`500m` is 0.5); undefined when it holds none. */
+export function quantityValue(value: unknown): number | undefined {
+  const quantity = readQuantity(value);
+  if (quantity === undefined) return undefined;
+  const { nanos } = quantity;
+  // Apart, because the whole units of a large amount would lose digits as billionths.
+  return Number(nanos / nanosPerOne) + Number(nanos % nanosPerOne) / Number(nanosPerOne);
+}
+
+/** The same in whole units, rounded up. */
+export function quantityUnits(value: unknown): number | undefined {
+  const quantity = readQuantity(value);
+  return quantity === undefined ? undefined : quantityToNumber(quantity);
+}
+
+/** The same in thousandths, rounded up, as CPU is counted. */
+export function quantityMillis(value: unknown): number | undefined {
+  const quantity = readQuantity(value);
+  return quantity === undefined ? undefined : quantityToMillis(quantity);
+}

@@ -1,43 +1,17 @@
 /**
- * Resource amounts of pods and nodes as numbers: CPU in millicores, everything else in its base unit. Pure. Fractions of
- * a byte do not matter to placement, so numbers are exact enough here; nothing of this is written back.
+ * Resource amounts of pods and nodes as numbers: CPU in millicores, everything else in its base unit. Pure. What is no
+ * amount counts as none; validation has kept it out.
  */
 import type { JsonObject, KubeObject } from '../api/contract.ts';
+import { quantityMillis, quantityUnits } from '../api/quantity.ts';
 
 export type Resources = Readonly<Record<string, number>>;
-
-const factors: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
-/** The value of a quantity such as `250m` or `1Gi`; 0 for what is none, which validation has kept out. */
-export function quantityValue(quantity: unknown): number {
-  if (typeof quantity === 'number') return quantity;
-  const match = /^([+-]?[0-9.]+(?:[eE][+-]?\d+)?)([a-zA-Z]*)$/.exec(String(quantity ?? '').trim());
-  if (match === null) return 0;
-  return Number(match[1]) * (factors[match[2] ?? ''] ?? 0);
-}
 
 /** `{cpu: '100m'}` as numbers. */
 export function resourcesOf(list: JsonObject | undefined): Record<string, number> {
   const amounts: Record<string, number> = {};
   for (const [name, quantity] of Object.entries(list ?? {})) {
-    amounts[name] = name === 'cpu' ? Math.ceil(quantityValue(quantity) * 1000) : Math.ceil(quantityValue(quantity));
+    amounts[name] = (name === 'cpu' ? quantityMillis(quantity) : quantityUnits(quantity)) ?? 0;
   }
   return amounts;
 }

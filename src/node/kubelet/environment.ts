@@ -3,7 +3,7 @@
  * env; a later one wins. `$(NAME)` refers to what was defined before; `$$(NAME)` is a literal `$(NAME)`.
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
-import { milliValue, quantityNumber } from './quantity.ts';
+import { quantityMillis, quantityValue } from '../../control/api/quantity.ts';
 
 /** Objects that variables come from; undefined when they do not exist. */
 export interface EnvironmentSources {
@@ -159,13 +159,13 @@ export function resourceField(
       : (containers as JsonObject[]).find((each) => each.name === named);
   const [kind, resource] = (reference.resource as string).split('.') as ['limits' | 'requests', string];
   const amount = container?.resources?.[kind]?.[resource];
-  const divisor = quantityNumber(reference.divisor) || 1;
+  const divisor = quantityValue(reference.divisor) || 1;
   if (resource === 'cpu') {
-    const milli = milliValue(amount) ?? (kind === 'limits' ? context.allocatable.cpuMilli : 0);
+    const milli = quantityMillis(amount) ?? (kind === 'limits' ? context.allocatable.cpuMilli : 0);
     return String(Math.ceil(Math.round((milli / 1000 / divisor) * 1e6) / 1e6));
   }
   const fallback = kind === 'limits' && resource === 'memory' ? context.allocatable.memoryBytes : 0;
-  return String(Math.ceil((quantityNumber(amount) ?? fallback) / divisor));
+  return String(Math.ceil((quantityValue(amount) ?? fallback) / divisor));
 }
 
 /** Docker-link style variables, the form programs in a cluster find the API server by. */

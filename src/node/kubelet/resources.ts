@@ -1,8 +1,8 @@
 /** Requests and limits as the kernel's numbers. Pure. */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
+import { quantityMillis, quantityValue } from '../../control/api/quantity.ts';
 import type { LinuxResources } from '../cri/cri.ts';
 import { qosClass } from './pod-status.ts';
-import { milliValue, quantityNumber } from './quantity.ts';
 
 const cpuPeriodMicroseconds = 100_000;
 const cpuQuotaMinMicroseconds = 1000;
@@ -12,10 +12,10 @@ const cpuSharesMax = 262_144;
 export function containerResources(pod: KubeObject, container: JsonObject, nodeMemoryBytes: number): LinuxResources {
   const limits = (container.resources?.limits ?? {}) as Record<string, unknown>;
   const requests = (container.resources?.requests ?? {}) as Record<string, unknown>;
-  const cpuLimit = milliValue(limits.cpu);
+  const cpuLimit = quantityMillis(limits.cpu);
   // A container that names only a limit asks for that much.
-  const cpuRequest = milliValue(requests.cpu) ?? cpuLimit ?? 0;
-  const memoryLimit = quantityNumber(limits.memory);
+  const cpuRequest = quantityMillis(requests.cpu) ?? cpuLimit ?? 0;
+  const memoryLimit = quantityValue(limits.memory);
   return {
     cpuShares: Math.min(Math.max(Math.floor((cpuRequest * 1024) / 1000), cpuSharesMin), cpuSharesMax),
     ...(cpuLimit === undefined || cpuLimit === 0
@@ -25,7 +25,7 @@ export function containerResources(pod: KubeObject, container: JsonObject, nodeM
           cpuQuota: Math.max(Math.floor((cpuLimit * cpuPeriodMicroseconds) / 1000), cpuQuotaMinMicroseconds),
         }),
     ...(memoryLimit === undefined ? {} : { memoryLimitBytes: Math.floor(memoryLimit) }),
-    oomScoreAdj: oomScoreAdjustment(pod, quantityNumber(requests.memory) ?? memoryLimit ?? 0, nodeMemoryBytes),
+    oomScoreAdj: oomScoreAdjustment(pod, quantityValue(requests.memory) ?? memoryLimit ?? 0, nodeMemoryBytes),
   };
 }
 

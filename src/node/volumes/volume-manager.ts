@@ -5,11 +5,11 @@
  * holds termination logs, `pods/<uid>/etc-hosts` is the pod's /etc/hosts. The caller owes one call at a time per pod.
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
+import { quantityValue } from '../../control/api/quantity.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Processes } from '../../env/process.ts';
 import type { EnvironmentContext } from '../kubelet/environment.ts';
-import { quantityNumber } from '../kubelet/quantity.ts';
 import { writePayload } from './atomic-writer.ts';
 import type { HostFiles } from './host-files.ts';
 import type { ObjectCache } from './object-cache.ts';
@@ -157,7 +157,7 @@ export class VolumeManager {
   }
 
   async #mountMemory(path: string, emptyDir: JsonObject): Promise<void> {
-    const size = quantityNumber(emptyDir.sizeLimit);
+    const size = quantityValue(emptyDir.sizeLimit);
     const options = size === undefined ? 'mode=0777' : `mode=0777,size=${Math.floor(size)}`;
     await this.#run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path]);
   }
