@@ -2,7 +2,8 @@
  * One call with one answer, over whichever member gives it.
  *
  * Before anything is sent a connection must stand; members that cannot be reached are passed over, round after round,
- * until the time is up. What may have been sent is sent again only when it is a read.
+ * until the time is up. What may have been sent is sent again only when it is a read: a read leaves a member that falls
+ * silent, a write waits for it until its time is up, as it may still be carried out.
  */
 import * as grpc from '@grpc/grpc-js';
 import { present } from '../../env/assert.ts';
@@ -11,7 +12,7 @@ import { KeelsonError } from '../../env/errors.ts';
 import { grpcStatus } from '../errors.ts';
 import type { Connections } from './connections.ts';
 import type { CallOptions } from './contract.ts';
-import { isTransient, neverSent, toClientError } from './failures.ts';
+import { isTransient, neverSent, silentMember, toClientError } from './failures.ts';
 
 /** Between two rounds over all members; short beside an election. */
 const roundPauseMs = 100;
@@ -85,6 +86,11 @@ export class Caller {
     const deadline = this.#clock.wallMs() + (untilMs - this.#clock.monotonicMs());
     return new Promise((resolve) => {
       const onAbort = () => sent.cancel();
+      const attendance = this.#connections.attend(endpoint, () => {
+        if (!call.isRead) return;
+        resolve({ error: silentMember(endpoint) });
+        sent.cancel();
+      });
       const sent = this.#connections
         .get(endpoint)
         .makeUnaryRequest(
@@ -96,6 +102,8 @@ export class Caller {
           { deadline },
           (error, answer) => {
             signal?.removeEventListener('abort', onAbort);
+            if (!error) attendance.heard();
+            attendance.leave();
             resolve(error ? { error } : { answer: answer as Answer });
           },
         );

@@ -1,14 +1,18 @@
 /**
  * One HTTP/2 connection per endpoint and which of them is in use. Connections are made when first needed and made
  * again by grpc-js; the choice moves on only when the endpoint in use fails, so that a healthy client stays where it is.
+ * A member that falls silent while somebody waits for it (`attend`) is left, its connection with it.
  */
 import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
-import { assert } from '../../env/assert.ts';
-import type { Clock } from '../../env/clock.ts';
+import { assert, present } from '../../env/assert.ts';
+import type { Cancel, Clock } from '../../env/clock.ts';
 import { KeelsonError } from '../../env/errors.ts';
+import { grpcStatus } from '../errors.ts';
+import { healthService } from '../rpc/wire.ts';
 import type { KvClientOptions } from './contract.ts';
+import { Pulse } from './pulse.ts';
 
 /** A member that does not complete TCP and TLS within this is passed over; five round trips on a slow continent. */
 const connectTimeoutMs = 2_000;
@@ -17,7 +21,7 @@ const channelOptions: grpc.ClientOptions = {
   // Answers are as long as the store makes them (a whole resource list); the server limits requests.
   'grpc.max_receive_message_length': -1,
   'grpc.max_send_message_length': -1,
-  // A member that vanished without closing its sockets is noticed within 15 seconds. etcd refuses pings under 5 s.
+  // For the only member of a client; with several, pulse.ts is faster. etcd refuses pings under 5 s.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
   'grpc.initial_reconnect_backoff_ms': 100,
@@ -63,11 +67,22 @@ function secure(endpoint: string, tls: NonNullable<KvClientOptions['tls']>): grp
   });
 }
 
+/** Nobody else to go to: the only member is waited for until the call's time is up. */
+const alone: Attendance = { heard: () => undefined, leave: () => undefined };
+
+/** Somebody waits for a member. */
+export interface Attendance {
+  /** Something came from it. */
+  readonly heard: () => void;
+  readonly leave: Cancel;
+}
+
 export class Connections {
   readonly #clock: Clock;
   readonly #endpoints: readonly string[];
   readonly #tls: KvClientOptions['tls'];
   readonly #clients = new Map<string, grpc.Client>();
+  readonly #pulses = new Map<string, Pulse>();
   #current = 0;
   #isClosed = false;
 
@@ -134,13 +149,56 @@ export class Connections {
     return true;
   }
 
+  /**
+   * Waits for `endpoint` from now on, which must be connected. When it falls silent it is passed over, the next user of
+   * it gets a new connection, and `onSilent` is called. What was sent to it is the caller's to end.
+   */
+  attend(endpoint: string, onSilent: () => void): Attendance {
+    if (this.#endpoints.length === 1) return alone;
+    const pulse = this.#pulses.get(endpoint) ?? this.#startPulse(endpoint);
+    return { heard: () => pulse.heard(), leave: pulse.join(onSilent) };
+  }
+
+  #startPulse(endpoint: string): Pulse {
+    const client = this.get(endpoint);
+    const pulse = new Pulse({
+      clock: this.#clock,
+      ask: (onAnswer) => askForLife(client, onAnswer),
+      onSilent: () => {
+        this.#pulses.delete(endpoint);
+        if (this.#clients.get(endpoint) === client) this.#clients.delete(endpoint);
+        this.moveOn(endpoint);
+        client.close();
+      },
+    });
+    this.#pulses.set(endpoint, pulse);
+    return pulse;
+  }
+
   isClosed(): boolean {
     return this.#isClosed;
   }
 
   close(): void {
     this.#isClosed = true;
+    for (const pulse of this.#pulses.values()) pulse.close();
+    this.#pulses.clear();
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
   }
+}
+
+/** The cheapest call there is; it needs no leader. An error is an answer too, unless it is our own doing. */
+function askForLife(client: grpc.Client, onAnswer: () => void): Cancel {
+  const method = present(healthService['Check'], 'Check method');
+  const sent = client.makeUnaryRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+    { service: '' },
+    (error) => {
+      if (error?.code !== grpcStatus.cancelled) onAnswer();
+    },
+  );
+  return () => sent.cancel();
 }

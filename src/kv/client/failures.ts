@@ -1,5 +1,5 @@
 /** What went wrong with a call, as the callers of KvClient see it: etcd's errors by their text, everything else by code. */
-import { status as grpcStatusName, type ServiceError } from '@grpc/grpc-js';
+import { Metadata, status as grpcStatusName, type ServiceError } from '@grpc/grpc-js';
 import { KeelsonError } from '../../env/errors.ts';
 import type { KvErrorCode } from '../api.ts';
 import { grpcStatus, KvError, kvErrors } from '../errors.ts';
@@ -22,6 +22,16 @@ export function toClientError(error: ServiceError, action: string): KeelsonError
 /** True when the call cannot have been carried out, because no connection took it. */
 export function neverSent(error: ServiceError): boolean {
   return error.code === grpcStatus.unavailable && error.details.startsWith('No connection established');
+}
+
+/** What a call ends with when its member has not been heard for too long. */
+export function silentMember(endpoint: string): ServiceError {
+  const details = `${endpoint} does not answer any more`;
+  return Object.assign(new Error(details), {
+    code: grpcStatus.unavailable,
+    details,
+    metadata: new Metadata(),
+  });
 }
 
 /** True when another member, or the same one a little later, may well answer. */

@@ -9,7 +9,7 @@ import { grpcStatus, KvError } from '../errors.ts';
 import { leaseService } from '../rpc/wire.ts';
 import type { Connections } from './connections.ts';
 import type { CallOptions } from './contract.ts';
-import { isTransient, toClientError } from './failures.ts';
+import { isTransient, silentMember, toClientError } from './failures.ts';
 
 const retryPauseMs = 100;
 
@@ -34,7 +34,7 @@ export async function keepAliveOnce(
     }
     const endpoint = connections.current();
     if (await connections.connect(endpoint, leftMs)) {
-      const outcome = await ask(connections.get(endpoint), id, clock.wallMs() + leftMs, options.signal);
+      const outcome = await ask(connections, endpoint, id, clock.wallMs() + leftMs, options.signal);
       if ('TTL' in outcome) {
         const ttlSeconds = safeNumberFromInt64(outcome.TTL);
         if (ttlSeconds <= 0) throw new KvError('leaseNotFound');
@@ -52,23 +52,31 @@ export async function keepAliveOnce(
 }
 
 function ask(
-  client: grpc.Client,
+  connections: Connections,
+  endpoint: string,
   id: LeaseId,
   deadline: number,
   signal: AbortSignal | undefined,
 ): Promise<KeepAliveAnswer | grpc.ServiceError> {
   const method = present(leaseService['LeaseKeepAlive'], 'LeaseKeepAlive method');
   return new Promise((resolve) => {
-    const stream = client.makeBidiStreamRequest<object, KeepAliveAnswer>(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      new grpc.Metadata(),
-      { deadline },
-    );
+    const stream = connections
+      .get(endpoint)
+      .makeBidiStreamRequest<object, KeepAliveAnswer>(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        new grpc.Metadata(),
+        { deadline },
+      );
     const onAbort = () => stream.cancel();
+    const attendance = connections.attend(endpoint, () => {
+      settle(silentMember(endpoint));
+      stream.cancel();
+    });
     const settle = (outcome: KeepAliveAnswer | grpc.ServiceError) => {
       signal?.removeEventListener('abort', onAbort);
+      attendance.leave();
       resolve(outcome);
     };
     signal?.addEventListener('abort', onAbort, { once: true });

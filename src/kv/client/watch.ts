@@ -2,24 +2,31 @@
  * A watch that outlives members: one gRPC stream at a time, and a new one from the next revision when it breaks.
  *
  * Each watch has a stream of its own, so that HTTP/2 holds a slow watch back alone and a progress answer is about this
- * watch. Streams ask for a leader: a member cut off from the others ends them, and the watch moves on.
+ * watch. Streams ask for a leader: a member cut off from the others ends them, and the watch moves on. So it does when
+ * the member falls silent.
+ *
+ * Invariant: a new stream starts after the last event that was handed out, or after a progress answer for this watch. An
+ * answer to `requestProgress` moves nothing: etcd before 3.4.25 and 3.5.8 may give it ahead of events that it still has to
+ * send, which are then handed out late and must not be lost to a reconnection.
  */
 import * as grpc from '@grpc/grpc-js';
 import { assert, present } from '../../env/assert.ts';
 import type { Cancel, Clock } from '../../env/clock.ts';
 import { KeelsonError } from '../../env/errors.ts';
-import { safeNumberFromInt64 } from '../../proto/int64.ts';
+import { fromInt64, safeNumberFromInt64 } from '../../proto/int64.ts';
 import type { WatchRequest } from '../api.ts';
 import { KvError } from '../errors.ts';
 import { fromWireEvent } from '../rpc/codec-values.ts';
 import { type Out, type WireWatchRequest, type WireWatchResponse, watchService } from '../rpc/wire.ts';
-import type { Connections } from './connections.ts';
+import type { Attendance, Connections } from './connections.ts';
 import type { WatchListener } from './contract.ts';
 import { isFinalForWatch, kvErrorCodeOf, toClientError } from './failures.ts';
 
 /** Pause before a new stream: doubles from the first to the last while nothing arrives. */
 const reconnectPauseMs = { first: 50, last: 1_000 } as const;
 const connectTimeoutMs = 2_000;
+/** The watch id of answers that concern the whole stream. */
+const noWatchId = -1n;
 
 type WatchStream = grpc.ClientDuplexStream<Out<WireWatchRequest>, WireWatchResponse>;
 
@@ -36,6 +43,8 @@ export class ResumingWatch {
   /** A progress request that no answer has come for yet; asked again on a new stream. */
   #wantsProgress = false;
   #stream: WatchStream | undefined;
+  #endpoint = '';
+  #attendance: Attendance | undefined;
   #isStreamCreated = false;
   #pauseMs: number = reconnectPauseMs.first;
   #cancelPause: Cancel | undefined;
@@ -80,9 +89,16 @@ export class ResumingWatch {
       .get(endpoint)
       .makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, metadata);
     this.#stream = stream;
+    this.#endpoint = endpoint;
     this.#isStreamCreated = false;
+    const attendance = this.#connections.attend(endpoint, () => {
+      if (this.#stream === stream) this.#reopen(endpoint);
+    });
+    this.#attendance = attendance;
     stream.on('data', (response: WireWatchResponse) => {
-      if (this.#stream === stream) this.#take(response);
+      if (this.#stream !== stream) return;
+      attendance.heard();
+      this.#take(response);
     });
     stream.on('error', (error: grpc.ServiceError) => {
       if (this.#stream !== stream || this.#isOver) return;
@@ -128,7 +144,7 @@ export class ResumingWatch {
       this.#listener.events(events, revision);
     } else if (!response.created && this.#isStreamCreated) {
       this.#wantsProgress = false;
-      this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
+      if (fromInt64(response.watchId) !== noWatchId) this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
       this.#listener.progress(revision);
     }
   }
@@ -138,7 +154,7 @@ export class ResumingWatch {
     if (compactRevision > 0) return this.#end({ kind: 'compacted', compactRevision });
     const code = kvErrorCodeOf(response.cancelReason);
     if (code === 'compacted') return this.#end({ kind: 'compacted', compactRevision });
-    if (code === 'noLeader' || code === 'stopped') return this.#reopen(this.#connections.current());
+    if (code === 'noLeader' || code === 'stopped') return this.#reopen(this.#endpoint);
     const error = code
       ? new KvError(code)
       : new KeelsonError(
@@ -178,6 +194,8 @@ export class ResumingWatch {
     const stream = this.#stream;
     this.#stream = undefined;
     this.#isStreamCreated = false;
+    this.#attendance?.leave();
+    this.#attendance = undefined;
     if (!stream) return;
     // A cancelled stream still reports its end; nobody listens to it any more.
     stream.on('error', () => undefined);

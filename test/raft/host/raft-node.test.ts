@@ -229,3 +229,28 @@ test('crash after crash: what was applied anywhere stays in the same order every
   for (const { fatal } of cluster.members.values()) assert.equal(fatal, undefined);
   await cluster.stop();
 });
+
+test('callers that read again as soon as they are answered leave timers their turn', async () => {
+  const cluster = await Cluster.of(1);
+  await cluster.write('a');
+  const { node } = await cluster.elect();
+  let reads = 0;
+  let isOver = false;
+  const readOnAndOn = async () => {
+    while (!isOver) {
+      await node.readIndex();
+      reads += 1;
+    }
+  };
+  const readers = Array.from({ length: 4 }, readOnAndOn);
+  // Were reads answered in microtasks alone, nothing else would ever run again and this would not return.
+  await settle();
+  assert.ok(reads > 0, 'reads are answered without a timer');
+  const before = reads;
+  await cluster.clock.advance(50);
+  assert.ok(reads > before, 'reads go on when the timers had their turn');
+  isOver = true;
+  await cluster.clock.advance(50);
+  await Promise.all(readers);
+  await cluster.stop();
+});
