@@ -42,13 +42,6 @@ export const mutants: readonly Mutant[] = [
     replace: 'const isFree = true;',
   },
   {
-    name: 'commit-by-counting-old-terms',
-    story: 'A leader commits an entry of an earlier term by counting replicas (figure 8 of the Raft paper).',
-    file: 'src/raft/core/replicate.ts',
-    find: 'if (state.log.termAt(quorumIndex) !== state.term) return false;',
-    replace: '',
-  },
-  {
     name: 'send-before-sync',
     story: 'Votes and acknowledgements leave before they are on disk.',
     file: 'src/raft/host/raft-node.ts',
@@ -75,13 +68,6 @@ export const mutants: readonly Mutant[] = [
     file: 'src/raft/core/log.ts',
     find: 'const firstNew = request.entries.findIndex((entry) => !this.matches(entry.index, entry.term));',
     replace: 'const firstNew = request.entries.findIndex((entry) => entry.index > this.committed);',
-  },
-  {
-    name: 'commit-beyond-the-message',
-    story: 'A follower takes the leader’s commit index for entries that the leader never compared.',
-    file: 'src/raft/core/follower.ts',
-    find: 'log.commitTo(minIndex(message.commit, lastNew));',
-    replace: 'log.commitTo(minIndex(message.commit, log.lastIndex));',
   },
   {
     name: 'read-without-a-quorum',
