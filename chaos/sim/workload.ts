@@ -2,7 +2,7 @@
  * Clients of the simulated store: each does one operation after another, on some member, and writes down what it asked
  * and what it was told. What it is not told, or told was unsure, stays open: it may have happened and may still happen.
  */
-import type { CompareResult, RangeRequest, TxnRequest } from '../../src/kv/api.ts';
+import { type CompareResult, noBytes, putRequest, rangeRequest, type TxnRequest } from '../../src/kv/api.ts';
 import type { StoreServer } from '../../src/kv/server/server.ts';
 import type { History, HistoryEntry, Operation, Outcome } from '../check/history.ts';
 import type { SeededRandom } from './random.ts';
@@ -11,7 +11,6 @@ import type { SimMember } from './sim-member.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const noBytes = new Uint8Array(0);
 
 export interface WorkloadOptions {
   readonly scheduler: Scheduler;
@@ -102,43 +101,16 @@ export class Client {
   }
 }
 
-export function rangeOf(key: string): RangeRequest {
-  return {
-    key: encoder.encode(key),
-    rangeEnd: noBytes,
-    limit: 0,
-    revision: 0,
-    sortOrder: 'none',
-    sortTarget: 'key',
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
-}
-
-function putOf(key: string, value: string) {
-  return {
-    key: encoder.encode(key),
-    value: encoder.encode(value),
-    lease: 0n,
-    prevKv: false,
-    ignoreValue: false,
-    ignoreLease: false,
-  };
-}
-
 /** Performs one operation on one member. */
 export async function perform(server: StoreServer, operation: Operation): Promise<Outcome> {
   const key = encoder.encode(operation.key);
   switch (operation.kind) {
-    case 'put':
-      return { kind: 'put', revision: (await server.put(putOf(operation.key, operation.value))).revision };
+    case 'put': {
+      const { revision } = await server.put(putRequest({ key, value: encoder.encode(operation.value) }));
+      return { kind: 'put', revision };
+    }
     case 'get': {
-      const { kvs, revision } = await server.range(rangeOf(operation.key));
+      const { kvs, revision } = await server.range(rangeRequest({ key }));
       return {
         kind: 'get',
         revision,
@@ -154,7 +126,7 @@ export async function perform(server: StoreServer, operation: Operation): Promis
           : ({ kind: 'value', value: encoder.encode(operation.expected) } as const);
       const request: TxnRequest = {
         compare: [{ key, rangeEnd: noBytes, result, target }],
-        success: [{ kind: 'put', request: putOf(operation.key, operation.value) }],
+        success: [{ kind: 'put', request: putRequest({ key, value: encoder.encode(operation.value) }) }],
         failure: [],
       };
       const { succeeded, revision } = await server.txn(request);

@@ -6,6 +6,8 @@
  */
 
 export type Bytes = Uint8Array;
+/** As `rangeEnd`: the key alone. */
+export const noBytes: Bytes = new Uint8Array(0);
 /** int64; 0n = none. */
 export type LeaseId = bigint;
 
@@ -46,6 +48,25 @@ export interface RangeRequest {
   readonly maxCreateRevision: number;
 }
 
+/** A whole request from what is not as usual: usual is one key at the head, read by everyone's agreement. */
+export function rangeRequest(given: Partial<RangeRequest> & { readonly key: Bytes }): RangeRequest {
+  return {
+    rangeEnd: noBytes,
+    limit: 0,
+    revision: 0,
+    sortOrder: 'none',
+    sortTarget: 'key',
+    serializable: false,
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+    ...given,
+  };
+}
+
 export interface RangeResult {
   readonly kvs: readonly KeyValue[];
   readonly more: boolean;
@@ -59,6 +80,11 @@ export interface PutRequest {
   readonly prevKv: boolean;
   readonly ignoreValue: boolean;
   readonly ignoreLease: boolean;
+}
+
+/** A whole request from what is not as usual: usual is no lease, and nothing to tell or to keep of what was there. */
+export function putRequest(given: Partial<PutRequest> & Pick<PutRequest, 'key' | 'value'>): PutRequest {
+  return { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false, ...given };
 }
 
 export interface DeleteRangeRequest {

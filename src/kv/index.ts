@@ -12,4 +12,5 @@ export type {
   TxnRequest,
   TxnResult,
 } from './api.ts';
+export { noBytes, putRequest, rangeRequest } from './api.ts';
 export { KvError } from './errors.ts';

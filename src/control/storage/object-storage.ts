@@ -8,7 +8,15 @@
  */
 import { assert } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
-import type { KeyValue, KvClient, LeaseId, RequestOp } from '../../kv/index.ts';
+import {
+  type KeyValue,
+  type KvClient,
+  type LeaseId,
+  noBytes,
+  putRequest,
+  type RequestOp,
+  rangeRequest,
+} from '../../kv/index.ts';
 import type { KubeObject } from '../api/contract.ts';
 import { bytesOf, prefixEnd, prefixOf, storeKey, textOf } from './keys.ts';
 import { decodeStored, encodeStored, type StoredObject } from './stored-object.ts';
@@ -51,8 +59,6 @@ export interface ObjectStorageOptions {
   readonly timeoutMs: number;
 }
 
-const noBytes = new Uint8Array();
-
 export class ObjectStorage {
   readonly #kv: KvClient;
   readonly #cache: WatchCache;
@@ -71,7 +77,7 @@ export class ObjectStorage {
     const result = await this.#kv.txn(
       {
         compare: [{ key, rangeEnd: noBytes, result: 'equal', target: { kind: 'mod', value: 0 } }],
-        success: [put(key, value, lease)],
+        success: [{ kind: 'put', request: putRequest({ key, value, lease }) }],
         failure: [],
       },
       { timeoutMs: this.#timeoutMs },
@@ -135,12 +141,12 @@ export class ObjectStorage {
       const operation: RequestOp =
         change.kind === 'delete'
           ? { kind: 'deleteRange', request: { key, rangeEnd: noBytes, prevKv: false } }
-          : put(key, encodeStored(change.object), lease);
+          : { kind: 'put', request: putRequest({ key, value: encodeStored(change.object), lease }) };
       const result = await this.#kv.txn(
         {
           compare: [{ key, rangeEnd: noBytes, result: 'equal', target: { kind: 'mod', value: before.revision } }],
           success: [operation],
-          failure: [{ kind: 'range', request: pointRead(key) }],
+          failure: [{ kind: 'range', request: rangeRequest({ key }) }],
         },
         { timeoutMs: this.#timeoutMs },
       );
@@ -187,31 +193,6 @@ export class ObjectStorage {
       remaining: result.more ? Math.max(0, result.count - result.kvs.length) : 0,
     };
   }
-}
-
-function put(key: Uint8Array, value: Uint8Array, lease: LeaseId): RequestOp {
-  return {
-    kind: 'put',
-    request: { key, value, lease, prevKv: false, ignoreValue: false, ignoreLease: false },
-  };
-}
-
-function pointRead(key: Uint8Array) {
-  return {
-    key,
-    rangeEnd: noBytes,
-    limit: 0,
-    revision: 0,
-    sortOrder: 'none',
-    sortTarget: 'key',
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  } as const;
 }
 
 /** What the store holds after writing `object` at `revision`, without reading it back. */

@@ -4,6 +4,7 @@
  */
 import { assert, unreachable } from '../../env/assert.ts';
 import type { ApplyResponse, InternalOp, KeyValue, KvErrorCode, Member, PutRequest, TxnRequest } from '../api.ts';
+import { noBytes } from '../api.ts';
 import { toBytes, toText } from '../backend/bytes.ts';
 import type { BackendWrite } from '../backend/contract.ts';
 import { Leases } from '../lease/table.ts';
@@ -16,8 +17,6 @@ import { checkPut, checkTxn, chooseTxn, hasPut, runPut, runTxn } from './txn.ts'
 import { validateOp } from './validate.ts';
 
 export type Outcome = ApplyResponse | KvErrorCode;
-
-const noBytes = new Uint8Array(0);
 
 export class Executor {
   readonly leases = new Leases();

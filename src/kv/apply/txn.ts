@@ -4,16 +4,17 @@
  * writes before it. A transaction that fails therefore changes nothing.
  */
 import { assert, unreachable } from '../../env/assert.ts';
-import type {
-  Compare,
-  KeyValue,
-  KvErrorCode,
-  PutRequest,
-  RangeRequest,
-  RequestOp,
-  ResponseOp,
-  TxnRequest,
-  TxnResult,
+import {
+  type Compare,
+  type KeyValue,
+  type KvErrorCode,
+  type PutRequest,
+  type RangeRequest,
+  type RequestOp,
+  type ResponseOp,
+  rangeRequest,
+  type TxnRequest,
+  type TxnResult,
 } from '../api.ts';
 import { asBuffer } from '../backend/bytes.ts';
 import type { ReadView } from '../mvcc/contract.ts';
@@ -130,21 +131,8 @@ export function runPut(target: TxnTarget, request: PutRequest): ResponseOp {
 
 /** A comparison over a range holds when it holds for every key in it; over nothing, it compares with zero. */
 function holds(view: ReadView, compare: Compare): boolean {
-  const result = view.range({
-    key: compare.key,
-    rangeEnd: compare.rangeEnd,
-    limit: 0,
-    revision: 0,
-    sortOrder: 'none',
-    sortTarget: 'key',
-    serializable: true,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  });
+  const { key, rangeEnd } = compare;
+  const result = view.range(rangeRequest({ key, rangeEnd, serializable: true }));
   assert(typeof result !== 'string', () => `a range at the head answers ${String(result)}`);
   // A missing key has no value, not an empty one.
   if (result.kvs.length === 0)

@@ -8,7 +8,7 @@
  * 4. `keysOnly` empties the values last, so that sorting by value still works.
  */
 import { assert } from '../../env/assert.ts';
-import type { KeyValue, RangeRequest, RangeResult } from '../api.ts';
+import { type KeyValue, noBytes, type RangeRequest, type RangeResult } from '../api.ts';
 import { asBuffer } from '../backend/bytes.ts';
 import type { FoundRevision, KeyEntry } from './key-index.ts';
 
@@ -17,8 +17,6 @@ export interface RangeSource {
   forEach(visit: (entry: KeyEntry, found: FoundRevision | undefined) => void): void;
   load(entry: KeyEntry, found: FoundRevision | undefined): KeyValue;
 }
-
-const noBytes = new Uint8Array(0);
 
 export function selectRange(request: RangeRequest, source: RangeSource): RangeResult {
   assert(request.limit >= 0, () => `a range limit cannot be ${request.limit}`);

@@ -1,17 +1,9 @@
 /** Requests and answers as a client sees them: our values out, the wire's messages in. */
 import { assert, unreachable } from '../../env/assert.ts';
 import { safeNumberFromInt64 } from '../../proto/int64.ts';
-import type {
-  Compare,
-  PutRequest,
-  RangeRequest,
-  RangeResult,
-  RequestOp,
-  ResponseOp,
-  TxnRequest,
-  TxnResult,
-} from '../api.ts';
-import { compareResults, fromWireKeyValue, noBytes, sortOrders, sortTargets } from './codec-values.ts';
+import type { Compare, RangeResult, RequestOp, ResponseOp, TxnRequest, TxnResult } from '../api.ts';
+import { putRequest, rangeRequest } from '../api.ts';
+import { compareResults, fromWireKeyValue, sortOrders, sortTargets } from './codec-values.ts';
 import type {
   Out,
   WireCompare,
@@ -24,33 +16,13 @@ import type {
   WireTxnResponse,
 } from './wire.ts';
 
-export function toWireRange(request: Partial<RangeRequest>): Out<WireRangeRequest> {
-  return {
-    key: request.key ?? noBytes,
-    rangeEnd: request.rangeEnd ?? noBytes,
-    limit: request.limit ?? 0,
-    revision: request.revision ?? 0,
-    sortOrder: sortOrders.indexOf(request.sortOrder ?? 'none'),
-    sortTarget: sortTargets.indexOf(request.sortTarget ?? 'key'),
-    serializable: request.serializable ?? false,
-    keysOnly: request.keysOnly ?? false,
-    countOnly: request.countOnly ?? false,
-    minModRevision: request.minModRevision ?? 0,
-    maxModRevision: request.maxModRevision ?? 0,
-    minCreateRevision: request.minCreateRevision ?? 0,
-    maxCreateRevision: request.maxCreateRevision ?? 0,
-  };
+export function toWireRange(given: Parameters<typeof rangeRequest>[0]): Out<WireRangeRequest> {
+  const { sortOrder, sortTarget, ...request } = rangeRequest(given);
+  return { ...request, sortOrder: sortOrders.indexOf(sortOrder), sortTarget: sortTargets.indexOf(sortTarget) };
 }
 
-export function toWirePut(request: Partial<PutRequest>): Out<WirePutRequest> {
-  return {
-    key: request.key ?? noBytes,
-    value: request.value ?? noBytes,
-    lease: request.lease ?? 0n,
-    prevKv: request.prevKv ?? false,
-    ignoreValue: request.ignoreValue ?? false,
-    ignoreLease: request.ignoreLease ?? false,
-  };
+export function toWirePut(given: Parameters<typeof putRequest>[0]): Out<WirePutRequest> {
+  return putRequest(given);
 }
 
 function toWireCompare(compare: Compare): Out<WireCompare> {

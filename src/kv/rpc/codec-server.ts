@@ -15,12 +15,12 @@ import type {
   TxnResult,
   WatchRequest,
 } from '../api.ts';
+import { noBytes } from '../api.ts';
 import { KvError } from '../errors.ts';
 import {
   compareResults,
   compareTargets,
   copied,
-  noBytes,
   saturate,
   sortOrders,
   sortTargets,

@@ -6,9 +6,8 @@
  */
 import { fromInt64, type Int64Like, safeNumberFromInt64 } from '../../proto/int64.ts';
 import type { Bytes, CompareResult, KeyValue, KvEvent, SortOrder, SortTarget } from '../api.ts';
+import { noBytes } from '../api.ts';
 import type { Out, WireEvent, WireKeyValue } from './wire.ts';
-
-export const noBytes: Bytes = new Uint8Array(0);
 
 /** Position = number on the wire. */
 export const sortOrders: readonly SortOrder[] = ['none', 'ascend', 'descend'];

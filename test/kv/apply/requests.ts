@@ -1,4 +1,5 @@
 /** Short ways to write requests down, for the tests of the store's state. */
+import * as api from '../../../src/kv/api.ts';
 import type {
   Compare,
   DeleteRangeRequest,
@@ -15,34 +16,11 @@ export const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 export const text = (value: Uint8Array): string => Buffer.from(value).toString('latin1');
 
 export function putRequest(key: string, value = '', more: Partial<PutRequest> = {}): PutRequest {
-  return {
-    key: bytes(key),
-    value: bytes(value),
-    lease: 0n,
-    prevKv: false,
-    ignoreValue: false,
-    ignoreLease: false,
-    ...more,
-  };
+  return api.putRequest({ key: bytes(key), value: bytes(value), ...more });
 }
 
 export function rangeRequest(key: string, rangeEnd = '', more: Partial<RangeRequest> = {}): RangeRequest {
-  return {
-    key: bytes(key),
-    rangeEnd: bytes(rangeEnd),
-    limit: 0,
-    revision: 0,
-    sortOrder: 'none',
-    sortTarget: 'key',
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-    ...more,
-  };
+  return api.rangeRequest({ key: bytes(key), rangeEnd: bytes(rangeEnd), ...more });
 }
 
 export function deleteRequest(key: string, rangeEnd = '', prevKv = false): DeleteRangeRequest {

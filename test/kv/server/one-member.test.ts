@@ -1,35 +1,13 @@
 /** One member in this process, asked through KvServer: limits, alarms, leases, reads that leave no trace in the log. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { PutRequest, RangeRequest, RequestOp, TxnRequest } from '../../../src/kv/api.ts';
+import { noBytes, putRequest, type RequestOp, rangeRequest, type TxnRequest } from '../../../src/kv/api.ts';
 import type { KvServer } from '../../../src/kv/server/contract.ts';
 import { startTestMembers, type TestMember } from './test-members.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const none = new Uint8Array(0);
-const putOf = (key: string, value: string, lease = 0n): PutRequest => ({
-  key: bytes(key),
-  value: bytes(value),
-  lease,
-  prevKv: false,
-  ignoreValue: false,
-  ignoreLease: false,
-});
-const rangeOf = (key: string): RangeRequest => ({
-  key: bytes(key),
-  rangeEnd: none,
-  limit: 0,
-  revision: 0,
-  sortOrder: 'none',
-  sortTarget: 'key',
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-});
+const putOf = (key: string, value: string, lease = 0n) => putRequest({ key: bytes(key), value: bytes(value), lease });
+const rangeOf = (key: string) => rangeRequest({ key: bytes(key) });
 const never = new AbortController().signal;
 
 describe('one member', () => {
@@ -52,7 +30,7 @@ describe('one member', () => {
     const before = server.status().raft.lastIndex;
     const read: RequestOp = { kind: 'range', request: rangeOf('a') };
     const txn: TxnRequest = {
-      compare: [{ key: bytes('a'), rangeEnd: none, result: 'greater', target: { kind: 'version', value: 0 } }],
+      compare: [{ key: bytes('a'), rangeEnd: noBytes, result: 'greater', target: { kind: 'version', value: 0 } }],
       success: [read],
       failure: [],
     };
@@ -84,7 +62,7 @@ describe('one member', () => {
     const gone = new Promise<void>((resolve) => {
       const request = {
         key: bytes('leased'),
-        rangeEnd: none,
+        rangeEnd: noBytes,
         startRevision: 0,
         prevKv: false,
         noPut: true,
@@ -147,7 +125,7 @@ test('a used-up quota raises NOSPACE: writes fail, deletions go on, and the alar
       await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(server.alarms(), [{ memberId: server.memberId, alarm: 'noSpace' }]);
     await assert.rejects(server.put(putOf('c', 'small')), { kv: 'noSpace' });
-    await server.deleteRange({ key: bytes('a'), rangeEnd: none, prevKv: false });
+    await server.deleteRange({ key: bytes('a'), rangeEnd: noBytes, prevKv: false });
     const { revision } = await server.range(rangeOf('a'));
     await server.compact(revision, true);
     await server.setAlarm('deactivate', server.memberId, 'noSpace');
