@@ -1,8 +1,8 @@
 /** Equality of JSON values whatever the order of their fields. */
 
-/** True when both hold the same; an absent field equals undefined. */
+/** True when both hold the same. A field that is absent, undefined or null is not there, as everywhere in Kubernetes. */
 export function isEqualJson(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
+  if ((a ?? null) === (b ?? null)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) || Array.isArray(b)) {
     if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;

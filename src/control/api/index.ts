@@ -31,5 +31,6 @@ export {
   type UpdateRequest,
   updateManagedFields,
 } from './apply/apply.ts';
+export { isEqualJson } from './equal-json.ts';
 export { parseJson, JsonSyntaxError } from './json-text.ts';
 export { ipVersion } from './validation/addresses.ts';

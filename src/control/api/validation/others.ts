@@ -19,10 +19,6 @@ function base64Bytes(text: string): number {
   return Math.floor((text.replace(/=+$/, '').length * 3) / 4);
 }
 
-function same(a: unknown, b: unknown): boolean {
-  return isEqualJson(a ?? null, b ?? null);
-}
-
 function keyErrors(content: JsonObject | undefined, field: string): FieldError[] {
   return Object.keys(content ?? {}).flatMap((key) =>
     configKeyProblems(key).map((problem) => invalidValue(`${field}[${key}]`, key, problem)),
@@ -35,7 +31,7 @@ function sealErrors(object: KubeObject, old: KubeObject, fields: readonly string
   const detail = 'field is immutable when `immutable` is set';
   const errors: FieldError[] = [];
   if (object['immutable'] !== true) errors.push(forbiddenField('immutable', detail));
-  for (const field of fields) if (!same(object[field], old[field])) errors.push(forbiddenField(field, detail));
+  for (const field of fields) if (!isEqualJson(object[field], old[field])) errors.push(forbiddenField(field, detail));
   return errors;
 }
 
@@ -129,7 +125,7 @@ export function roleBindingErrors(object: KubeObject, old: KubeObject | undefine
       errors.push(notSupported(`${path}.apiGroup`, subject.apiGroup ?? '', [group]));
     if (subject.kind === 'ServiceAccount' && !subject.namespace) errors.push(required(`${path}.namespace`));
   }
-  if (old !== undefined && !same(object['roleRef'], old['roleRef'])) {
+  if (old !== undefined && !isEqualJson(object['roleRef'], old['roleRef'])) {
     errors.push(invalidValue('roleRef', object['roleRef'], 'cannot change roleRef'));
   }
   return errors;

@@ -6,10 +6,6 @@ import { forbiddenField, immutableDetail, invalidValue, notSupported, required }
 import { labelValueProblems, qualifiedNameProblems } from './names.ts';
 import { notNegativeErrors, podSpecErrors } from './pod.ts';
 
-function same(a: unknown, b: unknown): boolean {
-  return isEqualJson(a ?? null, b ?? null);
-}
-
 /** Labels and keys of a LabelSelector. */
 export function selectorErrors(selector: JsonObject, path: string): FieldError[] {
   const errors: FieldError[] = [];
@@ -119,7 +115,7 @@ export function deploymentErrors(object: KubeObject, old: KubeObject | undefined
 }
 
 function selectorChangeErrors(object: KubeObject, old: KubeObject | undefined): FieldError[] {
-  if (old === undefined || same(object['spec']?.selector, old['spec']?.selector)) return [];
+  if (old === undefined || isEqualJson(object['spec']?.selector, old['spec']?.selector)) return [];
   return [invalidValue('spec.selector', object['spec']?.selector, immutableDetail)];
 }
 
@@ -149,8 +145,9 @@ export function statefulSetErrors(object: KubeObject, old: KubeObject | undefine
   const errors = [...templateErrors(object, 'statefulset'), ...mustRestart(object)];
   errors.push(...notNegativeErrors(spec['replicas'], 'spec.replicas'));
   if (old === undefined) return errors;
-  const fixed = (all: JsonObject) => Object.entries(all).filter(([name]) => !statefulSetMutable.includes(name));
-  if (same(fixed(spec), fixed(old['spec'] ?? {}))) return errors;
+  const fixed = (all: JsonObject) =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => !statefulSetMutable.includes(name)));
+  if (isEqualJson(fixed(spec), fixed(old['spec'] ?? {}))) return errors;
   const list = statefulSetMutable.map((name) => `'${name}'`);
   const names = `${list.slice(0, -1).join(', ')} and ${list.at(-1)}`;
   return [
@@ -189,7 +186,7 @@ function jobChangeErrors(spec: JsonObject, old: JsonObject): FieldError[] {
   // A suspended job may still be told where to run.
   if (old['suspend'] !== true) fixed.push('template');
   return fixed
-    .filter((field) => !same(spec[field], old[field]))
+    .filter((field) => !isEqualJson(spec[field], old[field]))
     .map((field) => invalidValue(`spec.${field}`, spec[field], immutableDetail));
 }
 
