@@ -3,10 +3,9 @@
  * every API server at every start: what is missing is created, default roles get back rules and subjects they have lost
  * (never losing any that people added).
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { RequestContext } from './core.ts';
 import { defaultClusterRoleBindings, defaultClusterRoles, defaultRoleBindings, defaultRoles } from './default-roles.ts';
-import { type JsonObject, type KubeObject, resourceSchema, StatusError } from './kinds.ts';
+import { isEqualJson, type JsonObject, type KubeObject, resourceSchema, StatusError } from './kinds.ts';
 import { effectiveRules } from './rbac.ts';
 import { createObject, updateObject } from './registry.ts';
 
@@ -82,7 +81,7 @@ async function ensureRbac(context: RequestContext, wanted: KubeObject, resource:
       if (current.metadata.annotations?.['rbac.authorization.kubernetes.io/autoupdate'] !== 'true') return current;
       const has: JsonObject[] = current[field] ?? [];
       const missing = (wanted[field] ?? []).filter(
-        (item: JsonObject) => !has.some((other) => isDeepStrictEqual(other, item)),
+        (item: JsonObject) => !has.some((other) => isEqualJson(other, item)),
       );
       if (missing.length > 0) current[field] = [...has, ...missing];
       return current;

@@ -3,7 +3,6 @@
  * Handlers bring decoded objects, this file the rules: names and uids, generation, status isolation, optimistic locks,
  * finalizers and grace. Kinds' own rules come from strategies.ts, cluster-wide ones from admission.ts.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { assert } from '../../env/assert.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Change, ObjectRef, StoredObject } from '../storage/index.ts';
@@ -11,12 +10,14 @@ import { shortKey } from '../storage/index.ts';
 import { admitCreate, admitDelete, admitUpdate } from './admission.ts';
 import { toServed, toStored } from './conversion.ts';
 import type { RequestContext } from './core.ts';
+import { checkPreconditions, isFinished, planDeletion } from './deletion.ts';
 import { fail } from './errors.ts';
 import { tracked } from './managed-fields.ts';
 import {
   apiVersionOf,
   applyDefaults,
   type FieldError,
+  isEqualJson,
   type JsonObject,
   type KubeObject,
   type ResourceSchema,
@@ -211,12 +212,7 @@ function isSame(a: KubeObject, b: KubeObject): boolean {
     const fields = managedFields?.map(({ time: _time, ...entry }) => entry);
     return { ...object, metadata: { ...metadata, managedFields: fields } };
   };
-  return isDeepStrictEqual(prune(strip(a)), prune(strip(b)));
-}
-
-/** Drops undefined members, which JSON does not have either. */
-function prune(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value));
+  return isEqualJson(strip(a), strip(b));
 }
 
 async function prepareUpdate(
@@ -247,7 +243,7 @@ async function prepareUpdate(
     else (next.metadata as JsonObject)[field] = value;
   }
   if (subresource === 'status') keepAllButStatus(next, old);
-  else if (resource.hasStatus && subresource === '') keepStatus(next, old, resource);
+  else if (resource.hasStatus && subresource === '') keepStatus(next, old);
   strategyOf(resource).prepareForUpdate?.(next, old, { subresource });
   applyDefaults(next, resource);
   await admitUpdate(context, resource, next, old, subresource);
@@ -287,23 +283,15 @@ function keepAllButStatus(next: KubeObject, old: KubeObject): void {
 }
 
 /** Only kinds with a status of their own life keep it; some (Lease, ConfigMap) have none. */
-function keepStatus(next: KubeObject, old: KubeObject, _resource: ResourceSchema): void {
+function keepStatus(next: KubeObject, old: KubeObject): void {
   if (old['status'] === undefined) delete next['status'];
   else next['status'] = old['status'];
 }
 
 function isSpecChanged(next: KubeObject, old: KubeObject): boolean {
   const strip = ({ metadata: _metadata, status: _status, apiVersion: _apiVersion, kind: _kind, ...rest }: KubeObject) =>
-    prune(rest);
-  return !isDeepStrictEqual(strip(next), strip(old));
-}
-
-/** True when nothing keeps a deleted object any more. */
-function isFinished(resource: ResourceSchema, object: KubeObject): boolean {
-  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata;
-  if (deletionTimestamp === undefined || (finalizers ?? []).length > 0) return false;
-  if ((deletionGracePeriodSeconds ?? 0) > 0) return false;
-  return !(strategyOf(resource).mustStay?.(object) ?? false);
+    rest;
+  return !isEqualJson(strip(next), strip(old));
 }
 
 export interface DeleteResult {
@@ -349,63 +337,4 @@ export async function deleteObject(
       assert(planned !== undefined, 'a deletion was planned');
       return { isGone: isPlannedGone, stored: { key: ref.key, object: planned, revision: outcome.before.revision } };
   }
-}
-
-function checkPreconditions(
-  resource: ResourceSchema,
-  name: string,
-  object: KubeObject,
-  preconditions: { readonly uid?: string; readonly resourceVersion?: string },
-): void {
-  const { uid, resourceVersion } = preconditions;
-  if (uid !== undefined && uid !== object.metadata.uid) {
-    throw fail.preconditionFailed(resource, name, 'UID', uid, object.metadata.uid);
-  }
-  if (resourceVersion !== undefined && resourceVersion !== object.metadata.resourceVersion) {
-    throw fail.preconditionFailed(resource, name, 'ResourceVersion', resourceVersion, object.metadata.resourceVersion);
-  }
-}
-
-/** Decides what a deletion does to `object` and changes it so. */
-function planDeletion(
-  resource: ResourceSchema,
-  object: KubeObject,
-  deleteOptions: JsonObject,
-  wallMs: number,
-): 'gone' | 'marked' | 'unchanged' {
-  const strategy = strategyOf(resource);
-  const { metadata } = object;
-  const before = structuredClone(object);
-  applyPropagation(object, deleteOptions);
-  const grace = strategy.gracePeriodSeconds?.(object, deleteOptions) ?? 0;
-  const isFirst = metadata.deletionTimestamp === undefined;
-  if (isFirst) {
-    metadata.deletionTimestamp = timeFromMs(wallMs + grace * 1000);
-    metadata.deletionGracePeriodSeconds = grace;
-    if (metadata.generation !== undefined && metadata.generation > 0) metadata.generation++;
-    strategy.markDeleted?.(object);
-  } else if (grace < (metadata.deletionGracePeriodSeconds ?? 0)) {
-    // A deletion can be hastened, never put off.
-    metadata.deletionTimestamp = timeFromMs(wallMs + grace * 1000);
-    metadata.deletionGracePeriodSeconds = grace;
-  }
-  if (isFinished(resource, object)) return 'gone';
-  return isDeepStrictEqual(before, object) ? 'unchanged' : 'marked';
-}
-
-/** Foreground and orphan deletion are finalizers that the garbage collector takes off. */
-function applyPropagation(object: KubeObject, deleteOptions: JsonObject): void {
-  const policy =
-    deleteOptions['propagationPolicy'] ??
-    (deleteOptions['orphanDependents'] === undefined
-      ? undefined
-      : deleteOptions['orphanDependents']
-        ? 'Orphan'
-        : 'Background');
-  if (policy === undefined) return;
-  const kept = (object.metadata.finalizers ?? []).filter((item) => item !== 'orphan' && item !== 'foregroundDeletion');
-  if (policy === 'Orphan') kept.push('orphan');
-  if (policy === 'Foreground') kept.push('foregroundDeletion');
-  if (kept.length === 0) delete object.metadata.finalizers;
-  else object.metadata.finalizers = kept;
 }
