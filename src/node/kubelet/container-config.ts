@@ -15,7 +15,7 @@ import type {
 } from '../cri/cri.ts';
 import { restartDelayAnnotation } from './crash-back-off.ts';
 import { ContainerConfigError, expand } from './environment.ts';
-import { containerHashAnnotation } from './plan-pod.ts';
+import { containerHashAnnotation } from './plan-pod-contract.ts';
 import { graceSeconds, podContainers, type SpecContainer, usesHostNetwork } from './pod.ts';
 import { podCgroupParent } from './resources.ts';
 

@@ -4,7 +4,7 @@ import type { Container, Cri, PodSandbox } from '../cri/cri.ts';
 import type { HostFiles } from '../volumes/host-files.ts';
 import { labels, terminationFileAnnotation, terminationPolicyAnnotation } from './container-config.ts';
 import { lastLogLines } from './log-tail.ts';
-import type { PodContainer, RuntimePod } from './plan-pod.ts';
+import type { PodContainer, RuntimePod } from './plan-pod-contract.ts';
 
 /** Everything of one pod, in detail. */
 export async function inspectPod(cri: Cri, podUid: string): Promise<RuntimePod> {

@@ -5,11 +5,21 @@
  * restarts in the middle goes on from what it finds.
  *
  * Order: sandbox; init containers one after another, sidecars among them started and kept running; app containers
- * together. End: app containers together, then sidecars in reverse, then the sandbox.
+ * together. How a pod ends is in plan-pod-end.ts.
  */
-import type { KubeObject } from '../../control/api/contract.ts';
-import type { ContainerStatus, PodSandboxStatus } from '../cri/cri.ts';
+import type { PodSandboxStatus } from '../cri/cri.ts';
 import { crashDelayInitialMs, planRestart } from './crash-back-off.ts';
+import {
+  containerHashAnnotation,
+  isAlive,
+  type Kill,
+  latestRun,
+  type PlanInput,
+  type PodAction,
+  type PodContainer,
+  type PodPlan,
+} from './plan-pod-contract.ts';
+import { planEnd, planRest } from './plan-pod-end.ts';
 import {
   apiContainerStatus,
   graceSeconds,
@@ -19,159 +29,14 @@ import {
   type SpecContainer,
 } from './pod.ts';
 
-export const containerHashAnnotation = 'keelson.io/container-hash';
-
-export interface PodContainer extends ContainerStatus {
-  readonly sandboxId: string;
-}
-
-/** Everything the runtime has of one pod. */
-export interface RuntimePod {
-  readonly sandboxes: readonly PodSandboxStatus[];
-  readonly containers: readonly PodContainer[];
-}
-
-/** What the probes say of one container, by container id. */
-export interface ProbeVerdict {
-  readonly isStarted: boolean;
-  readonly isReady: boolean;
-  /** Set when a liveness or startup probe failed for good. */
-  readonly failed?: 'liveness' | 'startup';
-}
-
-/** A start that failed before there was a container that could crash (image, configuration, hook). */
-export interface StartFailure {
-  readonly reason: string;
-  readonly message: string;
-  readonly retryAtMs: number;
-}
-
-/** Why a pod must end, other than by itself. */
-export type PodEnd =
-  | { readonly kind: 'delete'; readonly graceSeconds: number; readonly startedAtMs: number }
-  | {
-      readonly kind: 'fail';
-      readonly graceSeconds: number;
-      readonly startedAtMs: number;
-      readonly reason: string;
-      readonly message: string;
-    };
-
-export interface PlanInput {
-  readonly pod: KubeObject;
-  readonly runtime: RuntimePod;
-  readonly probes: ReadonlyMap<string, ProbeVerdict>;
-  readonly startFailures: ReadonlyMap<string, StartFailure>;
-  readonly end: PodEnd | undefined;
-  readonly nowMs: number;
-  readonly containerHash: (container: SpecContainer) => string;
-}
-
-export interface Kill {
-  readonly containerId: string;
-  readonly name: string;
-  readonly graceSeconds: number;
-  readonly message: string;
-}
-
-export type PodAction =
-  | { readonly kind: 'createSandbox'; readonly attempt: number }
-  | { readonly kind: 'stopSandbox'; readonly sandboxId: string }
-  | { readonly kind: 'removeSandbox'; readonly sandboxId: string }
-  | ({ readonly kind: 'startContainer'; readonly container: SpecContainer; readonly sandboxId: string } & NewRun)
-  | { readonly kind: 'removeContainer'; readonly containerId: string }
-  /** All at once; done when all have ended. */
-  | { readonly kind: 'killContainers'; readonly kills: readonly Kill[] };
-
-export interface NewRun {
-  readonly attempt: number;
-  readonly restartDelayMs: number;
-}
-
-export interface PodPlan {
-  readonly actions: readonly PodAction[];
-  /** Why a container does not run, by name. */
-  readonly waiting: ReadonlyMap<string, { readonly reason: string; readonly message: string }>;
-  /** live: runs or will; ended: nothing runs any more and nothing will; gone: nothing is left in the runtime either. */
-  readonly outcome: 'live' | 'ended' | 'gone';
-  /** When to plan again although nothing changed. */
-  readonly nextAtMs: number | undefined;
-}
-
 // Logs and exit codes of the run before are asked for (`kubectl logs --previous`); older ones are not.
 const runsKept = 2;
-// A container gets this long even when its grace is used up, so that it may at least see the signal.
-const graceSecondsMin = 2;
 
+/** The next step for a pod, whatever state it is in. */
 export function planPod(input: PlanInput): PodPlan {
   if (input.end !== undefined) return planEnd(input, input.end);
   if (isTerminalPhase(input.pod)) return planRest(input);
   return new LivePlan(input).plan();
-}
-
-/** When the pod's own deadline ends it; undefined when it has none or has not started. */
-export function activeDeadlineMs(pod: KubeObject): number | undefined {
-  const seconds = pod.spec?.activeDeadlineSeconds as number | undefined;
-  const start = pod.status?.startTime as string | undefined;
-  return seconds === undefined || start === undefined ? undefined : Date.parse(start) + seconds * 1000;
-}
-
-function isAlive(container: PodContainer): boolean {
-  return container.state === 'running' || container.state === 'unknown';
-}
-
-function planEnd(input: PlanInput, end: PodEnd): PodPlan {
-  const rest = planShutDown(input, end.startedAtMs + end.graceSeconds * 1000, end.graceSeconds);
-  if (rest.outcome === 'live' || end.kind === 'fail') return rest;
-  // Deleted: what is left in the runtime goes too. Removing a sandbox removes its containers.
-  const actions: PodAction[] = input.runtime.sandboxes.map((sandbox) => ({
-    kind: 'removeSandbox',
-    sandboxId: sandbox.id,
-  }));
-  const known = new Set(input.runtime.sandboxes.map((sandbox) => sandbox.id));
-  for (const container of input.runtime.containers) {
-    if (!known.has(container.sandboxId)) actions.push({ kind: 'removeContainer', containerId: container.id });
-  }
-  return { ...rest, actions, outcome: actions.length === 0 ? 'gone' : 'ended' };
-}
-
-/** A pod that has ended but stays: its containers are kept for their logs. */
-function planRest(input: PlanInput): PodPlan {
-  const grace = graceSeconds(input.pod);
-  return planShutDown(input, input.nowMs + grace * 1000, grace);
-}
-
-function planShutDown(input: PlanInput, deadlineMs: number, grace: number): PodPlan {
-  const nothing = { waiting: new Map(), nextAtMs: undefined };
-  const remaining = Math.ceil((deadlineMs - input.nowMs) / 1000);
-  const seconds = Math.min(Math.max(remaining, Math.min(graceSecondsMin, grace)), Math.max(grace, 1));
-  const kill = (container: PodContainer): Kill => ({
-    containerId: container.id,
-    name: container.name,
-    graceSeconds: seconds,
-    message: `Stopping container ${container.name}`,
-  });
-  const alive = input.runtime.containers.filter(isAlive);
-  const sidecars = podContainers(input.pod).filter((container) => container.role === 'sidecar');
-  const sidecarNames = new Set(sidecars.map((sidecar) => sidecar.name));
-  const first = alive.filter((container) => !sidecarNames.has(container.name));
-  if (first.length > 0) {
-    return { ...nothing, actions: [{ kind: 'killContainers', kills: first.map(kill) }], outcome: 'live' };
-  }
-  for (const sidecar of [...sidecars].reverse()) {
-    const runs = alive.filter((container) => container.name === sidecar.name);
-    if (runs.length > 0) {
-      return { ...nothing, actions: [{ kind: 'killContainers', kills: runs.map(kill) }], outcome: 'live' };
-    }
-  }
-  const halfMade = input.runtime.containers.filter((container) => container.state === 'created');
-  const actions: PodAction[] = [
-    ...halfMade.map((container): PodAction => ({ kind: 'removeContainer', containerId: container.id })),
-    ...input.runtime.sandboxes
-      .filter((sandbox) => sandbox.isReady)
-      .map((sandbox): PodAction => ({ kind: 'stopSandbox', sandboxId: sandbox.id })),
-  ];
-  return { ...nothing, actions, outcome: actions.length === 0 ? 'ended' : 'live' };
 }
 
 /** One pass over a pod that is meant to run. */
@@ -392,15 +257,6 @@ class LivePlan {
   #planAgainAt(atMs: number): void {
     this.#nextAtMs = Math.min(this.#nextAtMs ?? Number.POSITIVE_INFINITY, atMs);
   }
-}
-
-export function latestRun(runs: readonly PodContainer[]): PodContainer | undefined {
-  let latest: PodContainer | undefined;
-  for (const run of runs) {
-    if (latest === undefined || run.attempt > latest.attempt) latest = run;
-    else if (run.attempt === latest.attempt && run.createdAtMs > latest.createdAtMs) latest = run;
-  }
-  return latest;
 }
 
 function newest(sandboxes: readonly PodSandboxStatus[]): PodSandboxStatus | undefined {

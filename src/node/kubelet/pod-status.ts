@@ -4,8 +4,8 @@
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
 import { timeFromMs } from '../../control/api/time-text.ts';
-import type { PodContainer, PodEnd, PodPlan, ProbeVerdict, RuntimePod } from './plan-pod.ts';
-import { latestRun } from './plan-pod.ts';
+import type { PodContainer, PodEnd, PodPlan, ProbeVerdict, RuntimePod } from './plan-pod-contract.ts';
+import { latestRun } from './plan-pod-contract.ts';
 import {
   apiContainerStatus,
   isTerminalPhase,

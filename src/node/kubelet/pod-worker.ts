@@ -12,15 +12,9 @@ import { errorText } from '../../env/errors.ts';
 import { containerHash, podLogDirectory } from './container-config.ts';
 import { containerField, podSubject } from './event-subject.ts';
 import { inspectPod, terminationMessage } from './inspect.ts';
-import {
-  activeDeadlineMs,
-  latestRun,
-  type PlanInput,
-  type PodEnd,
-  type PodPlan,
-  planPod,
-  type RuntimePod,
-} from './plan-pod.ts';
+import { planPod } from './plan-pod.ts';
+import { latestRun, type PlanInput, type PodEnd, type PodPlan, type RuntimePod } from './plan-pod-contract.ts';
+import { activeDeadlineMs } from './plan-pod-end.ts';
 import { findContainer, graceSeconds, isTerminalPhase, podKey, usesHostNetwork } from './pod.ts';
 import { podStatus } from './pod-status.ts';
 import type { ProbeManager } from './probes.ts';

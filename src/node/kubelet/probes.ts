@@ -8,7 +8,7 @@ import { type Clock, sleep } from '../../env/clock.ts';
 import { containerField, podSubject } from './event-subject.ts';
 import type { HandlerResult } from './handler-network.ts';
 import type { HandlerTarget } from './handlers.ts';
-import type { PodContainer, ProbeVerdict } from './plan-pod.ts';
+import type { PodContainer, ProbeVerdict } from './plan-pod-contract.ts';
 import { apiContainerStatus, findContainer } from './pod.ts';
 import { countProbe, noProbeYet } from './probe-count.ts';
 

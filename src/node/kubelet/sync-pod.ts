@@ -18,7 +18,7 @@ import type { HandlerResult } from './handler-network.ts';
 import type { HandlerTarget } from './handlers.ts';
 import { hostsFile } from './hosts-file.ts';
 import { ImageError, type ImageManager, pullPolicy } from './images.ts';
-import type { Kill, PodAction, RuntimePod, StartFailure } from './plan-pod.ts';
+import type { Kill, PodAction, RuntimePod, StartFailure } from './plan-pod-contract.ts';
 import { findContainer, type SpecContainer, usesHostNetwork } from './pod.ts';
 import { containerResources } from './resources.ts';
 import { resolveSubPath } from './sub-path.ts';

@@ -8,14 +8,14 @@ import {
   planRestart,
   restartDelayAnnotation,
 } from '../../../src/node/kubelet/crash-back-off.ts';
+import { planPod } from '../../../src/node/kubelet/plan-pod.ts';
 import {
   containerHashAnnotation,
   type PlanInput,
   type PodContainer,
   type PodPlan,
-  planPod,
   type ProbeVerdict,
-} from '../../../src/node/kubelet/plan-pod.ts';
+} from '../../../src/node/kubelet/plan-pod-contract.ts';
 
 const nowMs = 1_000_000_000;
 const started: ProbeVerdict = { isStarted: true, isReady: true };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject, KubeObject } from '../../../src/control/api/contract.ts';
-import type { PodContainer } from '../../../src/node/kubelet/plan-pod.ts';
+import type { PodContainer } from '../../../src/node/kubelet/plan-pod-contract.ts';
 import { podStatus, qosClass, type StatusInput } from '../../../src/node/kubelet/pod-status.ts';
 import { countProbe, noProbeYet } from '../../../src/node/kubelet/probe-count.ts';
 
