@@ -21,6 +21,10 @@ const channelOptions: grpc.ClientOptions = {
   // Answers are as long as the store makes them (a whole resource list); the server limits requests.
   'grpc.max_receive_message_length': -1,
   'grpc.max_send_message_length': -1,
+  // What a stream may carry before this side has looked at it. HTTP/2's own 64 KB let a watch through only 64 KB for each
+  // turn of a busy event loop (and for each round trip): it fell behind for good, and reads that waited for it timed out.
+  // Room for a few thousand events; more than that waits in the store.
+  'grpc-node.flow_control_window': 8 * 1024 * 1024,
   // For the only member of a client; with several, pulse.ts is faster. etcd refuses pings under 5 s.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
