@@ -7,6 +7,7 @@ import type { Disk } from '../env/disk.ts';
 import { realEnv } from '../env/real.ts';
 import { createKvClient } from '../kv/client/client.ts';
 import { readCertificateFile, readPemFile, readServingFiles } from './certificates.ts';
+import { logLevelOf } from './component-check.ts';
 import { type FlagValues, flagHelp, parseFlags, UsageError } from './flags.ts';
 import { checkPorts } from './listen-check.ts';
 import { untilStopSignal } from './runtime.ts';
@@ -54,8 +55,6 @@ const flags = {
   'log-level': { type: 'string', default: 'info', help: 'debug, info, warn or error' },
   help: { type: 'boolean', help: 'show this text' },
 } as const;
-
-const levels = ['debug', 'info', 'warn', 'error'] as const;
 
 type FileFlag =
   | 'etcd-cafile'
@@ -113,12 +112,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { values } = parseFlags(flags, { command: 'apiserver', args });
-  const level = levels.find((item) => item === values['log-level']);
-  if (level === undefined) {
-    throw new UsageError(
-      `keelson apiserver: invalid value ${JSON.stringify(values['log-level'])} for flag --log-level: want one of ${levels.join(', ')}`,
-    );
-  }
+  const level = logLevelOf('apiserver', values['log-level']);
   if (values['etcd-servers'].length === 0) throw new UsageError('keelson apiserver: flag --etcd-servers is required');
   const serviceRange = parseIpv4Range(values['service-cluster-ip-range']);
   if (serviceRange === undefined) {

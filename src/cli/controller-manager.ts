@@ -1,5 +1,4 @@
 /** `keelson controller-manager`: all controllers in one process; of several, the one that holds the lease works. */
-import { hostname } from 'node:os';
 import { Counter, Registry } from 'prom-client';
 import { runComponent } from '../control/client/index.ts';
 import { chooseControllers, createControllers } from '../control/controllers/index.ts';
@@ -7,17 +6,12 @@ import { errorText } from '../env/errors.ts';
 import { realEnv } from '../env/real.ts';
 import { readCertificateFile } from './certificates.ts';
 import { checkComponent, logLevelOf } from './component-check.ts';
+import { componentOptions, leadingFlags, servingFlags } from './component-flags.ts';
 import { type FlagTable, flagHelp, parseFlags, UsageError } from './flags.ts';
 
 const flags = {
-  'hostname-override': { type: 'string', help: 'name of this machine in the lease it leads by' },
-  kubeconfig: { type: 'string', required: true, help: 'kubeconfig with the address and credentials of the API server' },
-  servers: { type: 'list', help: 'API servers, in order of preference (default: the one of the kubeconfig)' },
-  'bind-address': { type: 'string', default: '0.0.0.0', help: 'address of the health and metrics port' },
+  ...servingFlags,
   'secure-port': { type: 'number', default: 10257, max: 65535, help: 'health and metrics port (HTTPS)' },
-  'tls-cert-file': { type: 'string', required: true, help: 'certificate of the health and metrics port' },
-  'tls-private-key-file': { type: 'string', required: true, help: 'its private key' },
-  'client-ca-file': { type: 'string', help: 'authority of the clients that may read metrics' },
   controllers: { type: 'list', default: ['*'], help: 'controllers to run: *, names, -name to leave one out' },
   'cluster-cidr': { type: 'string', default: '10.244.0.0/16', help: 'addresses of pods' },
   'node-cidr-mask-size': { type: 'number', default: 24, min: 8, max: 30, help: 'size of the range each node gets' },
@@ -43,11 +37,7 @@ const flags = {
   },
   'large-cluster-size-threshold': { type: 'number', default: 50, help: 'nodes above which a zone is large' },
   'terminated-pod-gc-threshold': { type: 'number', default: 12_500, help: 'finished pods that are kept' },
-  'leader-elect': { type: 'boolean', default: true, help: 'work only while holding the lease' },
-  'leader-elect-lease-duration': { type: 'duration', default: 15_000, help: 'how long a lease lasts' },
-  'leader-elect-renew-deadline': { type: 'duration', default: 10_000, help: 'how long a leader tries to renew' },
-  'leader-elect-retry-period': { type: 'duration', default: 2000, help: 'time between tries' },
-  'log-level': { type: 'string', default: 'info', help: 'debug, info, warn or error' },
+  ...leadingFlags,
 } as const satisfies FlagTable;
 
 function share(name: string, text: string): number {
@@ -103,20 +93,8 @@ export async function run(args: readonly string[]): Promise<number> {
       env,
       registry,
       name: 'controller-manager',
-      hostName: values['hostname-override'] ?? hostname(),
-      kubeconfig: values.kubeconfig,
-      servers: values.servers,
-      bindAddress: values['bind-address'],
-      securePort: values['secure-port'],
-      tlsCertFile: values['tls-cert-file'],
-      tlsPrivateKeyFile: values['tls-private-key-file'],
-      clientCaFile: values['client-ca-file'],
-      leaderElect: values['leader-elect'],
+      ...componentOptions(values),
       leaseName: 'kube-controller-manager',
-      leaseNamespace: 'kube-system',
-      leaseDurationMs: values['leader-elect-lease-duration'],
-      renewDeadlineMs: values['leader-elect-renew-deadline'],
-      retryPeriodMs: values['leader-elect-retry-period'],
       build: (parts) =>
         createControllers(
           {

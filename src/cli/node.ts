@@ -22,6 +22,7 @@ import { startKubeletServer } from '../node/kubelet/server.ts';
 import { startNodeNetwork } from '../node/net/index.ts';
 import { realHostFiles } from '../node/volumes/host-files.ts';
 import { readCertificateFile, readServingFiles, type ServingFiles } from './certificates.ts';
+import { logLevelOf } from './component-check.ts';
 import { flagHelp, parseFlags, UsageError } from './flags.ts';
 import { checkPorts } from './listen-check.ts';
 import { type NodeFlagValues, nodeFlags } from './node-flags.ts';
@@ -41,11 +42,7 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values['cgroup-driver'] !== 'cgroupfs') {
     throw new UsageError(`keelson node: --cgroup-driver ${values['cgroup-driver']} is not supported: want cgroupfs`);
   }
-  const level = values['log-level'];
-  if (level !== 'debug' && level !== 'info' && level !== 'warn' && level !== 'error') {
-    throw new UsageError(`keelson node: invalid value ${level} for --log-level: want debug, info, warn or error`);
-  }
-  return serve(realEnv(level), values);
+  return serve(realEnv(logLevelOf('node', values['log-level'])), values);
 }
 
 async function serve(env: Env, flags: NodeFlagValues): Promise<number> {

@@ -1,33 +1,23 @@
 /** `keelson scheduler`: places pods on nodes; of several, the one that holds the lease works. */
-import { hostname } from 'node:os';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { runComponent } from '../control/client/index.ts';
 import { createScheduler } from '../control/scheduler/index.ts';
 import { errorText } from '../env/errors.ts';
 import { realEnv } from '../env/real.ts';
 import { checkComponent, logLevelOf } from './component-check.ts';
+import { componentOptions, leadingFlags, servingFlags } from './component-flags.ts';
 import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
 
 const flags = {
-  'hostname-override': { type: 'string', help: 'name of this machine in the lease it leads by' },
-  kubeconfig: { type: 'string', required: true, help: 'kubeconfig with the address and credentials of the API server' },
-  servers: { type: 'list', help: 'API servers, in order of preference (default: the one of the kubeconfig)' },
-  'bind-address': { type: 'string', default: '0.0.0.0', help: 'address of the health and metrics port' },
+  ...servingFlags,
   'secure-port': { type: 'number', default: 10259, max: 65535, help: 'health and metrics port (HTTPS)' },
-  'tls-cert-file': { type: 'string', required: true, help: 'certificate of the health and metrics port' },
-  'tls-private-key-file': { type: 'string', required: true, help: 'its private key' },
-  'client-ca-file': { type: 'string', help: 'authority of the clients that may read metrics' },
   'scheduler-name': {
     type: 'string',
     default: 'default-scheduler',
     help: 'pods with this spec.schedulerName are placed',
   },
-  'leader-elect': { type: 'boolean', default: true, help: 'work only while holding the lease' },
   'leader-elect-resource-name': { type: 'string', default: 'kube-scheduler', help: 'name of the lease' },
-  'leader-elect-lease-duration': { type: 'duration', default: 15_000, help: 'how long a lease lasts' },
-  'leader-elect-renew-deadline': { type: 'duration', default: 10_000, help: 'how long a leader tries to renew' },
-  'leader-elect-retry-period': { type: 'duration', default: 2000, help: 'time between tries' },
-  'log-level': { type: 'string', default: 'info', help: 'debug, info, warn or error' },
+  ...leadingFlags,
 } as const satisfies FlagTable;
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -62,20 +52,8 @@ export async function run(args: readonly string[]): Promise<number> {
       env,
       registry,
       name: 'scheduler',
-      hostName: values['hostname-override'] ?? hostname(),
-      kubeconfig: values.kubeconfig,
-      servers: values.servers,
-      bindAddress: values['bind-address'],
-      securePort: values['secure-port'],
-      tlsCertFile: values['tls-cert-file'],
-      tlsPrivateKeyFile: values['tls-private-key-file'],
-      clientCaFile: values['client-ca-file'],
-      leaderElect: values['leader-elect'],
+      ...componentOptions(values),
       leaseName: values['leader-elect-resource-name'],
-      leaseNamespace: 'kube-system',
-      leaseDurationMs: values['leader-elect-lease-duration'],
-      renewDeadlineMs: values['leader-elect-renew-deadline'],
-      retryPeriodMs: values['leader-elect-retry-period'],
       build: (parts) => {
         const scheduler = createScheduler({
           ...env,
