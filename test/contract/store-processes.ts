@@ -4,13 +4,15 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureAuthority, issueLeaf } from '../../src/cluster/pki.ts';
 import { realClock, realDisk, realRandom } from '../../src/env/real.ts';
 import type { KvClientOptions } from '../../src/kv/index.ts';
+import { freePorts } from '../support/free-ports.ts';
+
+export { freePorts };
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** A busy machine takes some seconds to start a process; nobody waits longer than this for one. */
@@ -46,20 +48,6 @@ export interface StoreCluster {
   readonly clientTls: KvClientOptions['tls'];
   readonly directory: string;
   stop(): Promise<void>;
-}
-
-/** `count` different free ports. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 async function makeCertificates(

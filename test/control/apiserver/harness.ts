@@ -7,7 +7,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
@@ -26,23 +25,9 @@ import { silentLog } from '../../../src/env/log.ts';
 import { realEnv } from '../../../src/env/real.ts';
 import { createKvClient } from '../../../src/kv/client/client.ts';
 import type { KvClient } from '../../../src/kv/index.ts';
+import { freePorts } from '../../support/free-ports.ts';
 
 export const env = { ...realEnv('error'), log: silentLog };
-
-/** Ports that were free a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      server.listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 export interface Etcd {
   readonly endpoint: string;

@@ -14,7 +14,7 @@ import type { KvServer } from '../../../src/kv/server/contract.ts';
 import { type MemberOptions, type RunningMember, startMember } from '../../../src/kv/server/member.ts';
 import { GrpcPeerTransport } from '../../../src/raft/host/grpc-transport.ts';
 import type { ReplicaId } from '../../../src/raft/index.ts';
-import { freePorts } from '../../contract/store-processes.ts';
+import { freePorts } from '../../support/free-ports.ts';
 
 export interface TestMember {
   readonly member: RunningMember;

@@ -2,61 +2,14 @@
 import assert from 'node:assert/strict';
 import { SimDisk } from '../../../chaos/sim/disk.ts';
 import { seededRandom } from '../../../chaos/sim/random.ts';
-import type { Cancel, Clock } from '../../../src/env/clock.ts';
 import { silentLog } from '../../../src/env/log.ts';
 import type { ConfChange, ConfState, Entry, Index, Message } from '../../../src/raft/core/types.ts';
 import type { ReplicaId, SnapshotMeta } from '../../../src/raft/core/types.ts';
 import type { PeerTransport, RaftNode, StateMachine, TransportHandlers } from '../../../src/raft/host/contract.ts';
 import { bootstrapRaftNode, raftDataExists, startRaftNode } from '../../../src/raft/host/start-raft-node.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 
 export const clusterId = '00000000000000cc';
-
-/** Time that moves only when told. */
-export class TestClock implements Clock {
-  #now = 0;
-  #sequence = 0;
-  #timers: { readonly at: number; readonly sequence: number; readonly callback: () => void }[] = [];
-  monotonicMs = (): number => this.#now;
-  wallMs = (): number => 1_700_000_000_000 + this.#now;
-  after(delayMs: number, callback: () => void): Cancel {
-    const timer = { at: this.#now + delayMs, sequence: ++this.#sequence, callback };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
-  }
-  every(periodMs: number, callback: () => void): Cancel {
-    let cancel: Cancel = () => undefined;
-    const again = () => {
-      cancel = this.after(periodMs, () => {
-        again();
-        callback();
-      });
-    };
-    again();
-    return () => cancel();
-  }
-  async advance(ms: number): Promise<void> {
-    const end = this.#now + ms;
-    for (;;) {
-      await settle();
-      const due = this.#timers
-        .filter((timer) => timer.at <= end)
-        .sort((a, b) => a.at - b.at || a.sequence - b.sequence);
-      const [next] = due;
-      if (!next) break;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.#now = next.at;
-      next.callback();
-    }
-    this.#now = end;
-  }
-}
-
-/** Runs until no promise of the simulated world has anything left to do. */
-export function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
 
 export class ListMachine implements StateMachine {
   applied = 0 as Index;
@@ -102,12 +55,12 @@ export class ListMachine implements StateMachine {
 }
 
 export class Network {
-  readonly clock: TestClock;
+  readonly clock: FakeClock;
   readonly handlers = new Map<ReplicaId, TransportHandlers>();
   readonly cut = new Set<ReplicaId>();
   snapshotsSent = 0;
   failSnapshots = 0;
-  constructor(clock: TestClock) {
+  constructor(clock: FakeClock) {
     this.clock = clock;
   }
   isConnected(from: ReplicaId, to: ReplicaId): boolean {
@@ -151,7 +104,7 @@ export interface Member {
 }
 
 export class Cluster {
-  readonly clock = new TestClock();
+  readonly clock = new FakeClock();
   readonly network = new Network(this.clock);
   readonly members = new Map<number, Member>();
   readonly #overrides: { snapshotEntries?: number; catchUpEntries?: number; segmentBytes?: number };

@@ -4,7 +4,8 @@ import { SimDisk } from '../../../chaos/sim/disk.ts';
 import { seededRandom } from '../../../chaos/sim/random.ts';
 import { readRaftIdentity } from '../../../src/raft/host/start-raft-node.ts';
 import type { ReplicaId } from '../../../src/raft/core/types.ts';
-import { Cluster, clusterId, ListMachine, settle } from './harness.ts';
+import { settle } from '../../support/fake-clock.ts';
+import { Cluster, clusterId, ListMachine } from './harness.ts';
 
 const numbered = (from: number, to: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, position) => `line-${from + position}`);
