@@ -6,7 +6,7 @@
  * time are limited, bodies are not read.
  */
 import { createServer, type ServerOptions } from 'node:https';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { errorText, KeelsonError } from '../../env/errors.ts';
@@ -32,13 +32,14 @@ export interface HealthServerOptions {
   readonly handle?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
-export interface HealthServer {
+/** A port that is open. `close` cuts off whoever is connected. */
+export interface ListeningServer {
   readonly port: number;
   close(): Promise<void>;
 }
 
 /** Resolves when it listens; rejects with KeelsonError LISTEN_FAILED. */
-export function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+export function startHealthServer(options: HealthServerOptions): Promise<ListeningServer> {
   const tls: ServerOptions = {
     cert: Buffer.from(options.cert),
     key: Buffer.from(options.key),
@@ -56,15 +57,22 @@ export function startHealthServer(options: HealthServerOptions): Promise<HealthS
     });
   });
   server.maxConnections = 256;
+  const { address, port } = options;
+  return listenOn(server, { address, port, hint: 'choose another --bind-address or port' });
+}
+
+/** Resolves when it listens; rejects with KeelsonError LISTEN_FAILED, which ends with the hint. */
+export function listenOn(
+  server: Server,
+  where: { readonly address: string; readonly port: number; readonly hint: string },
+): Promise<ListeningServer> {
+  const { address, port, hint } = where;
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
-      const where = `${options.address}:${options.port}`;
-      const hint = 'choose another --bind-address or port, or stop what listens there';
-      reject(
-        new KeelsonError('LISTEN_FAILED', `cannot listen on ${where}: ${errorText(error)}; ${hint}`, { cause: error }),
-      );
+      const text = `cannot listen on ${address}:${port}: ${errorText(error)}; ${hint}, or stop what listens there`;
+      reject(new KeelsonError('LISTEN_FAILED', text, { cause: error }));
     });
-    server.listen(options.port, options.address, () => {
+    server.listen(port, address, () => {
       resolve({
         port: (server.address() as AddressInfo).port,
         close: () =>

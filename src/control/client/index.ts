@@ -8,7 +8,13 @@ export * from './resources.ts';
 export { type BackoffOptions, KeyQueue } from './work-queue.ts';
 export { ReconcileLoop, type ReconcileLoopOptions, type ReconcileResult } from './controller-runner.ts';
 export { EventRecorder, type EventRecorderOptions, type EventSubject } from './event-recorder.ts';
-export { type HealthCheck, type HealthServer, type HealthServerOptions, startHealthServer } from './health-server.ts';
+export {
+  type HealthCheck,
+  type HealthServerOptions,
+  type ListeningServer,
+  listenOn,
+  startHealthServer,
+} from './health-server.ts';
 export {
   LeaderElector,
   type LeaderElectionOptions,

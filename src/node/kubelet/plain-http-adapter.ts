@@ -1,7 +1,7 @@
 /** The service proxy's two plain HTTP ports (adapter): metrics, and the health that load balancers ask. */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { errorText, KeelsonError } from '../../env/errors.ts';
+import { type ListeningServer, listenOn } from '../../control/client/index.ts';
+import { errorText } from '../../env/errors.ts';
 
 export interface PlainAnswer {
   readonly status: number;
@@ -9,17 +9,12 @@ export interface PlainAnswer {
   readonly body: string;
 }
 
-export interface PlainServer {
-  readonly port: number;
-  close(): Promise<void>;
-}
-
 /** Resolves when it listens; rejects with KeelsonError LISTEN_FAILED. */
 export function startPlainServer(
   address: string,
   port: number,
   answer: (path: string) => Promise<PlainAnswer | undefined>,
-): Promise<PlainServer> {
+): Promise<ListeningServer> {
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (request, response) => {
     answer(new URL(request.url ?? '/', 'http://node').pathname).then(
       (result) => {
@@ -33,20 +28,5 @@ export function startPlainServer(
     );
   });
   server.maxConnections = 64;
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      const text = `cannot listen on ${address}:${port}: ${errorText(error)}; choose another port, or stop what listens there`;
-      reject(new KeelsonError('LISTEN_FAILED', text, { cause: error }));
-    });
-    server.listen(port, address, () => {
-      resolve({
-        port: (server.address() as AddressInfo).port,
-        close: () =>
-          new Promise((done) => {
-            server.close(() => done());
-            server.closeAllConnections();
-          }),
-      });
-    });
-  });
+  return listenOn(server, { address, port, hint: 'choose another port' });
 }

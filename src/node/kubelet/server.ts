@@ -3,15 +3,16 @@
  * with its client certificate; kubectl's bytes go through to the runtime's streaming server untouched, which speaks
  * SPDY/3.1. WebSocket is refused before the upgrade, so that clients fall back to SPDY.
  */
-import { createServer, type Server } from 'node:https';
+import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Registry } from 'prom-client';
 import type { KubeObject } from '../../control/api/contract.ts';
+import { type ListeningServer, listenOn } from '../../control/client/index.ts';
 import type { Env } from '../../env/env.ts';
-import { errorText, KeelsonError } from '../../env/errors.ts';
+import { errorText } from '../../env/errors.ts';
 import type { Container, Cri } from '../cri/cri.ts';
 import { labels } from './container-config.ts';
 import { readLog } from './log-reader.ts';
@@ -42,11 +43,6 @@ export interface KubeletServerOptions {
   readonly callerOfToken: (token: string) => Promise<Caller | undefined>;
 }
 
-export interface KubeletServer {
-  readonly port: number;
-  close(): Promise<void>;
-}
-
 /** An answer that is not a success. */
 class HttpError extends Error {
   override readonly name = 'HttpError';
@@ -61,7 +57,7 @@ class HttpError extends Error {
 const connectionsMax = 512;
 const connectTimeoutMs = 10_000;
 
-export function startKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
+export async function startKubeletServer(options: KubeletServerOptions): Promise<ListeningServer> {
   const server = createServer(
     {
       cert: Buffer.from(options.cert),
@@ -90,28 +86,16 @@ export function startKubeletServer(options: KubeletServerOptions): Promise<Kubel
       );
     });
   });
-  return listen(server, options, upgraded);
-}
-
-function listen(server: Server, options: KubeletServerOptions, upgraded: ReadonlySet<Duplex>): Promise<KubeletServer> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      const where = `${options.address}:${options.port}`;
-      const text = `cannot listen on ${where}: ${errorText(error)}; choose another --bind-address or --port, or stop what listens there`;
-      reject(new KeelsonError('LISTEN_FAILED', text, { cause: error }));
-    });
-    server.listen(options.port, options.address, () => {
-      resolve({
-        port: (server.address() as net.AddressInfo).port,
-        close: () =>
-          new Promise((done) => {
-            server.close(() => done());
-            server.closeAllConnections();
-            for (const socket of upgraded) socket.destroy();
-          }),
-      });
-    });
-  });
+  const { address, port } = options;
+  const listening = await listenOn(server, { address, port, hint: 'choose another --bind-address or --port' });
+  return {
+    port: listening.port,
+    close: async () => {
+      const closed = listening.close();
+      for (const socket of upgraded) socket.destroy();
+      await closed;
+    },
+  };
 }
 
 async function handle(
