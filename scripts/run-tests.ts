@@ -45,12 +45,14 @@ function testFiles(directory: string): string[] {
 async function runFiles(
   title: string,
   files: readonly string[],
-  options: { concurrency: number; timeoutMs: number },
+  options: { concurrency: number; timeoutMs: number; limitMs: number },
 ): Promise<void> {
   const chosen = files.filter((file) => wanted(`${title} ${relative(root, file)}`));
   if (chosen.length === 0) return;
   console.log(`\n== ${title}: ${chosen.length} file(s)`);
-  const stream = run({ files: [...chosen], concurrency: options.concurrency, timeout: options.timeoutMs });
+  // A file that does not come to its end must not hold up the rest for ever.
+  const signal = AbortSignal.timeout(options.limitMs);
+  const stream = run({ files: [...chosen], concurrency: options.concurrency, timeout: options.timeoutMs, signal });
   stream.on('test:pass', (event) => {
     if (event.details.type !== 'suite' && event.nesting > -1) passed += 1;
   });
@@ -94,12 +96,12 @@ if (wanted('check')) {
 await runFiles(
   'unit',
   all.filter((file) => !special.includes(file)),
-  { concurrency: 2, timeoutMs: 180_000 },
+  { concurrency: 2, timeoutMs: 180_000, limitMs: 400_000 },
 );
-await runFiles('contract', inFolder('contract'), { concurrency: 2, timeoutMs: 300_000 });
+await runFiles('contract', inFolder('contract'), { concurrency: 2, timeoutMs: 300_000, limitMs: 400_000 });
 await runProgram('simulation', ['chaos/sim/run.ts', '--seeds', '2000', '--jobs', '2']);
 await runProgram('mutants', ['chaos/mutants/run.ts', '--jobs', '2']);
-await runFiles('e2e', inFolder('e2e'), { concurrency: 1, timeoutMs: 600_000 });
+await runFiles('e2e', inFolder('e2e'), { concurrency: 1, timeoutMs: 600_000, limitMs: 600_000 });
 
 console.log(`\nafter ${Math.round((performance.now() - startedMs) / 1000)} s`);
 for (const failure of failures) console.log(`FAILED ${failure}`);
