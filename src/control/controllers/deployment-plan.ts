@@ -15,7 +15,7 @@ import {
   ownerReferenceTo,
   resolveIntOrPercent,
 } from './shared-plan.ts';
-import { deploymentStatus } from './deployment-status-plan.ts';
+import { deploymentStatus, type DeploymentState } from './deployment-status-plan.ts';
 
 export const revisionAnnotation = 'deployment.kubernetes.io/revision';
 const revisionHistoryAnnotation = 'deployment.kubernetes.io/revision-history';
@@ -45,15 +45,6 @@ export interface DeploymentPlan {
   readonly revision: string | undefined;
   readonly status: JsonObject;
   readonly requeueAfterMs?: number;
-}
-
-export interface DeploymentState {
-  readonly deployment: KubeObject;
-  /** The ReplicaSets that it controls. */
-  readonly sets: readonly KubeObject[];
-  /** The pods of those sets; only looked at by Recreate. */
-  readonly pods: readonly KubeObject[];
-  readonly nowMs: number;
 }
 
 export interface Limits {

@@ -1,8 +1,16 @@
 /** The status of a Deployment and its Available and Progressing conditions, as `kubectl rollout status` reads them. Pure. */
 import type { JsonObject, KubeObject } from '../api/contract.ts';
 import { timeFromMs } from '../api/time-text.ts';
-import type { DeploymentState } from './deployment-plan.ts';
 import { conditionOf, resolveIntOrPercent, withCondition } from './shared-plan.ts';
+
+export interface DeploymentState {
+  readonly deployment: KubeObject;
+  /** The ReplicaSets that it controls. */
+  readonly sets: readonly KubeObject[];
+  /** The pods of those sets; only looked at by Recreate. */
+  readonly pods: readonly KubeObject[];
+  readonly nowMs: number;
+}
 
 const total = (sets: readonly KubeObject[], field: string): number =>
   sets.reduce((count, set) => count + (set['status']?.[field] ?? 0), 0);

@@ -2,20 +2,34 @@
 import { assert } from '../../env/assert.ts';
 import type { KeyValue, KvErrorCode, LeaseId, RangeRequest, RangeResult } from '../api.ts';
 import type { BackendWrite } from '../backend/contract.ts';
-import type { WriteTxn } from './contract.ts';
-import type { FoundRevision } from './key-index.ts';
+import type { ReadView, WriteTxn } from './contract.ts';
+import type { FoundRevision, KeyEntry } from './key-index.ts';
 import { encodeRevision } from './revision.ts';
-import type { Store } from './store.ts';
 import type { Change } from './watch-hub.ts';
+
+/** What a transaction needs of the store it belongs to. */
+export interface TxnStore extends ReadView {
+  /** Writes one version into memory; what it replaced is in the change. */
+  applyPut(
+    put: { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: LeaseId },
+    at: FoundRevision,
+  ): { readonly change: Change; readonly row: Uint8Array };
+  /** The live entries of an interval, in key order. */
+  liveEntries(key: Uint8Array, rangeEnd: Uint8Array): KeyEntry[];
+  /** Deletes one live key in memory. */
+  applyDelete(entry: KeyEntry, at: FoundRevision): { readonly change: Change; readonly row: Uint8Array };
+  /** Makes the writes the head, hands them to the backend and then to the watchers; returns the revision. */
+  finish(txn: StoreTxn, changes: readonly Change[], rows: readonly BackendWrite[]): number;
+}
 
 /** The one open transaction. Its writes are in memory as soon as they are made, so its reads see them. */
 export class StoreTxn implements WriteTxn {
-  readonly #store: Store;
+  readonly #store: TxnStore;
   readonly #changes: Change[] = [];
   readonly #rows: BackendWrite[] = [];
   #isOpen = true;
 
-  constructor(store: Store) {
+  constructor(store: TxnStore) {
     this.#store = store;
   }
 
