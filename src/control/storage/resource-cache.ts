@@ -20,6 +20,10 @@ function byKey(a: string, b: string): number {
 
 /** Events kept per resource: at ten writes a second it spans some minutes, longer than any client needs to reconnect. */
 const windowEventsMax = 2048;
+/** Bytes of stored objects the window keeps alive per resource: a thousand secrets of 64 KB, not two thousand of 1 MB. */
+const windowBytesMax = 64 * 1024 * 1024;
+/** What an event takes whatever its object holds. */
+const eventBytesMin = 512;
 
 /** Derived forms of one state, by a name that the maker chooses (`json`, `protobuf`, …). */
 export class CachedObject implements StoredObject {
@@ -50,6 +54,8 @@ export interface CacheEvent {
   readonly current: CachedObject;
   /** The state before; absent when the object was created. */
   readonly previous: CachedObject | undefined;
+  /** What the event adds to memory, as a store's value: a deletion shares its object with the event before. */
+  readonly sizeBytes: number;
 }
 
 export interface CacheListener {
@@ -62,6 +68,8 @@ export class ResourceCache {
   readonly storagePrefix: string;
   #objects = new BTree<string, CachedObject>(undefined, byKey);
   #events: CacheEvent[] = [];
+  // Invariant: the sum of sizeBytes over #events.
+  #windowBytes = 0;
   // Invariant: every event with a revision above #windowStart that was ever applied since the last reset is in #events.
   #windowStart = 0;
   #lastRevision = 0;
@@ -108,6 +116,7 @@ export class ResourceCache {
     this.#objects = new BTree(entries, byKey);
     assert(this.#objects.size === objects.length, 'a snapshot must not hold a key twice');
     this.#events = [];
+    this.#windowBytes = 0;
     this.#windowStart = revision;
     this.#lastRevision = revision;
     const listeners = [...this.#listeners];
@@ -116,7 +125,7 @@ export class ResourceCache {
   }
 
   /** Applies one event of the store. Events at or below the snapshot's revision are already in it and are dropped. */
-  apply(key: string, revision: number, stored: StoredObject | undefined): void {
+  apply(key: string, revision: number, stored: StoredObject | undefined, sizeBytes = 0): void {
     assert(revision >= this.#lastRevision, () => `event of revision ${revision} came after ${this.#lastRevision}`);
     if (revision <= this.#windowStart) return;
     this.#lastRevision = revision;
@@ -126,25 +135,41 @@ export class ResourceCache {
       if (previous === undefined) return;
       this.#objects.delete(key);
       const last = new CachedObject({ key, object: withRevision(previous.object, revision), revision });
-      this.#publish({ type: 'delete', revision, current: last, previous });
+      this.#publish({ type: 'delete', revision, current: last, previous, sizeBytes: eventBytesMin });
       return;
     }
     assert(stored.revision === revision, 'a put event must carry the state of its revision');
     const current = new CachedObject(stored);
     this.#objects.set(key, current);
-    this.#publish({ type: 'put', revision, current, previous });
+    this.#publish({ type: 'put', revision, current, previous, sizeBytes: eventBytesMin + sizeBytes });
   }
 
   #publish(event: CacheEvent): void {
     this.#events.push(event);
+    this.#windowBytes += event.sizeBytes;
     // Cut in blocks: shifting an array one by one would cost its length each time.
-    if (this.#events.length > windowEventsMax * 1.25) {
-      const cut = this.#events.splice(0, this.#events.length - windowEventsMax);
-      this.#windowStart = (cut[cut.length - 1] as CacheEvent).revision;
+    if (this.#events.length > windowEventsMax * 1.25 || this.#windowBytes > windowBytesMax * 1.25) {
+      this.#cut(windowEventsMax, windowBytesMax);
     }
     // A listener added by another one has read this event from the window already.
     const listeners = [...this.#listeners];
     for (const listener of listeners) listener.event(event);
+  }
+
+  /** Drops the oldest events until both limits hold. The newest one always stays. */
+  #cut(eventsMax: number, bytesMax: number): void {
+    let count = 0;
+    while (
+      count < this.#events.length - 1 &&
+      (this.#events.length - count > eventsMax || this.#windowBytes > bytesMax)
+    ) {
+      this.#windowBytes -= (this.#events[count] as CacheEvent).sizeBytes;
+      count += 1;
+    }
+    const dropped = this.#events.splice(0, count);
+    assert(this.#windowBytes >= 0, 'a window holds no fewer than no bytes');
+    const last = dropped[dropped.length - 1];
+    if (last !== undefined) this.#windowStart = last.revision;
   }
 
   /** Events after `revision`, or `expired` when the window does not reach back that far. */

@@ -225,7 +225,7 @@ export class WatchCache {
         this.#options.log.error('an object in the store cannot be read', { error: errorText(error) });
         continue;
       }
-      cache.apply(place.short, event.kv.modRevision, stored);
+      cache.apply(place.short, event.kv.modRevision, stored, event.kv.value.length);
     }
     // The response's header may be ahead of the events it carries; only what was handed out counts.
     assert(highest <= revision || revision === 0, 'an event must not be newer than its response');

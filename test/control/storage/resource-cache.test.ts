@@ -93,3 +93,17 @@ test('events out of order are a broken invariant', () => {
   put(cache, 'a', 5);
   assert.throws(() => put(cache, 'b', 4), /came after/);
 });
+
+test('large objects shorten the window, so that it cannot hold gigabytes', () => {
+  const cache = new ResourceCache('secrets');
+  cache.reset([], 1);
+  const megabyte = 1024 * 1024;
+  for (let revision = 2; revision <= 1001; revision++) cache.apply('big', revision, stored('big', revision), megabyte);
+  assert.equal(cache.eventsAfter(500), 'expired');
+  const kept = cache.eventsAfter(1001 - 60);
+  assert.ok(kept !== 'expired');
+  assert.equal(kept.length, 60);
+  let oldest = 1001;
+  while (cache.eventsAfter(oldest - 1) !== 'expired') oldest--;
+  assert.ok((cache.eventsAfter(oldest) as readonly CacheEvent[]).length <= 80, 'at most a quarter above 64 MB');
+});
