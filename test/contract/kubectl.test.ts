@@ -122,27 +122,33 @@ test('kubectl wait sees a condition come and an object go', async () => {
     status: { conditions: [{ type: 'Ready', status: 'True' }] },
   });
   assert.equal(await waiting, 'pod/waited condition met\n');
-  const going = kubectl('wait', 'pod/waited', '--for=delete', '--timeout=20s');
+  const going = run(['wait', 'pod/waited', '--for=delete', '--timeout=20s']);
   await kubectl('delete', 'pod', 'waited');
-  await going;
+  const gone = await going;
+  // A kubectl that came too late says that there is nothing to wait for; newer ones take it for success.
+  assert.ok(gone.code === 0 || /no matching resources found/.test(gone.err), gone.err);
 });
 
 test('kubectl explain and api-resources read the schema', async () => {
-  assert.match(await kubectl('explain', 'deployment.spec.replicas'), /FIELD: replicas <integer>/);
+  assert.match(await kubectl('explain', 'deployment.spec.replicas'), /FIELD: +replicas <integer>/);
   const resources = await kubectl('api-resources');
   assert.match(resources, /^deployments +deploy +apps\/v1 +true +Deployment$/m);
   assert.match(await kubectl('api-versions'), /^rbac\.authorization\.k8s\.io\/v1$/m);
-  assert.match(await kubectl('version'), /Server Version: v1\.34\.0\+keelson/);
+  assert.match(await kubectl('version', '-o', 'json'), /"gitVersion": "v1\.34\.0\+keelson/);
 });
 
 test('kubectl auth tells what one may do', async () => {
   assert.equal(await kubectl('auth', 'can-i', 'delete', 'pods'), 'yes\n');
-  assert.match(await kubectl('auth', 'whoami'), /kubernetes-admin/);
+  // By --raw what kubectl 1.20 has no commands for: auth whoami and create token.
+  const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
+  assert.match(await createRaw('/apis/authentication.k8s.io/v1/selfsubjectreviews', review), /kubernetes-admin/);
   const other = join(etcd.directory, 'alice.conf');
   await api.kubeconfig(other, 'alice', ['dev']);
   const refused = await run(['--kubeconfig', other, 'auth', 'can-i', 'list', 'secrets']);
   assert.equal(refused.out, 'no\n');
-  assert.match(await kubectl('create', 'token', 'default'), /^ey/);
+  const token = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: [] } };
+  const path = `/api/v1/namespaces/${namespace}/serviceaccounts/default/token`;
+  assert.match(await createRaw(path, token), /"token": ?"ey/);
 });
 
 test('what kubectl sends is validated and refused with causes', async () => {
@@ -151,10 +157,17 @@ test('what kubectl sends is validated and refused with causes', async () => {
     JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'x' }, spec: {} }),
   );
   assert.equal(bad.code, 1);
-  assert.match(bad.err, /spec\.containers: Required value/);
+  // Refused by the server with its cause, or by an older kubectl from the published schema.
+  assert.match(bad.err, /spec\.containers: Required value|missing required field "containers"/);
   const unknown = await run(
     ['create', '-f', '-'],
     JSON.stringify({ ...settings({}), metadata: { name: 'u' }, daat: {} }),
   );
   assert.match(unknown.err, /unknown field "daat"/);
 });
+
+async function createRaw(path: string, body: object): Promise<string> {
+  const { code, out, err } = await run(['create', '--raw', path, '-f', '-'], JSON.stringify(body));
+  assert.equal(code, 0, err);
+  return out;
+}
