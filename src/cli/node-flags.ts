@@ -33,7 +33,7 @@ export const nodeFlags = {
   'node-labels': { type: 'list', help: 'labels of the node, key=value' },
   'pod-infra-container-image': {
     type: 'string',
-    default: 'registry.k8s.io/pause:3.6',
+    default: 'keelson.local/pause:1',
     help: "image of the pods' sandboxes; must equal the container runtime's setting",
   },
   'max-pods': { type: 'number', default: 110, min: 1, max: 1000, help: 'pods that fit on the node' },

@@ -12,8 +12,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GrpcCri } from '../../src/node/cri/grpc-cri.ts';
 import { imageArchitecture, writeOciImage } from '../../src/node/cri/oci-image.ts';
 
-export const pauseImage = 'registry.k8s.io/pause:3.6';
-export const testImage = 'docker.io/library/keelson-test:1';
+export const pauseImage = 'keelson.local/pause:1';
+export const testImage = 'keelson.local/test:1';
 
 export interface Containerd {
   readonly cri: GrpcCri;

@@ -8,7 +8,7 @@ import { pack } from 'tar-stream';
 import { assert } from '../../env/assert.ts';
 
 export interface OciImageOptions {
-  /** Full name with registry and tag, e.g. `registry.k8s.io/pause:3.6` or `docker.io/library/demo:1`. */
+  /** Full name with registry and tag, e.g. `keelson.local/pause:1`. */
   readonly name: string;
   readonly files: readonly OciFile[];
   readonly entrypoint?: readonly string[];
