@@ -1,7 +1,7 @@
 /** A real cluster for end-to-end tests: starts it with the product's own command, and gives it the stock clients. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -169,4 +169,11 @@ export function background(
     });
   }
   return { output: () => text, stop: () => child.kill('SIGTERM'), child };
+}
+
+/** Command lines of all processes; one that ends meanwhile has none. */
+export async function commandLines(): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+  return lines.map((line) => line.replaceAll('\0', ' ')).filter((line) => line !== '');
 }

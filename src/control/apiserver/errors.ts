@@ -28,7 +28,8 @@ export const fail = {
   invalid: api.invalid,
   internal: api.internalError,
   unavailable: api.serviceUnavailable,
-  timeout: (message: string) => api.timeout(message, 1),
+  /** Without a time to retry after: clients would ask ten times over, and a user wait a minute for what is known at once. */
+  timeout: (message: string) => api.timeout(message),
   futureRevision: api.tooLargeResourceVersion,
 } as const;
 
