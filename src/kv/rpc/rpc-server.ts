@@ -1,0 +1,37 @@
+/** A server that carries methods over the network: contract of the two implementations, grpc-server.ts and h2/. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../../env/clock.ts';
+import type { Log } from '../../env/log.ts';
+import type { RpcMethod } from './service.ts';
+
+export interface RpcServerTls {
+  readonly cert: Uint8Array;
+  readonly key: Uint8Array;
+  /** Clients must show a certificate of this authority. */
+  readonly clientCa?: Uint8Array;
+}
+
+export interface RpcServerOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly methods: readonly RpcMethod[];
+  /** What HTTP requests that are no gRPC get, on the same port, where the server can; else they are refused. */
+  readonly http?: (request: IncomingMessage, response: ServerResponse) => void;
+  /** `http(s)://host:port`; port 0 takes a free one. */
+  readonly listenUrls: readonly string[];
+  readonly tls?: RpcServerTls;
+  /** Bytes of one request message; a larger one is answered as RESOURCE_EXHAUSTED. */
+  readonly messageBytesMax: number;
+  /** Calls of one connection at a time. */
+  readonly concurrentStreamsMax: number;
+  /** Pings to a client that is silent for this long. */
+  readonly keepaliveIntervalMs: number;
+  readonly keepaliveTimeoutMs: number;
+}
+
+export interface RpcServer {
+  /** As asked for, with the ports that were taken. */
+  readonly urls: readonly string[];
+  /** Takes no more calls, lets those under way finish for a moment, then closes everything. */
+  close(): Promise<void>;
+}
