@@ -27,6 +27,21 @@ export const storeFlags = {
     min: 1,
     help: 'milliseconds without a leader before an election',
   },
+  'force-new-cluster': {
+    type: 'boolean',
+    help: 'start as the only member of a new cluster, with the data that is here',
+  },
+  'accept-loss': {
+    type: 'boolean',
+    help: 'start although the log is damaged and entries are lost; the log says which',
+  },
+  rejoin: { type: 'boolean', help: 'removed, or with an empty disk: come back as a new member' },
+  autopilot: { type: 'boolean', help: 'keep the number of voters odd and remove dead members when that is safe' },
+  'autopilot-dead-server-after': {
+    type: 'duration',
+    default: 86_400_000,
+    help: 'silence after which the autopilot takes a member for dead',
+  },
   'pre-vote': { type: 'boolean', default: true, help: 'ask before an election whether it can be won' },
   'snapshot-count': { type: 'number', default: 10_000, min: 1, help: 'entries between two snapshots of the log' },
   'snapshot-catchup-entries': { type: 'number', default: 5_000, help: 'entries kept for slow followers' },
@@ -151,7 +166,6 @@ const ignoredBooleans = [
 export const refusedFlags = {
   'auto-tls': { type: 'boolean', help: 'not supported' },
   'peer-auto-tls': { type: 'boolean', help: 'not supported' },
-  'force-new-cluster': { type: 'boolean', help: 'not supported' },
   discovery: { type: 'string', default: '', help: 'not supported' },
   'discovery-token': { type: 'string', default: '', help: 'not supported' },
   'discovery-endpoints': { type: 'string', default: '', help: 'not supported' },

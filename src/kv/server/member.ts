@@ -63,6 +63,14 @@ export interface MemberOptions {
   /** Instead of the usual ones; the simulation makes them tiny, so that rare orders of messages become common. */
   readonly raftLimits?: Pick<RaftNodeOptions['raft'], 'inflightMessagesMax' | 'messageBytesMax'>;
   readonly onCore?: RaftNodeOptions['onCore'];
+  /** Starts although the log is damaged: entries that cannot be read again are given up. */
+  readonly acceptLoss?: boolean;
+  /** Removed, or without its data: come back as a new member. */
+  readonly rejoin?: boolean;
+  /** Starts as the only member of a new cluster, with the data that is here. */
+  readonly forceNewCluster?: boolean;
+  /** Absent: off. */
+  readonly autopilot?: { readonly deadServerAfterMs: number };
   readonly onRemoved: () => void;
   readonly onFatal: (error: Error) => void;
 }
