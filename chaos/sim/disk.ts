@@ -113,7 +113,7 @@ export class SimDisk implements Disk {
     return this.#tree.files();
   }
 
-  open(path: string, mode: 'open' | 'create'): Promise<DiskFile> {
+  open(path: string, mode: 'open' | 'create' | 'read'): Promise<DiskFile> {
     return this.#run('open', path, () => {
       const { directory, name } = this.#tree.parent('open', path);
       const found = directory.get(name);

@@ -6,8 +6,11 @@
  * rejects with a DiskError. After a failed sync nothing may be assumed about what was written before it: the caller stops.
  */
 export interface Disk {
-  /** Opens for reading and writing; `create` fails with EEXIST when the name exists, `open` with ENOENT when it does not. */
-  open(path: string, mode: 'open' | 'create'): Promise<DiskFile>;
+  /**
+   * Opens for reading and writing; `create` fails with EEXIST when the name exists, `open` with ENOENT when it does not.
+   * `read` opens what exists for reading alone, so that a file that may not be written can be read.
+   */
+  open(path: string, mode: 'open' | 'create' | 'read'): Promise<DiskFile>;
   /** Whole content; ENOENT when there is none. */
   readFile(path: string): Promise<Uint8Array>;
   /** Names in a directory, sorted; ENOENT when there is none. */

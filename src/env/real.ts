@@ -43,6 +43,8 @@ async function disk<T>(operation: string, path: string, action: () => Promise<T>
   }
 }
 
+const openFlags = { open: 'r+', create: 'wx+', read: 'r' } as const;
+
 class RealFile implements DiskFile {
   readonly path: string;
   readonly #handle: fs.FileHandle;
@@ -88,8 +90,7 @@ class RealFile implements DiskFile {
 }
 
 export const realDisk: Disk = {
-  open: (path, mode) =>
-    disk('open', path, async () => new RealFile(path, await fs.open(path, mode === 'create' ? 'wx+' : 'r+', 0o600))),
+  open: (path, mode) => disk('open', path, async () => new RealFile(path, await fs.open(path, openFlags[mode], 0o600))),
   readFile: (path) => disk('read', path, () => fs.readFile(path)),
   list: (path) => disk('list', path, async () => (await fs.readdir(path)).sort()),
   makeDirectory: (path) =>
