@@ -4,10 +4,11 @@ import { Registry } from 'prom-client';
 import { errorText } from '../env/errors.ts';
 import { realEnv } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
-import { type GrpcServer, startGrpcServer } from '../kv/rpc/grpc-server.ts';
 import { type HttpFace, startHttpFace } from '../kv/rpc/http.ts';
 import { createLeaderProxy } from '../kv/rpc/leader-proxy.ts';
 import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
+import { concurrentStreamsDefault, type RpcServer } from '../kv/rpc/rpc-server.ts';
+import { serveStore } from '../kv/rpc/serve-store.ts';
 import type { KvServer } from '../kv/server/contract.ts';
 import { startMember } from '../kv/server/member.ts';
 import { etcdVersion } from '../kv/server/version.ts';
@@ -61,7 +62,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   };
   const proxy = createLeaderProxy(clock, config.outgoingTls);
   const peers = connectPeers(env, config);
-  let grpc: GrpcServer | undefined;
+  let rpc: RpcServer | undefined;
   let kvServer: KvServer | undefined;
   let http: HttpFace | undefined;
   const member = await startMember({
@@ -96,14 +97,18 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     proxy,
     onServer: async (server) => {
       kvServer = server;
-      grpc = await startGrpcServer({
-        face: { server, log, counters: metrics.calls, onFatal },
-        listenUrls: flags['listen-client-urls'],
-        ...(clientTls ? { tls: { cert: clientTls.cert, key: clientTls.key, ...clientCa(clientTls) } } : {}),
+      rpc = await serveStore(server, {
+        log,
+        counters: metrics.calls,
+        onFatal,
         watchProgressEveryMs: flags['watch-progress-notify-interval'],
-        concurrentStreamsMax: Math.min(flags['max-concurrent-streams'], 2 ** 31 - 1),
-        keepaliveIntervalMs: flags['grpc-keepalive-interval'],
-        keepaliveTimeoutMs: flags['grpc-keepalive-timeout'],
+        rpc: {
+          listenUrls: flags['listen-client-urls'],
+          ...(clientTls ? { tls: { cert: clientTls.cert, key: clientTls.key, ...clientCa(clientTls) } } : {}),
+          concurrentStreamsMax: Math.min(flags['max-concurrent-streams'], concurrentStreamsDefault),
+          keepaliveIntervalMs: flags['grpc-keepalive-interval'],
+          keepaliveTimeoutMs: flags['grpc-keepalive-timeout'],
+        },
       });
       http = await startHttpFace({ listenUrls: flags['listen-metrics-urls'], registry, server: () => kvServer });
     },
@@ -116,8 +121,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   metrics.attach(member.server);
   const ready = member.server.publish().then(() => {
     log.info('ready to serve client requests');
-    for (const url of grpc?.urls ?? [])
-      log.info('serving client traffic', { address: url.replace(/^https?:\/\//, '') });
+    for (const url of rpc?.urls ?? []) log.info('serving client traffic', { address: url.replace(/^https?:\/\//, '') });
   });
   // Asked to stop before it was ready, publishing ends with an error that nobody needs.
   ready.catch((error: unknown) => log.debug('not published', { error: errorText(error) }));
@@ -125,7 +129,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   log.info('stopping', { reason });
   // Whoever watches from another member's point of view sees a new leader before this port closes.
   await member.server.handLeadershipOn();
-  await grpc?.close();
+  await rpc?.close();
   await member.stop();
   await http?.close();
   log.info('stopped');

@@ -8,6 +8,7 @@ import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import { grpcStatus, KvError } from '../errors.ts';
 import type { KvServer } from '../server/contract.ts';
+import { type Call, codecOf, type StatusError, type UnaryMethod } from './service.ts';
 import type { Out, WireHeader } from './wire.ts';
 
 export interface CallCounters {
@@ -26,11 +27,8 @@ export interface Face {
   readonly counters: CallCounters;
   /** A broken invariant in a handler: the process must stop. */
   readonly onFatal: (error: Error) => void;
-}
-
-export interface StatusError {
-  readonly code: number;
-  readonly details: string;
+  /** Aborts when the member goes away: open streams end. */
+  readonly stopping: AbortSignal;
 }
 
 export function headerOf(server: KvServer, revision?: number): Out<WireHeader> {
@@ -42,9 +40,6 @@ export function headerOf(server: KvServer, revision?: number): Out<WireHeader> {
     raftTerm: position.term,
   };
 }
-
-/** The reason of aborted calls: one for all, as making an exception for each costs more than most calls. */
-export const clientGone: StatusError = { code: grpcStatus.cancelled, details: 'context canceled' };
 
 /** Any error as a gRPC status. A broken invariant stops the process. */
 export function toStatus(face: Face, error: unknown): StatusError {
@@ -61,42 +56,49 @@ function isStatusError(error: unknown): error is StatusError {
 }
 
 /** True when the caller wants an error rather than silence from a member without a leader. */
-export function wantsLeader(metadata: grpc.Metadata): boolean {
-  return metadata.get('hasleader').some((value) => String(value).toLowerCase() === 'true');
+export function wantsLeader(call: Call): boolean {
+  return call.metadata('hasleader').some((value) => value.toLowerCase() === 'true');
 }
 
-/** A handler for one request and one answer. `signal` aborts when the client has gone. */
-export function unary<Request, Answer extends object>(
+/** Service and method of a path, as metrics name them. */
+export function namesOf(path: string): readonly [service: string, method: string] {
+  const [, service = '', method = ''] = path.split('/');
+  return [service, method];
+}
+
+/** A method of one request and one answer. */
+export function unary<Request extends object, Answer extends object>(
   face: Face,
-  path: readonly [service: string, method: string],
-  handle: (request: Request, signal: AbortSignal) => Promise<Answer>,
-): grpc.handleUnaryCall<Request, Answer> {
-  const [service, method] = path;
-  return (call, callback) => {
-    const startedMs = face.server.clock.monotonicMs();
-    face.counters.started(service, method, 'unary');
-    const gone = new AbortController();
-    let isFinished = false;
-    call.on('cancelled', () => {
-      if (!isFinished) gone.abort(clientGone);
-    });
-    const finish = (error: StatusError | null, answer?: Answer) => {
-      isFinished = true;
-      face.counters.handled(service, method, 'unary', error?.code ?? 0);
-      face.counters.took(service, method, (face.server.clock.monotonicMs() - startedMs) / 1000);
-      if (error) callback(error);
-      else callback(null, answer);
-    };
-    const run = async () => {
-      const { leader, isLearner } = face.server.position();
-      if (wantsLeader(call.metadata) && leader === 0) throw new KvError('noLeader');
-      if (isLearner && !isForLearners(method, call.request)) throw new KvError('notSupportedForLearner');
-      return handle(call.request, gone.signal);
-    };
-    run().then(
-      (answer) => finish(null, answer),
-      (error: unknown) => finish(toStatus(face, error)),
-    );
+  definition: grpc.MethodDefinition<object, object> | undefined,
+  handle: (request: Request, call: Call) => Promise<Answer>,
+): UnaryMethod<Request, Answer> {
+  const { path, codec } = codecOf<Request, Answer>(definition);
+  const [service, method] = namesOf(path);
+  const { server, counters } = face;
+  const finish = (startedMs: number, code: number) => {
+    counters.handled(service, method, 'unary', code);
+    counters.took(service, method, (server.clock.monotonicMs() - startedMs) / 1000);
+  };
+  return {
+    kind: 'unary',
+    path,
+    codec,
+    async handle(request, call) {
+      const startedMs = server.clock.monotonicMs();
+      counters.started(service, method, 'unary');
+      try {
+        const { leader, isLearner } = server.position();
+        if (leader === 0 && wantsLeader(call)) throw new KvError('noLeader');
+        if (isLearner && !isForLearners(method, request)) throw new KvError('notSupportedForLearner');
+        const answer = await handle(request, call);
+        finish(startedMs, grpcStatus.ok);
+        return answer;
+      } catch (error) {
+        const status = toStatus(face, error);
+        finish(startedMs, status.code);
+        throw status;
+      }
+    },
   };
 }
 

@@ -1,11 +1,10 @@
 /** etcdserverpb.Cluster. */
-import type * as grpc from '@grpc/grpc-js';
 import { fromInt64, type Int64Like, numberFromInt64 } from '../../proto/int64.ts';
 import { KvError } from '../errors.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import { toWireMember } from './codec-server.ts';
-
-const service = 'etcdserverpb.Cluster';
+import type { RpcMethod } from './service.ts';
+import { clusterService } from './wire.ts';
 
 /** Member ids of this store fit a number; any other id belongs to nobody. */
 export function memberIdFrom(id: Int64Like): number {
@@ -14,36 +13,36 @@ export function memberIdFrom(id: Int64Like): number {
   return number;
 }
 
-export function clusterFace(face: Face): grpc.UntypedServiceImplementation {
+export function clusterFace(face: Face): readonly RpcMethod[] {
   const { server } = face;
-  return {
-    MemberAdd: unary(
+  return [
+    unary(
       face,
-      [service, 'MemberAdd'],
+      clusterService['MemberAdd'],
       async (request: { readonly peerURLs: readonly string[]; readonly isLearner: boolean }) => {
         const { member, members } = await server.memberAdd(request.peerURLs, request.isLearner);
         return { header: headerOf(server), member: toWireMember(member), members: members.map(toWireMember) };
       },
     ),
-    MemberRemove: unary(face, [service, 'MemberRemove'], async (request: { readonly ID: Int64Like }) => {
+    unary(face, clusterService['MemberRemove'], async (request: { readonly ID: Int64Like }) => {
       const members = await server.memberRemove(memberIdFrom(request.ID));
       return { header: headerOf(server), members: members.map(toWireMember) };
     }),
-    MemberUpdate: unary(
+    unary(
       face,
-      [service, 'MemberUpdate'],
+      clusterService['MemberUpdate'],
       async (request: { readonly ID: Int64Like; readonly peerURLs: readonly string[] }) => {
         const members = await server.memberUpdate(memberIdFrom(request.ID), request.peerURLs);
         return { header: headerOf(server), members: members.map(toWireMember) };
       },
     ),
-    MemberList: unary(face, [service, 'MemberList'], async (request: { readonly linearizable: boolean }) => {
+    unary(face, clusterService['MemberList'], async (request: { readonly linearizable: boolean }) => {
       const members = await server.members(request.linearizable);
       return { header: headerOf(server), members: members.map(toWireMember) };
     }),
-    MemberPromote: unary(face, [service, 'MemberPromote'], async (request: { readonly ID: Int64Like }, signal) => {
-      const members = await server.memberPromote(memberIdFrom(request.ID), signal);
+    unary(face, clusterService['MemberPromote'], async (request: { readonly ID: Int64Like }, call) => {
+      const members = await server.memberPromote(memberIdFrom(request.ID), call.signal);
       return { header: headerOf(server), members: members.map(toWireMember) };
     }),
-  };
+  ];
 }

@@ -1,10 +1,11 @@
 /** grpc.health.v1.Health: serving while there is a leader and nothing is corrupt. */
-import type * as grpc from '@grpc/grpc-js';
 import { grpcStatus } from '../errors.ts';
 import type { KvServer } from '../server/contract.ts';
 import { type Face, unary } from './call.ts';
+import type { RequestSink, RpcMethod } from './service.ts';
+import { type FaceStream, stream } from './stream.ts';
+import { healthService } from './wire.ts';
 
-const service = 'grpc.health.v1.Health';
 const serving = 1;
 const notServing = 2;
 const serviceUnknown = 3;
@@ -15,14 +16,16 @@ interface HealthRequest {
   readonly service: string;
 }
 
-export function healthFace(face: Face): grpc.UntypedServiceImplementation {
-  return {
-    Check: unary(face, [service, 'Check'], async (request: HealthRequest) => {
+export function healthFace(face: Face): readonly RpcMethod[] {
+  return [
+    unary(face, healthService['Check'], async (request: HealthRequest) => {
       if (!services.includes(request.service)) throw { code: grpcStatus.notFound, details: 'unknown service' };
       return { status: statusOf(face.server) };
     }),
-    Watch: (call: grpc.ServerWritableStream<HealthRequest, object>) => watch(face, call),
-  };
+    stream(face, healthService['Watch'], (answers: FaceStream<object>) => watch(face.server, answers), {
+      isForLearners: true,
+    }),
+  ];
 }
 
 function statusOf(server: KvServer): number {
@@ -30,20 +33,23 @@ function statusOf(server: KvServer): number {
   return server.position().leader !== 0 && !isCorrupt ? serving : notServing;
 }
 
-function watch(face: Face, call: grpc.ServerWritableStream<HealthRequest, object>): void {
-  const { server, counters } = face;
-  counters.started(service, 'Watch', 'server_stream');
-  const isKnown = services.includes(call.request.service);
-  let last = isKnown ? statusOf(server) : serviceUnknown;
-  call.write({ status: last });
-  const stopWatching = server.onSoftState(() => {
-    const status = isKnown ? statusOf(server) : serviceUnknown;
-    if (status === last) return;
-    last = status;
-    call.write({ status });
-  });
-  call.on('cancelled', () => {
-    stopWatching();
-    counters.handled(service, 'Watch', 'server_stream', grpcStatus.cancelled);
-  });
+function watch(server: KvServer, answers: FaceStream<object>): RequestSink<HealthRequest> {
+  let last: number | undefined;
+  let stopWatching: () => void = () => undefined;
+  return {
+    request({ service }) {
+      const isKnown = services.includes(service);
+      const tell = () => {
+        const status = isKnown ? statusOf(server) : serviceUnknown;
+        if (status !== last) answers.write({ status });
+        last = status;
+      };
+      tell();
+      stopWatching();
+      stopWatching = server.onSoftState(tell);
+    },
+    ended: () => undefined,
+    drained: () => undefined,
+    gone: () => stopWatching(),
+  };
 }

@@ -1,5 +1,4 @@
 /** etcdserverpb.Maintenance, but for Snapshot, which grpc answers as not implemented. */
-import type * as grpc from '@grpc/grpc-js';
 import type { Int64Like } from '../../proto/int64.ts';
 import type { AlarmType } from '../api.ts';
 import { KvError } from '../errors.ts';
@@ -8,8 +7,9 @@ import { etcdVersion } from '../server/version.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import { memberIdFrom } from './cluster-face.ts';
 import { saturate } from './codec-values.ts';
+import type { RpcMethod } from './service.ts';
+import { maintenanceService } from './wire.ts';
 
-const service = 'etcdserverpb.Maintenance';
 /** Position = number on the wire. */
 const alarmTypes: readonly AlarmType[] = ['none', 'noSpace', 'corrupt'];
 const alarmNames: Readonly<Record<AlarmType, string>> = { none: 'NONE', noSpace: 'NOSPACE', corrupt: 'CORRUPT' };
@@ -22,33 +22,33 @@ interface AlarmRequest {
   readonly alarm: number;
 }
 
-export function maintenanceFace(face: Face): grpc.UntypedServiceImplementation {
+export function maintenanceFace(face: Face): readonly RpcMethod[] {
   const { server } = face;
-  return {
-    Alarm: unary(face, [service, 'Alarm'], async (request: AlarmRequest) => {
+  return [
+    unary(face, maintenanceService['Alarm'], async (request: AlarmRequest) => {
       const alarms = await changeAlarms(face, request);
       return { header: headerOf(server), alarms: alarms.map(toWireAlarm) };
     }),
-    Status: unary(face, [service, 'Status'], async () => statusOf(face)),
-    Defragment: unary(face, [service, 'Defragment'], async () => {
+    unary(face, maintenanceService['Status'], async () => statusOf(face)),
+    unary(face, maintenanceService['Defragment'], async () => {
       await server.defragment();
       return { header: headerOf(server) };
     }),
-    Hash: unary(face, [service, 'Hash'], async () => {
+    unary(face, maintenanceService['Hash'], async () => {
       const { hash } = await server.hashKv(0);
       return { header: headerOf(server), hash };
     }),
-    HashKV: unary(face, [service, 'HashKV'], async (request: { readonly revision: Int64Like }) => {
+    unary(face, maintenanceService['HashKV'], async (request: { readonly revision: Int64Like }) => {
       const { hash, compactRevision, revision } = await server.hashKv(Math.max(0, saturate(request.revision)));
       return { header: headerOf(server), hash, compactRevision, hashRevision: revision };
     }),
-    MoveLeader: unary(face, [service, 'MoveLeader'], async (request: { readonly targetID: Int64Like }) => {
+    unary(face, maintenanceService['MoveLeader'], async (request: { readonly targetID: Int64Like }) => {
       await server.moveLeader(memberIdFrom(request.targetID));
       return { header: headerOf(server) };
     }),
-    Downgrade: unary(
+    unary(
       face,
-      [service, 'Downgrade'],
+      maintenanceService['Downgrade'],
       async (request: { readonly action: number; readonly version: string }) => {
         // There is one version so far: it can be asked about, and nothing can be downgraded to.
         if (request.action === downgradeValidate && etcdVersion.startsWith(`${request.version.replace(/^v/, '')}.`)) {
@@ -57,7 +57,7 @@ export function maintenanceFace(face: Face): grpc.UntypedServiceImplementation {
         throw new KvError('notCapable');
       },
     ),
-  };
+  ];
 }
 
 async function changeAlarms(face: Face, request: AlarmRequest): Promise<readonly Alarm[]> {

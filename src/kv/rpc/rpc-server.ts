@@ -35,3 +35,8 @@ export interface RpcServer {
   /** Takes no more calls, lets those under way finish for a moment, then closes everything. */
   close(): Promise<void>;
 }
+
+/** A request over its limit must still arrive, to be refused with etcd's text; as much again as etcd allows for gRPC. */
+export const messageOverheadBytes = 512 * 1024;
+/** Calls of one connection at a time. Watches count; an API server holds some hundred. */
+export const concurrentStreamsDefault = 100_000;

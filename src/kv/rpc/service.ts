@@ -9,12 +9,16 @@
  */
 import type * as grpc from '@grpc/grpc-js';
 import { assert } from '../../env/assert.ts';
+import { grpcStatus } from '../errors.ts';
 
 /** gRPC status: `code` of grpcStatus (src/kv/errors.ts), `details` its text. */
 export interface StatusError {
   readonly code: number;
   readonly details: string;
 }
+
+/** The reason of aborted calls: one for all, as making an exception for each costs more than most calls. */
+export const clientGone: StatusError = { code: grpcStatus.cancelled, details: 'context canceled' };
 
 /** What surrounds the request. */
 export interface Call {

@@ -6,10 +6,11 @@ import { Registry } from 'prom-client';
 import { silentLog } from '../../../src/env/log.ts';
 import { realClock, realDisk, realRandom } from '../../../src/env/real.ts';
 import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
-import { type GrpcServer, startGrpcServer } from '../../../src/kv/rpc/grpc-server.ts';
 import { createLeaderProxy } from '../../../src/kv/rpc/leader-proxy.ts';
 import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
 import { askMembers, peerFace, peerService } from '../../../src/kv/rpc/peer-face.ts';
+import { concurrentStreamsDefault, type RpcServer } from '../../../src/kv/rpc/rpc-server.ts';
+import { serveStore } from '../../../src/kv/rpc/serve-store.ts';
 import type { KvServer } from '../../../src/kv/server/contract.ts';
 import { type MemberOptions, type RunningMember, startMember } from '../../../src/kv/server/member.ts';
 import { GrpcPeerTransport } from '../../../src/raft/host/grpc-transport.ts';
@@ -33,7 +34,7 @@ async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestM
   const registry = new Registry();
   const metrics = createStoreMetrics(registry, false);
   const env = { clock: realClock, random: realRandom, disk: realDisk, log: silentLog };
-  let grpc: GrpcServer | undefined;
+  let rpc: RpcServer | undefined;
   let server: KvServer | undefined;
   const fail = (error: Error) => {
     throw error;
@@ -73,12 +74,17 @@ async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestM
     proxy: createLeaderProxy(realClock, undefined),
     onServer: async (made) => {
       server = made;
-      grpc = await startGrpcServer({
-        face: { server: made, log: silentLog, counters: metrics.calls, onFatal: fail },
-        listenUrls: [endpoint],
+      rpc = await serveStore(made, {
+        log: silentLog,
+        counters: metrics.calls,
+        onFatal: fail,
         watchProgressEveryMs: 600_000,
-        keepaliveIntervalMs: 7_200_000,
-        keepaliveTimeoutMs: 20_000,
+        rpc: {
+          listenUrls: [endpoint],
+          concurrentStreamsMax: concurrentStreamsDefault,
+          keepaliveIntervalMs: 7_200_000,
+          keepaliveTimeoutMs: 20_000,
+        },
       });
     },
     onRemoved: () => undefined,
@@ -92,7 +98,7 @@ async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestM
     endpoint,
     registry,
     async stop() {
-      await grpc?.close();
+      await rpc?.close();
       await member.stop();
       await rm(directory, { recursive: true, force: true });
     },

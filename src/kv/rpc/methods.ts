@@ -1,0 +1,24 @@
+/** All methods of the store, for whichever server carries them. */
+import type { Face } from './call.ts';
+import { clusterFace } from './cluster-face.ts';
+import { healthFace } from './health-face.ts';
+import { kvFace } from './kv-face.ts';
+import { leaseFace } from './lease-face.ts';
+import { maintenanceFace } from './maintenance-face.ts';
+import type { RpcMethod } from './service.ts';
+import { watchFace, type WatchFaceOptions } from './watch-face.ts';
+
+export interface StoreMethodsOptions {
+  readonly watch: WatchFaceOptions;
+}
+
+export function storeMethods(face: Face, options: StoreMethodsOptions): readonly RpcMethod[] {
+  return [
+    ...kvFace(face),
+    ...watchFace(face, options.watch),
+    ...leaseFace(face),
+    ...clusterFace(face),
+    ...maintenanceFace(face),
+    ...healthFace(face),
+  ];
+}

@@ -1,0 +1,32 @@
+/** One member's methods on its client URLs: puts faces and server together, and ends open streams before the server. */
+import type { KvServer } from '../server/contract.ts';
+import type { Face } from './call.ts';
+import { startGrpcServer } from './grpc-server.ts';
+import { storeMethods } from './methods.ts';
+import { messageOverheadBytes, type RpcServer, type RpcServerOptions } from './rpc-server.ts';
+
+export interface ServeStoreOptions extends Omit<Face, 'server' | 'stopping'> {
+  readonly watchProgressEveryMs: number;
+  readonly rpc: Omit<RpcServerOptions, 'clock' | 'log' | 'methods' | 'messageBytesMax'>;
+}
+
+/** Listens on all URLs or on none; rejects as RpcServer implementations do. */
+export async function serveStore(server: KvServer, options: ServeStoreOptions): Promise<RpcServer> {
+  const stopping = new AbortController();
+  const { log, counters, onFatal, watchProgressEveryMs } = options;
+  const face = { server, log, counters, onFatal, stopping: stopping.signal };
+  const rpc = await startGrpcServer({
+    ...options.rpc,
+    clock: server.clock,
+    log,
+    methods: storeMethods(face, { watch: { progressEveryMs: watchProgressEveryMs } }),
+    messageBytesMax: server.limits.requestBytesMax + messageOverheadBytes,
+  });
+  return {
+    urls: rpc.urls,
+    close: () => {
+      stopping.abort();
+      return rpc.close();
+    },
+  };
+}

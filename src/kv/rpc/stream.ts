@@ -1,0 +1,132 @@
+/**
+ * What every stream of the store has in common, as call.ts has for unary calls: it is counted, not for learners, ends when
+ * the member goes away, and ends with `no leader` when its client asked for that.
+ */
+import type * as grpc from '@grpc/grpc-js';
+import { assert } from '../../env/assert.ts';
+import { grpcStatus, KvError } from '../errors.ts';
+import { type CallType, type Face, namesOf, toStatus, wantsLeader, whileLeader } from './call.ts';
+import { type AnswerStream, codecOf, type RequestSink, type StreamMethod } from './service.ts';
+
+/** An AnswerStream whose `fail` takes any error. After its end, everything but `call` does nothing. */
+export interface FaceStream<Answer> extends Omit<AnswerStream<Answer>, 'fail'> {
+  readonly isOver: () => boolean;
+  fail(error: unknown): void;
+}
+
+export interface StreamOptions {
+  readonly isForLearners?: boolean;
+}
+
+/** `open`’s sink gets `gone` exactly once, however the stream ends. */
+export function stream<Request extends object, Answer extends object>(
+  face: Face,
+  definition: grpc.MethodDefinition<object, object> | undefined,
+  open: (answers: FaceStream<Answer>) => RequestSink<Request>,
+  options: StreamOptions = {},
+): StreamMethod<Request, Answer> {
+  const { path, codec, isRequestStream } = codecOf<Request, Answer>(definition);
+  const type: CallType = isRequestStream ? 'bidi_stream' : 'server_stream';
+  return {
+    kind: 'stream',
+    path,
+    isRequestStream,
+    codec,
+    open: (answers) => new CountedStream(face, path, type, answers).begin(open, options),
+  };
+}
+
+class CountedStream<Request, Answer> implements FaceStream<Answer> {
+  readonly call: AnswerStream<Answer>['call'];
+  readonly #face: Face;
+  readonly #names: readonly [service: string, method: string];
+  readonly #type: CallType;
+  readonly #answers: AnswerStream<Answer>;
+  #sink: RequestSink<Request> | undefined;
+  #isOver = false;
+  #stopWatching: () => void = () => undefined;
+  readonly #onStopping = () => this.fail(new KvError('stopped'));
+
+  constructor(face: Face, path: string, type: CallType, answers: AnswerStream<Answer>) {
+    this.#face = face;
+    this.#names = namesOf(path);
+    this.#type = type;
+    this.#answers = answers;
+    this.call = answers.call;
+  }
+
+  begin(
+    open: (answers: FaceStream<Answer>) => RequestSink<Request>,
+    { isForLearners = false }: StreamOptions,
+  ): RequestSink<Request> {
+    const { server, counters, stopping } = this.#face;
+    counters.started(...this.#names, this.#type);
+    if (stopping.aborted) this.#onStopping();
+    else if (server.position().isLearner && !isForLearners) this.fail(new KvError('notSupportedForLearner'));
+    if (this.#isOver) return nobody;
+    stopping.addEventListener('abort', this.#onStopping, { once: true });
+    if (wantsLeader(this.call)) this.#stopWatching = whileLeader(server, () => this.fail(new KvError('noLeader')));
+    const sink = open(this);
+    // It may have ended while it was opened: then nobody has told the sink.
+    if (this.#isOver) sink.gone();
+    this.#sink = sink;
+    return {
+      request: (message) => this.#deliver(() => sink.request(message)),
+      ended: () => this.#deliver(() => sink.ended()),
+      drained: () => this.#deliver(() => sink.drained()),
+      gone: () => this.#finish(grpcStatus.cancelled),
+    };
+  }
+
+  isOver = () => this.#isOver;
+
+  write(answer: Answer): boolean {
+    return this.#isOver || this.#answers.write(answer);
+  }
+
+  pause(): void {
+    if (!this.#isOver) this.#answers.pause();
+  }
+
+  resume(): void {
+    if (!this.#isOver) this.#answers.resume();
+  }
+
+  end(): void {
+    if (this.#finish(grpcStatus.ok)) this.#answers.end();
+  }
+
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    const status = toStatus(this.#face, error);
+    assert(status.code !== grpcStatus.ok, 'a failure has a status of its own');
+    if (this.#finish(status.code)) this.#answers.fail(status);
+  }
+
+  #deliver(action: () => void): void {
+    if (this.#isOver) return;
+    try {
+      action();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** False when it was over already. */
+  #finish(code: number): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#stopWatching();
+    this.#face.stopping.removeEventListener('abort', this.#onStopping);
+    this.#face.counters.handled(...this.#names, this.#type, code);
+    this.#sink?.gone();
+    return true;
+  }
+}
+
+const nobody: RequestSink<unknown> = {
+  request: () => undefined,
+  ended: () => undefined,
+  drained: () => undefined,
+  gone: () => undefined,
+};
