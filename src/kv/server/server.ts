@@ -1,11 +1,6 @@
-/**
- * `KvServer` behind its contract: puts the parts of one member together and gives each request its way through them.
- *
- *   write: check -> quota -> Proposer -> Raft -> StoreMachine -> Waiters -> answer
- *   read:  check -> LinearizableReader (or nothing, when serializable) -> KvState -> answer
- */
+/** `KvServer` behind its contract: puts the parts of one member together and hands each request to the part it is for. */
 import { assert } from '../../env/assert.ts';
-import { type Clock, sleep } from '../../env/clock.ts';
+import type { Clock } from '../../env/clock.ts';
 import type { Env } from '../../env/env.ts';
 import type { RaftNode, ReplicaId, SoftState } from '../../raft/index.ts';
 import type {
@@ -18,11 +13,10 @@ import type {
   Member,
   PutRequest,
   RangeRequest,
-  RequestOp,
   TxnRequest,
   WatchRequest,
 } from '../api.ts';
-import { isReadOnlyTxn, type KvState, validateOp } from '../apply/index.ts';
+import type { KvState } from '../apply/index.ts';
 import { KvError } from '../errors.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
 import type {
@@ -34,6 +28,8 @@ import type {
   KvStatus,
   LeaseRemaining,
 } from './contract.ts';
+import { KeyRequests, writeOverheadBytes } from './key-requests.ts';
+import { Leadership } from './leadership.ts';
 import { LeaseKeeper, type LeaderProxy } from './lease-keeper.ts';
 import { Membership } from './membership.ts';
 import { Proposer } from './proposer.ts';
@@ -45,10 +41,6 @@ import { Waiters } from './waiters.ts';
 
 /** etcd's: five seconds, and time for two elections in between. */
 const requestTimeoutMs = 5_000;
-/** While leadership moves. */
-const leaderPollMs = 10;
-/** Estimated bytes that one write takes beyond key and value. */
-const writeOverheadBytes = 256;
 
 export interface KvServerOptions {
   readonly env: Pick<Env, 'clock' | 'random' | 'log'>;
@@ -87,8 +79,10 @@ export class StoreServer implements KvServer {
   readonly #leases: LeaseKeeper;
   readonly #membership: Membership;
   readonly #upkeep: Upkeep;
+  readonly #keys: KeyRequests;
+  readonly #leadership: Leadership;
   readonly #softStateListeners = new Set<(state: SoftState) => void>();
-  readonly #counts = { puts: 0, deletes: 0, ranges: 0, txns: 0 };
+  readonly #counts = { puts: 0, deletes: 0, txns: 0 };
   readonly #stopped = new AbortController();
   #raft: RaftNode | undefined;
   #softState: SoftState = { role: 'follower', leader: 0 as ReplicaId };
@@ -152,6 +146,15 @@ export class StoreServer implements KvServer {
       bytesOnDisk: () => kv.stats().bytesOnDisk,
       onFatal: options.onFatal,
     });
+    this.#keys = new KeyRequests({
+      kv,
+      proposer: this.#proposer,
+      reader: this.#reader,
+      upkeep: this.#upkeep,
+      txnOpsMax: options.limits.txnOpsMax,
+      check: (error) => this.#check(error),
+    });
+    this.#leadership = new Leadership({ clock: env.clock, memberId, electionMs: this.electionMs, raft });
     this.machine = new StoreMachine({
       memberId,
       kv,
@@ -201,58 +204,24 @@ export class StoreServer implements KvServer {
     this.#changes.failAll('stopped');
   }
 
-  async range(request: RangeRequest) {
-    this.#check(validateOp({ kind: 'range', request }));
-    this.#counts.ranges++;
-    if (!request.serializable) await this.#reader.point();
-    const result = this.#kv.range(request);
-    if (typeof result === 'string') throw new KvError(result);
-    return { ...result, revision: this.#kv.revision() };
+  range(request: RangeRequest) {
+    return this.#keys.range(request);
   }
 
-  async put(request: PutRequest) {
-    this.#check(validateOp({ kind: 'put', request }));
-    this.#upkeep.checkQuota(request.key.length + request.value.length + writeOverheadBytes);
-    const { revision, response } = await this.#proposer.propose({ kind: 'put', request });
-    assert(response.kind === 'put', 'a put is answered as a put');
-    return { ...response.response, revision };
+  put(request: PutRequest) {
+    return this.#keys.put(request);
   }
 
-  async deleteRange(request: DeleteRangeRequest) {
-    this.#check(validateOp({ kind: 'deleteRange', request }));
-    const { revision, response } = await this.#proposer.propose({ kind: 'deleteRange', request });
-    assert(response.kind === 'deleteRange', 'a deletion is answered as a deletion');
-    return { ...response.response, revision };
+  deleteRange(request: DeleteRangeRequest) {
+    return this.#keys.deleteRange(request);
   }
 
-  async txn(request: TxnRequest) {
-    this.#check(validateOp({ kind: 'txn', request }, this.limits.txnOpsMax));
-    if (isReadOnlyTxn(request)) return this.#readOnlyTxn(request);
-    // What only deletes must stay possible when the quota is used up.
-    const bytes = Math.max(bytesOfPuts(request.success), bytesOfPuts(request.failure));
-    if (bytes > 0) this.#upkeep.checkQuota(bytes);
-    const { revision, response } = await this.#proposer.propose({ kind: 'txn', request });
-    assert(response.kind === 'txn', 'a transaction is answered as a transaction');
-    return { ...response.response, revision };
+  txn(request: TxnRequest) {
+    return this.#keys.txn(request);
   }
 
-  async #readOnlyTxn(request: TxnRequest) {
-    this.#counts.txns++;
-    const ops = [...request.success, ...request.failure];
-    // Without a single read it is a question about the compares, which is as linearizable as any.
-    const isSerializable = ops.length > 0 && ops.every((op) => op.kind === 'range' && op.request.serializable);
-    if (!isSerializable) await this.#reader.point();
-    const result = this.#kv.readOnlyTxn(request);
-    if (!result.ok) throw new KvError(result.error);
-    assert(result.response.kind === 'txn', 'a transaction is answered as a transaction');
-    return { ...result.response.response, revision: result.revision };
-  }
-
-  async compact(revision: number, isPhysical: boolean) {
-    this.#check(undefined);
-    const result = await this.#proposer.propose({ kind: 'compact', revision });
-    if (isPhysical) await this.#upkeep.clean();
-    return { revision: result.revision };
+  compact(revision: number, isPhysical: boolean) {
+    return this.#keys.compact(revision, isPhysical);
   }
 
   watch(request: WatchRequest, sink: WatchSink): Watcher {
@@ -329,11 +298,13 @@ export class StoreServer implements KvServer {
     return had.filter((item) => memberId === 0 || item.memberId === memberId);
   }
 
-  async moveLeader(to: number): Promise<void> {
-    const status = this.#running().status();
-    if (status.role !== 'leader') throw new KvError('notLeader');
-    if (!status.confState.voters.includes(to as ReplicaId)) throw new KvError('badLeaderTransferee');
-    if (!(await this.#transfer(to))) throw new KvError('timeoutLeaderTransfer');
+  moveLeader(to: number): Promise<void> {
+    return this.#leadership.moveTo(to);
+  }
+
+  /** Moves leadership to the member that is furthest, when this one leads. */
+  handLeadershipOn(): Promise<void> {
+    return this.#leadership.handOn();
   }
 
   async defragment(): Promise<void> {
@@ -398,7 +369,10 @@ export class StoreServer implements KvServer {
       leasesGranted: leases.granted,
       leasesRevoked: leases.revoked,
       leasesExpired: leases.expired,
-      ...this.#counts,
+      puts: this.#counts.puts,
+      deletes: this.#counts.deletes,
+      ranges: this.#keys.counts.ranges,
+      txns: this.#counts.txns + this.#keys.counts.txns,
     };
   }
 
@@ -440,39 +414,4 @@ export class StoreServer implements KvServer {
     const urls = this.#kv.members().get(leader)?.clientUrls;
     return urls && urls.length > 0 ? urls : undefined;
   }
-
-  /** Moves leadership to the member that is furthest, when this one leads. */
-  async handLeadershipOn(): Promise<void> {
-    if (!this.#raft) return;
-    const { role, progress, confState, id } = this.#raft.status();
-    if (role !== 'leader' || confState.voters.length < 2) return;
-    let best: { readonly to: number; readonly match: number } | undefined;
-    for (const [to, peer] of progress) {
-      if (to === id || peer.isLearner || !peer.recentActive) continue;
-      if (!best || peer.match > best.match) best = { to, match: peer.match };
-    }
-    if (best) await this.#transfer(best.to);
-  }
-
-  /** True when `to` leads within one election time-out. */
-  async #transfer(to: number): Promise<boolean> {
-    const raft = this.#running();
-    if (to === this.memberId) return true;
-    raft.transferLeader(to as ReplicaId);
-    const untilMs = this.clock.monotonicMs() + this.electionMs;
-    while (raft.status().leader !== to) {
-      if (this.clock.monotonicMs() >= untilMs) return false;
-      await sleep(this.clock, leaderPollMs);
-    }
-    return true;
-  }
-}
-
-function bytesOfPuts(ops: readonly RequestOp[]): number {
-  let bytes = 0;
-  for (const op of ops) {
-    if (op.kind === 'put') bytes += op.request.key.length + op.request.value.length + writeOverheadBytes;
-    else if (op.kind === 'txn') bytes += Math.max(bytesOfPuts(op.request.success), bytesOfPuts(op.request.failure));
-  }
-  return bytes;
 }
