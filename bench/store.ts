@@ -1,134 +1,248 @@
 /**
- * The store under load, beside Debian's etcd when it is installed: the same client, the same machine, turns taken round by
- * round, so that what disturbs one disturbs both. Client and servers share the machine's cores; the ratio is what counts.
- *
- *   npm run bench -- store [--seconds 3] [--rounds 2] [--clients 64]
+ * The store under load beside etcd: the same generator, the same machine, rounds taken in turns, so that what disturbs one
+ * disturbs the other. Generator and servers share the machine's cores; the ratio and the processor time per call are what
+ * counts.
  */
-import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { realClock } from '../src/env/real.ts';
-import { createKvClient, type KvClient } from '../src/kv/index.ts';
-import { type StoreCluster, type StoreKind, startStoreCluster } from '../test/contract/store-processes.ts';
+import type { Sample } from './load/closed-loop.ts';
+import { median } from './load/usage.ts';
+import { findSides, type Running, type Side, startSide, targetOf } from './store-bench/sides.ts';
+import { leaderOf, measureFailover, measureIdle, measureMemory } from './store-bench/sizes.ts';
+import { type Figure, type Line, printHead, printLine } from './store-bench/table.ts';
+import { fillKeys, type Work, works } from './store-bench/works.ts';
 
-interface Sample {
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+const sizes = ['memory', 'idle', 'failover'] as const;
+
+const help = `npm run bench -- store [flags]
+
+Compares this checkout's store with etcd (Debian's at /usr/bin/etcd; more by KEELSON_BENCH_ETCD=path[:path], or the one
+on PATH). Medians of --pairs rounds taken in turns; processor time is all servers' together.
+
+  --only a,b       ${works.map((work) => work.name).join(', ')},
+                   ${sizes.join(', ')}; a prefix stands for all that begin with it
+  --members 1,3    cluster sizes                                  (default 1,3)
+  --tls off,on     transport                                      (default off,on)
+  --pairs 5        rounds per side                                (default 5)
+  --seconds 3      length of a round                              (default 3)
+  --keys 1000000   keys for "memory"
+  --kills 10       kills for "failover"
+  --quick          one pair of 1 s, TLS off, 100,000 keys, 3 kills
+  --other DIR      another checkout of Keelson as a further side
+  --alone          without etcd
+  -o json          one JSON document instead of the table
+`;
+
+interface Options {
+  readonly only: readonly string[];
+  readonly members: readonly (1 | 3)[];
+  readonly tls: readonly boolean[];
+  readonly pairs: number;
+  readonly seconds: number;
+  readonly keys: number;
+  readonly kills: number;
+  readonly sides: readonly Side[];
+  readonly isJson: boolean;
 }
 
-type Work = (client: KvClient, number: number) => Promise<unknown>;
-
-const value = new Uint8Array(256).fill(42);
-const keys = 10_000;
-const keyOf = (number: number) => new TextEncoder().encode(`bench/${String(number % keys).padStart(24, '0')}`);
-
-const works: Readonly<Record<string, Work>> = {
-  put: (client, number) => client.put({ key: keyOf(number), value }),
-  get: (client, number) => client.range({ key: keyOf(number) }),
-};
-
 export async function run(args: readonly string[]): Promise<void> {
+  const options = parse(args);
+  if (options === undefined) return;
+  const lines: Line[] = [];
+  const report = (line: Line) => {
+    lines.push(line);
+    if (!options.isJson) printLine(line, (text) => process.stdout.write(text));
+  };
+  const model = cpus()[0]?.model ?? 'unknown';
+  if (!options.isJson) {
+    process.stdout.write(
+      `${cpus().length} cores (${model}) shared with the generator; keys of 30 bytes, values of 256; medians of ${options.pairs} rounds of ${options.seconds} s in turns\n`,
+    );
+    if (options.sides.length === 1) process.stdout.write('no etcd found: no ratio\n');
+    printHead((text) => process.stdout.write(text));
+  }
+  for (const count of options.members) {
+    for (const tls of options.tls) await compare(options, { count, tls }, report);
+  }
+  if (options.isJson) {
+    const { pairs, seconds } = options;
+    process.stdout.write(`${JSON.stringify({ cores: cpus().length, model, pairs, seconds, lines }, null, 2)}\n`);
+  }
+}
+
+type Report = (line: Line) => void;
+interface Shape {
+  readonly count: 1 | 3;
+  readonly tls: boolean;
+}
+
+async function compare(options: Options, shape: Shape, report: Report): Promise<void> {
+  const isWanted = (name: string) =>
+    options.only.length === 0 || options.only.some((wanted) => name === wanted || name.startsWith(`${wanted}-`));
+  const chosen = works.filter((work) => isWanted(work.name) && (shape.count === 3 || !work.isDegraded));
+  if (chosen.length > 0) await compareWorks(options, shape, chosen, report);
+  // Sizes do not depend on TLS; memory is one member's affair, failing over and idling three's.
+  if (shape.tls !== options.tls[0]) return;
+  if (shape.count === 1 && isWanted('memory')) {
+    await compareSizes(options, shape, 'memory', (running) => measureMemory(running, options.keys), report);
+  }
+  if (shape.count === 3 && isWanted('idle')) {
+    await compareSizes(options, shape, 'idle', (running) => measureIdle(running, 10), report);
+  }
+  if (shape.count === 3 && isWanted('failover')) {
+    await compareSizes(options, shape, 'failover', (running) => measureFailover(running, options.kills), report);
+  }
+}
+
+async function compareWorks(options: Options, shape: Shape, chosen: readonly Work[], report: Report): Promise<void> {
+  const clusters: Running[] = [];
+  try {
+    for (const side of options.sides) clusters.push(await startSide(side, shape));
+    for (const running of clusters) await fillKeys(running.target, 10_000);
+    for (const work of chosen.filter((candidate) => !candidate.isDegraded)) {
+      await compareWork(options, shape, { work, clusters }, report);
+    }
+    const degraded = chosen.filter((candidate) => candidate.isDegraded);
+    if (degraded.length === 0) return;
+    const reduced: Running[] = [];
+    for (const running of clusters) {
+      const leader = await leaderOf(running);
+      const lost = running.cluster.members.find((member) => member !== leader);
+      await lost?.end('SIGKILL');
+      const left = running.cluster.members.filter((member) => member !== lost).map((member) => member.name);
+      reduced.push({ ...running, target: targetOf(running.cluster, left) });
+    }
+    for (const work of degraded) await compareWork(options, shape, { work, clusters: reduced }, report);
+  } finally {
+    for (const { cluster } of clusters) await cluster.stop();
+  }
+}
+
+async function compareWork(
+  options: Options,
+  shape: Shape,
+  what: { readonly work: Work; readonly clusters: readonly Running[] },
+  report: Report,
+): Promise<void> {
+  const { work, clusters } = what;
+  const samples = new Map<string, Sample[]>(clusters.map(({ side }) => [side.name, []]));
+  // A first, short turn each is not counted: code is compiled and connections have been made afterwards.
+  for (const running of clusters) await work.run(running.target, Math.min(1, options.seconds));
+  for (let pair = 0; pair < options.pairs; pair++) {
+    for (const running of clusters) {
+      samples.get(running.side.name)?.push(await work.run(running.target, options.seconds));
+    }
+  }
+  const rows = clusters.map(({ side }): readonly [Side, readonly Figure[]] => {
+    const of = (read: (sample: Sample) => number) => median((samples.get(side.name) ?? []).map(read));
+    return [
+      side,
+      [
+        { name: `${work.unit}s/s`, value: of((sample) => sample.perSecond), digits: 0 },
+        { name: 'p50 ms', value: of((sample) => sample.p50Ms), digits: 2 },
+        { name: 'p99 ms', value: of((sample) => sample.p99Ms), digits: 2 },
+        { name: `cpu µs/${work.unit}`, value: of((sample) => sample.cpuPerCallMicroseconds), digits: 1 },
+      ],
+    ];
+  });
+  reportRows(rows, { shape, work: work.name }, report);
+}
+
+async function compareSizes(
+  options: Options,
+  shape: Shape,
+  name: string,
+  measure: (running: Running) => Promise<readonly Figure[]>,
+  report: Report,
+): Promise<void> {
+  const rows: (readonly [Side, readonly Figure[]])[] = [];
+  for (const side of options.sides) {
+    const running = await startSide(side, shape);
+    try {
+      rows.push([side, await measure(running)]);
+    } finally {
+      await running.cluster.stop();
+    }
+  }
+  reportRows(rows, { shape, work: name }, report);
+}
+
+function reportRows(
+  rows: readonly (readonly [Side, readonly Figure[]])[],
+  about: { readonly shape: Shape; readonly work: string },
+  report: Report,
+): void {
+  const peer = rows.find(([side]) => side.kind === 'etcd')?.[1][0]?.value;
+  for (const [side, figures] of rows) {
+    const own = figures[0]?.value;
+    const hasRatio = peer !== undefined && own !== undefined && side.kind === 'keelson';
+    report({
+      members: about.shape.count,
+      tls: about.shape.tls,
+      work: about.work,
+      side: side.name,
+      figures,
+      ...(hasRatio ? { ratio: own / peer } : {}),
+    });
+  }
+}
+
+function parse(args: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      seconds: { type: 'string', default: '3' },
-      rounds: { type: 'string', default: '2' },
-      clients: { type: 'string', default: '64' },
+      only: { type: 'string', default: '' },
+      members: { type: 'string', default: '1,3' },
+      tls: { type: 'string' },
+      pairs: { type: 'string' },
+      seconds: { type: 'string' },
+      keys: { type: 'string' },
+      kills: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      other: { type: 'string' },
+      alone: { type: 'boolean', default: false },
+      output: { type: 'string', short: 'o', default: 'table' },
+      help: { type: 'boolean', default: false },
     },
   });
-  const [seconds, rounds, clients] = [Number(values.seconds), Number(values.rounds), Number(values.clients)];
-  const hasEtcd = existsSync('/usr/bin/etcd');
-  if (!hasEtcd) print('etcd is not installed: no ratio');
-  print(
-    `${clients} calls at a time, keys of 30 bytes, values of ${value.length}, ${cpus().length} cores shared with the client`,
-  );
-  print(row(['members', 'call', 'store', 'calls/s', 'p50 ms', 'p99 ms']));
-  for (const count of [1, 3] as const) {
-    await compare({ count, hasEtcd, seconds, rounds, clients });
+  if (values.help) {
+    process.stdout.write(help);
+    return undefined;
   }
-}
-
-interface Plan {
-  readonly count: 1 | 3;
-  readonly hasEtcd: boolean;
-  readonly seconds: number;
-  readonly rounds: number;
-  readonly clients: number;
-}
-
-async function compare(plan: Plan): Promise<void> {
-  const kinds: readonly StoreKind[] = plan.hasEtcd ? ['keelson', 'etcd'] : ['keelson'];
-  const clusters = new Map<StoreKind, StoreCluster>();
-  const open = new Map<StoreKind, KvClient>();
-  try {
-    for (const kind of kinds) {
-      const cluster = await startStoreCluster({ kind, count: plan.count });
-      clusters.set(kind, cluster);
-      open.set(kind, createKvClient({ clock: realClock, endpoints: cluster.endpoints }));
-    }
-    for (const [name, work] of Object.entries(works)) {
-      const samples = new Map<StoreKind, Sample[]>(kinds.map((kind) => [kind, []]));
-      // A first, short turn each is not counted: code is compiled and keys are there afterwards.
-      for (const kind of kinds) await load(open.get(kind) as KvClient, work, { ...plan, seconds: 0.5 });
-      for (let round = 0; round < plan.rounds; round++) {
-        for (const kind of kinds) samples.get(kind)?.push(await load(open.get(kind) as KvClient, work, plan));
-      }
-      report(plan.count, name, samples);
-    }
-  } finally {
-    for (const client of open.values()) client.close();
-    for (const cluster of clusters.values()) await cluster.stop();
+  const { quick } = values;
+  const list = (text: string) => text.split(',').filter((part) => part !== '');
+  const known = [...works.map((work) => work.name), ...sizes];
+  for (const name of list(values.only)) {
+    if (known.some((candidate) => candidate === name || candidate.startsWith(`${name}-`))) continue;
+    return wrong(`--only ${name}: want any of ${known.join(', ')}`);
   }
-}
-
-async function load(client: KvClient, work: Work, plan: Plan): Promise<Sample> {
-  const tookMs: number[] = [];
-  const startedMs = performance.now();
-  const untilMs = startedMs + plan.seconds * 1000;
-  let number = 0;
-  await Promise.all(
-    Array.from({ length: plan.clients }, async () => {
-      while (performance.now() < untilMs) {
-        const beginMs = performance.now();
-        await work(client, number++);
-        tookMs.push(performance.now() - beginMs);
-      }
-    }),
-  );
-  const elapsedSeconds = (performance.now() - startedMs) / 1000;
-  tookMs.sort((a, b) => a - b);
-  const quantile = (share: number) => tookMs[Math.min(tookMs.length - 1, Math.floor(tookMs.length * share))] ?? 0;
-  return { perSecond: tookMs.length / elapsedSeconds, p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
-}
-
-function report(count: number, name: string, samples: ReadonlyMap<StoreKind, readonly Sample[]>): void {
-  const means = new Map<StoreKind, number>();
-  for (const [kind, list] of samples) {
-    const mean = (of: (sample: Sample) => number) => list.reduce((sum, sample) => sum + of(sample), 0) / list.length;
-    means.set(
-      kind,
-      mean((sample) => sample.perSecond),
-    );
-    const figures = [
-      mean((sample) => sample.perSecond).toFixed(0),
-      mean((s) => s.p50Ms).toFixed(1),
-      mean((s) => s.p99Ms).toFixed(1),
-    ];
-    print(row([String(count), name, kind, ...figures]));
+  const count = (text: string | undefined, fallback: number) => (text === undefined ? fallback : Number(text));
+  const numbers = {
+    pairs: count(values.pairs, quick ? 1 : 5),
+    seconds: count(values.seconds, quick ? 1 : 3),
+    keys: count(values.keys, quick ? 100_000 : 1_000_000),
+    kills: count(values.kills, quick ? 3 : 10),
+  };
+  for (const [name, value] of Object.entries(numbers)) {
+    if (!Number.isFinite(value) || value <= 0) return wrong(`--${name}: want a number above 0`);
   }
-  const etcd = means.get('etcd');
-  if (etcd)
-    print(row([String(count), name, 'keelson : etcd', ((means.get('keelson') ?? 0) / etcd).toFixed(2), '', '']));
+  const members = list(values.members).map(Number);
+  if (!members.every((member) => member === 1 || member === 3)) return wrong('--members: want 1, 3 or 1,3');
+  const tls = list(values.tls ?? (quick ? 'off' : 'off,on'));
+  if (!tls.every((text) => text === 'off' || text === 'on')) return wrong('--tls: want off, on or off,on');
+  if (values.output !== 'table' && values.output !== 'json') return wrong('-o: want json or table');
+  return {
+    only: list(values.only),
+    members: members as (1 | 3)[],
+    tls: tls.map((text) => text === 'on'),
+    ...numbers,
+    sides: findSides({ other: values.other, alone: values.alone }),
+    isJson: values.output === 'json',
+  };
 }
 
-function row(cells: readonly string[]): string {
-  const widths = [8, 6, 15, 9, 8, 8];
-  return cells
-    .map((cell, index) => (index < 3 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
-    .join(' ');
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+function wrong(text: string): undefined {
+  process.stderr.write(`bench store: ${text}\n`);
+  process.exitCode = 2;
+  return undefined;
 }

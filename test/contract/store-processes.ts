@@ -131,6 +131,8 @@ export interface ClusterOptions {
   readonly count: 1 | 3;
   readonly tls?: boolean;
   readonly flags?: readonly string[];
+  /** The program and its first arguments, when it is not the one that is installed or checked out here. */
+  readonly command?: readonly string[];
 }
 
 export async function startStoreCluster(options: ClusterOptions): Promise<StoreCluster> {
@@ -159,7 +161,7 @@ export async function startStoreCluster(options: ClusterOptions): Promise<StoreC
       ['--listen-metrics-urls', metricsUrl],
       ...(certificates ? tlsFlags(certificates.paths) : []),
     ].flat();
-    const member = new Process([...program(options.kind), ...flags, ...(options.flags ?? [])]);
+    const member = new Process([...(options.command ?? program(options.kind)), ...flags, ...(options.flags ?? [])]);
     return {
       name,
       endpoint,
