@@ -1,13 +1,16 @@
 /** A disk for the Raft harness: what was persisted, and how a record changes it. */
 import { assert } from '../../src/env/assert.ts';
 import { emptyConfState } from '../../src/raft/core/conf-change.ts';
-import { noIndex, nobody, noTerm, toReplicaId } from '../../src/raft/core/numbers.ts';
-import type { ConfState, Entry, HardState, Persist, SnapshotMeta } from '../../src/raft/core/types.ts';
+import { noIndex, nobody, noTerm, toIndex, toReplicaId } from '../../src/raft/core/numbers.ts';
+import type { ConfState, Entry, HardState, Index, Persist, SnapshotMeta, Term } from '../../src/raft/core/types.ts';
 
 export interface SimulatedDisk {
   hardState: HardState;
   snapshot: SnapshotMeta;
   entries: Entry[];
+  /** Entries up to here were durable and are gone, until the log reaches it again. */
+  lostUpTo?: Index | undefined;
+  lostTerm?: Term;
 }
 
 export function confStateOf(voters: readonly number[], learners: readonly number[] = []): ConfState {
@@ -32,4 +35,15 @@ export function writeToDisk(disk: SimulatedDisk, record: Persist): void {
     disk.entries.push(entry);
   }
   if (record.hardState !== undefined) disk.hardState = record.hardState;
+  if (disk.snapshot.index + disk.entries.length >= (disk.lostUpTo ?? 0)) disk.lostUpTo = undefined;
+}
+
+/** Damage: everything from `from` on cannot be read any more. A log knows how far it went. */
+export function loseFromDisk(disk: SimulatedDisk, from: number): void {
+  const last = disk.snapshot.index + disk.entries.length;
+  if (from > last) return;
+  assert(from > disk.snapshot.index, 'a snapshot is not lost');
+  disk.entries.length = from - disk.snapshot.index - 1;
+  if (disk.lostUpTo === undefined) disk.lostTerm = disk.hardState.term;
+  disk.lostUpTo = toIndex(Math.max(last, disk.lostUpTo ?? 0));
 }

@@ -23,7 +23,7 @@ import type {
 } from '../../src/raft/core/types.ts';
 import { ClusterChecker } from './raft-cluster-checker.ts';
 import { describeConf, describeEntry } from './raft-describe.ts';
-import { confStateOf, emptyDisk, type SimulatedDisk, writeToDisk } from './raft-disk.ts';
+import { confStateOf, emptyDisk, loseFromDisk, type SimulatedDisk, writeToDisk } from './raft-disk.ts';
 
 export { describeConf, describeEntry } from './raft-describe.ts';
 export { confStateOf, emptyDisk } from './raft-disk.ts';
@@ -96,7 +96,7 @@ export class RaftHarness {
     return replica;
   }
 
-  #start(id: number, { hardState, snapshot, entries }: SimulatedDisk): Raft {
+  #start(id: number, { hardState, snapshot, entries, lostUpTo, lostTerm }: SimulatedDisk): Raft {
     // Each replica waits one tick longer than the one before, so that stories need no luck.
     const config = {
       ...configDefault,
@@ -104,7 +104,8 @@ export class RaftHarness {
       ...this.#config,
       id: toReplicaId(id),
     };
-    return new Raft(config, { hardState, snapshot, entries: [...entries], applied: snapshot.index });
+    const loss = lostUpTo === undefined ? {} : { lostUpTo, ...(lostTerm !== undefined && { lostTerm }) };
+    return new Raft(config, { hardState, snapshot, entries: [...entries], applied: snapshot.index, ...loss });
   }
 
   at(id: number): HarnessReplica {
@@ -270,6 +271,12 @@ export class RaftHarness {
     replica.sealed = [];
     replica.toApply = [];
     replica.durableToken = 0;
+  }
+
+  /** Power loss, and damage on disk: entries from `from` on are lost, although they were durable. */
+  crashAndLose(id: number, from: number): void {
+    this.crash(id);
+    loseFromDisk(this.at(id).disk, from);
   }
 
   restart(id: number): void {

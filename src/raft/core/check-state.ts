@@ -4,6 +4,7 @@
  * safety, log matching, …) needs all of them and is checked where all of them are known.
  */
 import { assert } from '../../env/assert.ts';
+import { checkLoss } from './loss.ts';
 import { nobody } from './numbers.ts';
 import type { RaftState } from './state.ts';
 import type { Index, ReplicaId, Role, Term } from './types.ts';
@@ -26,14 +27,21 @@ export interface CoreView {
   readonly truncations: number;
   readonly readRoundLast: number;
   readonly match: ReadonlyMap<ReplicaId, Index>;
+  /** How often this leader forgot what it knew of a follower that lost its log. */
+  readonly forgotten: number;
 }
 
 /** A view for a later checkTransition. */
 export function viewOf(state: RaftState): CoreView {
   const { id, term, vote, role, leader, log, tracker } = state;
   const match: Map<ReplicaId, Index> = new Map();
-  if (role === 'leader')
-    for (const to of tracker.members()) match.set(to, tracker.progressOf(to)?.match ?? log.base.index);
+  let forgotten = 0;
+  if (role === 'leader') {
+    for (const to of tracker.members()) {
+      match.set(to, tracker.progressOf(to)?.match ?? log.base.index);
+      forgotten += tracker.progressOf(to)?.forgotten ?? 0;
+    }
+  }
   return {
     id,
     term,
@@ -41,6 +49,7 @@ export function viewOf(state: RaftState): CoreView {
     role,
     leader,
     match,
+    forgotten,
     baseIndex: log.base.index,
     snapshotIndex: log.snapshot.index,
     applied: log.applied,
@@ -58,6 +67,7 @@ export function viewOf(state: RaftState): CoreView {
 export function checkState(state: RaftState): void {
   checkLog(state);
   checkRole(state);
+  checkLoss(state);
   state.tracker.checkState();
   assert(state.electionTimeoutTicks >= state.config.electionTicks, 'an election time-out is at least electionTicks');
   assert(state.electionTimeoutTicks < 2 * state.config.electionTicks, 'an election time-out is below twice that');
@@ -144,6 +154,7 @@ function checkSameTerm(before: CoreView, after: CoreView): void {
   assert(after.truncations === before.truncations || after.role !== 'leader', 'a leader never cuts its log');
   assert(after.role !== 'leader' || after.lastIndex >= before.lastIndex, 'a leader only appends');
   if (after.role !== 'leader') return;
+  if (after.forgotten !== before.forgotten) return;
   for (const [id, match] of before.match) {
     const now = after.match.get(id);
     assert(now === undefined || now >= match || match === 0, () => `match of ${id} went back from ${match} to ${now}`);

@@ -5,6 +5,7 @@
  * wins it raises the term, so a replica that comes back from a partition does not depose a working leader.
  */
 import { assert } from '../../env/assert.ts';
+import { wouldLostLogAgree } from './loss.ts';
 import { hasUnappliedConfChange } from './membership.ts';
 import { nobody, toTerm } from './numbers.ts';
 import {
@@ -21,9 +22,9 @@ import type { Message, ReplicaId } from './types.ts';
 type VoteRequest = Message & { type: 'vote' | 'preVote' };
 type VoteResponse = Message & { type: 'voteResp' | 'preVoteResp' };
 
-/** Only a voter that knows the present membership may campaign. */
+/** Only a voter that knows the present membership and has its whole log may campaign. */
 export function isPromotable(state: RaftState): boolean {
-  return state.tracker.isVoter(state.id) && !hasUnappliedConfChange(state);
+  return state.loss === undefined && state.tracker.isVoter(state.id) && !hasUnappliedConfChange(state);
 }
 
 /** One tick of anybody but the leader. */
@@ -67,7 +68,9 @@ export function handleVoteRequest(state: RaftState, message: VoteRequest): void 
   assert(message.type === 'preVote' || message.term === state.term, 'a vote is given in the present term');
   const isFree = state.vote === message.from || (state.vote === nobody && state.leader === nobody);
   const isForLaterTerm = message.type === 'preVote' && message.term > state.term;
-  const granted = (isFree || isForLaterTerm) && state.log.isUpToDate(message.lastIndex, message.lastTerm);
+  const { lastIndex, lastTerm } = message;
+  const isUpToDate = state.log.isUpToDate(lastIndex, lastTerm) && true;
+  const granted = (isFree || isForLaterTerm) && isUpToDate;
   const type = message.type === 'vote' ? 'voteResp' : 'preVoteResp';
   // A grant speaks of the term that was asked for; a refusal of the own one, so that who is behind catches up.
   const help = granted ? {} : committedHelp(state);

@@ -4,7 +4,8 @@
  */
 import { assert } from '../../env/assert.ts';
 import { campaign } from './election.ts';
-import { maxIndex, minIndex, nobody, noIndex, noTerm } from './numbers.ts';
+import { endLossAt } from './loss.ts';
+import { maxIndex, minIndex, nobody, noIndex, noTerm, toTerm } from './numbers.ts';
 import { handleReadIndexResp } from './read-index.ts';
 import { type RaftState, send } from './state.ts';
 import type { Index, Message, ReplicaId } from './types.ts';
@@ -61,17 +62,22 @@ function handleAppend(state: RaftState, message: Message & { type: 'app' }): voi
   if (message.prevIndex < log.committed) return acknowledge(state, message.from, log.committed);
   const lastNew = log.maybeAppend(message);
   if (lastNew === undefined) {
+    if (state.loss !== undefined) return confessLoss(state, message.from);
     const hint = log.agreementHint(message.prevIndex, message.prevTerm);
     return refuse(state, message, hint.index, hint.term);
   }
   // What follows `lastNew` in this log may differ from the leader's, so the commit index ends there.
   log.commitTo(minIndex(message.commit, lastNew));
+  endLossAt(state, lastNew);
   acknowledge(state, message.from, lastNew);
 }
 
 function handleHeartbeat(state: RaftState, message: Message & { type: 'heartbeat' }): void {
-  // The leader never names more than this replica acknowledged, so the entry is there and is the leader's.
-  state.log.commitTo(message.commit);
+  if (state.loss === undefined) {
+    // The leader never names more than this replica acknowledged, so the entry is there and is the leader's.
+    state.log.commitTo(message.commit);
+  } else if (!state.loss.isAppendUnderWay) confessLoss(state, message.from);
+  if (state.loss !== undefined) state.loss.isAppendUnderWay = false;
   send(state, { type: 'heartbeatResp', to: message.from, readContext: message.readContext });
 }
 
@@ -82,16 +88,30 @@ function handleSnapshot(state: RaftState, message: Message & { type: 'snap' }): 
   if (snapshot.index <= log.committed) return acknowledge(state, message.from, log.committed);
   if (log.matches(snapshot.index, snapshot.term)) {
     log.commitTo(snapshot.index);
+    endLossAt(state, snapshot.index);
     return acknowledge(state, message.from, log.committed);
   }
   log.restore(snapshot);
   state.tracker.changeTo(snapshot.confState, log.lastIndex);
+  endLossAt(state, snapshot.index);
   acknowledge(state, message.from, log.lastIndex);
 }
 
 function acknowledge(state: RaftState, to: ReplicaId, index: Index): void {
   assert(index <= state.log.lastIndex, 'only what is in the log is acknowledged');
   send(state, { type: 'appResp', to, index, reject: false, hintIndex: noIndex, hintTerm: noTerm });
+}
+
+/**
+ * The leader may believe that this log is longer than it is now, and an ordinary refusal below what it believes means
+ * nothing to it. While appends come no heartbeat is answered so, or the leader would begin anew all the time.
+ */
+function confessLoss(state: RaftState, to: ReplicaId): void {
+  assert(state.loss !== undefined, 'only who lost something says so');
+  const hintIndex = state.log.lastIndex;
+  // Not 0, by which a newcomer is known; before the first entry the term does not matter.
+  const hintTerm = state.log.lastTerm === noTerm ? toTerm(1) : state.log.lastTerm;
+  send(state, { type: 'appResp', to, index: noIndex, reject: true, hintIndex, hintTerm });
 }
 
 function refuse(state: RaftState, message: Message & { type: 'app' }, hintIndex: Index, hintTerm: typeof noTerm): void {

@@ -34,6 +34,8 @@ export class Progress {
   needsSnapshot = false;
   /** It was heard of since the last check of the quorum. */
   recentActive = false;
+  /** How often forget() was called. */
+  forgotten = 0;
   readonly inflights: Inflights;
 
   constructor(options: ProgressOptions) {
@@ -93,6 +95,18 @@ export class Progress {
     this.paused = false;
     assert(this.match < this.next, 'match is before next');
     return true;
+  }
+
+  /**
+   * The follower lost entries that it had acknowledged; its log may agree with the leader's up to `hint`. The one way for
+   * `match` to go back: an ordinary refusal cannot do it, as it may be older than what was acknowledged since.
+   */
+  forget(hint: Index): void {
+    assert(this.state !== 'snapshot', 'what a follower lost does not matter while it gets a snapshot');
+    this.#enter('probe');
+    this.match = noIndex;
+    this.next = toIndex(hint + 1);
+    this.forgotten += 1;
   }
 
   /** An append message with `entryCount` entries from `next` on was sent. */

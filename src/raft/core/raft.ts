@@ -15,6 +15,7 @@ import { stepFollower } from './follower.ts';
 import { HardStateTracker } from './hard-state.ts';
 import { stepLeader, tickLeader } from './leader.ts';
 import { type LogPoint, RaftLog } from './log.ts';
+import { lossOf } from './loss.ts';
 import {
   applyConfChange,
   committedByLaterChange,
@@ -22,7 +23,7 @@ import {
   maybeStepDown,
   replayMembership,
 } from './membership.ts';
-import { maxIndex, noIndex, nobody, toIndex, toPersistToken } from './numbers.ts';
+import { maxIndex, minIndex, noIndex, nobody, toIndex, toPersistToken } from './numbers.ts';
 import { Outbox } from './outbox.ts';
 import { propose } from './proposal.ts';
 import { requestRead, tickForwardedReads } from './read-index.ts';
@@ -55,7 +56,11 @@ export class Raft implements RaftCore {
   constructor(config: RaftConfig, restored: RestoredState) {
     assertConfig(config);
     const { hardState, snapshot, entries, applied } = restored;
-    const committed = maxIndex(maxIndex(hardState.commit, applied), committedByLaterChange(entries));
+    const loss = lossOf(restored);
+    const lastIndex = entries.at(-1)?.index ?? snapshot.index;
+    const known = maxIndex(maxIndex(hardState.commit, applied), committedByLaterChange(entries));
+    // Without a loss the log reaches what is known to be committed, or RaftLog refuses it.
+    const committed = loss === undefined ? known : minIndex(known, lastIndex);
     const log = new RaftLog({ snapshot, entries, committed, applied });
     assert(
       log.lastTerm <= hardState.term,
@@ -71,6 +76,7 @@ export class Raft implements RaftCore {
       outbox: new Outbox(),
       reads: new ReadQueue(),
       hardStates: new HardStateTracker(hardState),
+      loss,
       term: hardState.term,
       vote: hardState.vote,
       role: 'follower',
@@ -186,11 +192,14 @@ export class Raft implements RaftCore {
   }
 
   status(): RaftStatus {
-    const { id, term, vote, role, leader, log, tracker, transferee } = this.#state;
+    const { id, term, vote, role, leader, log, tracker, transferee, loss } = this.#state;
     const { committed, applied, firstIndex, lastIndex } = log;
     const progress = role === 'leader' ? tracker.describe() : new Map();
     const confState = tracker.conf;
-    return { id, term, vote, role, leader, committed, applied, firstIndex, lastIndex, confState, transferee, progress };
+    return {
+      ...{ id, term, vote, role, leader, committed, applied, firstIndex, lastIndex, confState, transferee, progress },
+      ...(loss !== undefined && { lostUpTo: loss.upTo }),
+    };
   }
 
   checkState(): void {

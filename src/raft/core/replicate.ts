@@ -85,8 +85,11 @@ export function handleAppendResp(state: RaftState, progress: Progress, message: 
 
 function handleReject(state: RaftState, progress: Progress, message: Message & { type: 'appResp' }): void {
   assert(message.reject, 'a refusal is handled here');
-  if (message.index === 0 && progress.match === 0 && progress.state !== 'snapshot') {
-    // Everybody has the empty prefix. Who refuses even that does not know the membership.
+  // Everybody has the empty prefix. Who refuses even that has lost what it had, or does not know the membership yet.
+  const isWithoutLog = message.index === 0 && progress.state !== 'snapshot';
+  if (isWithoutLog && message.hintTerm > 0) {
+    progress.forget(state.log.agreementHint(message.hintIndex, message.hintTerm).index);
+  } else if (isWithoutLog && progress.match === 0) {
     progress.becomeProbe();
     progress.needsSnapshot = true;
   } else {

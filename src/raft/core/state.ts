@@ -12,6 +12,7 @@
  */
 import { assert } from '../../env/assert.ts';
 import type { HardStateTracker } from './hard-state.ts';
+import type { Loss } from './loss.ts';
 import { entryBytes, type RaftLog } from './log.ts';
 import { noIndex, nobody, toIndex, toTerm } from './numbers.ts';
 import type { Outbox } from './outbox.ts';
@@ -35,6 +36,9 @@ export interface RaftState {
   role: Role;
   /** The leader of `term`, once known; never another one in the same term. */
   leader: ReplicaId;
+
+  /** Entries that this replica may have acknowledged and does not have; undefined as a rule. */
+  loss: Loss | undefined;
 
   /** Ticks since the leader was heard of, or since this leader last checked its quorum. */
   electionElapsed: number;

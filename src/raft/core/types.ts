@@ -114,7 +114,11 @@ export type Message =
     })
   | (Addressed & {
       readonly type: 'appResp';
-      /** Accepted: the last index now equal to the leader's. Rejected: the `prevIndex` that did not match. */
+      /**
+       * Accepted: the last index now equal to the leader's. Rejected: the `prevIndex` that did not match. Index 0, which
+       * always matches, is rejected by two: who knows no membership yet (hintTerm 0) needs a snapshot; who lost entries it
+       * had acknowledged (hintTerm above 0, the log's end in the hint) wants the leader to forget what it believed.
+       */
       readonly index: Index;
       readonly reject: boolean;
       /** Rejected: the highest index at which the logs may agree, and the follower's term there. */
@@ -231,6 +235,15 @@ export interface RestoredState {
    * state machine vetoes changes must give it: the log alone does not say which changes were vetoed.
    */
   readonly appliedConfState?: ConfState;
+  /**
+   * This member's log lost entries up to here that it may have acknowledged, as far as it knows: the log found at this
+   * start ends before. Until the log reaches this index again, by what a leader sends, the replica does not campaign and
+   * votes only as the lost log would have (loss.ts). Given at every start until then; ignored once the log reaches it.
+   * `hardState` must be the newest that was ever durable: without it the member must join as a new one.
+   */
+  readonly lostUpTo?: Index;
+  /** Highest term that may occur in the lost entries. Default: the one of `hardState`, which grows while others hold elections. */
+  readonly lostTerm?: Term;
 }
 
 export type ProposeResult =
@@ -272,6 +285,8 @@ export interface RaftStatus {
   readonly lastIndex: Index;
   readonly confState: ConfState;
   readonly transferee: ReplicaId;
+  /** This replica's log lost entries up to here and does not have them again yet; absent when nothing is missing. */
+  readonly lostUpTo?: Index;
   /** Only on a leader. */
   readonly progress: ReadonlyMap<ReplicaId, PeerProgress>;
 }

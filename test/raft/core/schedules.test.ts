@@ -33,6 +33,7 @@ const kinds: readonly (readonly [string, number])[] = [
   ['compact', 1],
   ['unreachable', 1],
   ['turn', 4],
+  ['lose', 0],
 ];
 
 /** Many elections and crashes, few entries: where votes, terms and commit rules go wrong. */
@@ -45,6 +46,17 @@ const stormWeights: ReadonlyMap<string, number> = new Map([
   ['change', 0],
   ['compact', 0],
   ['tick', 4],
+]);
+
+/** Like a storm, and now and then a disk forgets the end of a log that others counted on. */
+const lossWeights: ReadonlyMap<string, number> = new Map([
+  ['campaign', 4],
+  ['crash', 2],
+  ['restart', 8],
+  ['lose', 3],
+  ['propose', 10],
+  ['turn', 10],
+  ['change', 0],
 ]);
 
 function actionOf(weights: ReadonlyMap<string, number>): fc.Arbitrary<Action> {
@@ -134,6 +146,8 @@ class Schedule {
         return void harness.propose(id, `p${this.#proposalLast}`);
       case 'crash':
         return harness.crash(id);
+      case 'lose':
+        return this.#lose(id, choice);
       case 'campaign':
         return harness.do(id, (core) => core.campaign());
       case 'read':
@@ -155,6 +169,15 @@ class Schedule {
     this.#contextLast += 1;
     this.#committedAtRead.set(`${id} ${this.#contextLast}`, this.#committedAnywhere());
     this.harness.do(id, (core) => core.readIndex(this.#contextLast));
+  }
+
+  /** One at a time: what two of three lose may be lost for good, and then nobody may lead. */
+  #lose(id: number, choice: number): void {
+    const others = [...this.harness.replicas.values()].filter((replica) => replica.id !== id);
+    if (others.some(({ disk }) => disk.lostUpTo !== undefined)) return;
+    const { disk } = this.harness.at(id);
+    const from = disk.snapshot.index + 1 + (choice % (disk.entries.length + 1));
+    this.harness.crashAndLose(id, from);
   }
 
   /** What has been acknowledged to a client: applied somewhere. */
@@ -253,3 +276,7 @@ test('in a storm of elections and crashes three voters keep every promise', () =
   check({ voters: 3, preVote: false, checkQuorum: false, runs: 200, weights: stormWeights }));
 test('in a storm of elections and crashes five voters keep every promise', () =>
   check({ voters: 5, preVote: false, checkQuorum: false, runs: 150, weights: stormWeights }));
+test('three voters of which one at a time loses the end of its log keep every promise', () =>
+  check({ voters: 3, ...both, runs: 150, weights: lossWeights }));
+test('five voters of which one at a time loses the end of its log keep every promise', () =>
+  check({ voters: 5, preVote: false, checkQuorum: false, runs: 100, weights: lossWeights }));
