@@ -69,7 +69,8 @@ export function handleVoteRequest(state: RaftState, message: VoteRequest): void 
   const isFree = state.vote === message.from || (state.vote === nobody && state.leader === nobody);
   const isForLaterTerm = message.type === 'preVote' && message.term > state.term;
   const { lastIndex, lastTerm } = message;
-  const isUpToDate = state.log.isUpToDate(lastIndex, lastTerm) && true;
+  const isUpToDate =
+    state.log.isUpToDate(lastIndex, lastTerm) && wouldLostLogAgree(state.loss, { index: lastIndex, term: lastTerm });
   const granted = (isFree || isForLaterTerm) && isUpToDate;
   const type = message.type === 'vote' ? 'voteResp' : 'preVoteResp';
   // A grant speaks of the term that was asked for; a refusal of the own one, so that who is behind catches up.
