@@ -12,7 +12,7 @@
  */
 import { assert } from '../../src/env/assert.ts';
 import type { Clock } from '../../src/env/clock.ts';
-import { type Disk, DiskError, type DiskFile } from '../../src/env/disk.ts';
+import { type Disk, DiskError, type DiskFile, type DiskLock } from '../../src/env/disk.ts';
 import type { Random } from '../../src/env/random.ts';
 import { SimDirectory, SimTree } from './sim-directory.ts';
 import { type CrashPolicy, SimFileNode } from './sim-file.ts';
@@ -29,6 +29,8 @@ export type SimDiskOperationKind =
   | 'exists'
   | 'syncDirectory'
   | 'freeBytes'
+  | 'lock'
+  | 'unlock'
   | 'size'
   | 'read'
   | 'write'
@@ -65,6 +67,8 @@ export class SimDisk implements Disk {
   readonly #tree: SimTree;
   #sequence: number;
   #usedBytes: number;
+  /** Held by this life of the process: a crash takes them. */
+  readonly #locks = new Set<string>();
   #state: 'alive' | 'stopped' | 'crashed' = 'alive';
   #resolveStopped: () => void = () => undefined;
   /** Resolves when a `stop` fault has struck. */
@@ -177,6 +181,22 @@ export class SimDisk implements Disk {
       this.#tree.mustFind('freeBytes', path);
       const capacity = this.#options.capacityBytes ?? Number.MAX_SAFE_INTEGER;
       return Math.max(0, capacity - this.#usedBytes);
+    });
+  }
+
+  lock(path: string): Promise<DiskLock> {
+    return this.#run('lock', path, () => {
+      const { directory, name } = this.#tree.parent('lock', path);
+      if (this.#locks.has(path)) throw new DiskError('EBUSY', 'lock', path);
+      if (!directory.get(name)) directory.link(name, new SimFileNode());
+      this.#locks.add(path);
+      return {
+        path,
+        release: () =>
+          this.#run('unlock', path, () => {
+            this.#locks.delete(path);
+          }),
+      };
     });
   }
 

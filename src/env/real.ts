@@ -8,7 +8,7 @@ import { openSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { pino } from 'pino';
 import type { Clock } from './clock.ts';
-import { type Disk, DiskError, type DiskFile } from './disk.ts';
+import { type Disk, DiskError, type DiskFile, type DiskLock } from './disk.ts';
 import type { Env } from './env.ts';
 import type { Log, LogFields } from './log.ts';
 import type { ChildProcess, Processes } from './process.ts';
@@ -118,7 +118,42 @@ export const realDisk: Disk = {
       const stats = await fs.statfs(path);
       return stats.bavail * stats.bsize;
     }),
+  lock: (path) => disk('lock', path, () => lockFile(path)),
 };
+
+/** SQLite's result code for a database that somebody else has locked. */
+const sqliteBusy = 5;
+
+/**
+ * Node has no file locks of its own, but the SQLite that is built into it locks its files with the kernel's (fcntl): they
+ * end with the process, hold across network and process namespaces, and SQLite itself keeps a second holder in the same
+ * process out. Nothing is ever written to the file. Rejected: a file with a process id (it outlives its process, ids are
+ * used again, and containers do not see each other's), a unix socket in the abstract namespace (each network namespace has
+ * one of its own), one with a path (a left one must be removed, and two who do so at once both succeed), the `flock`
+ * program (not on every machine).
+ */
+async function lockFile(path: string): Promise<DiskLock> {
+  const { DatabaseSync } = await import('node:sqlite');
+  // Made here for its permissions; SQLite opens what exists.
+  const handle = await fs.open(path, 'a', 0o600);
+  await handle.close();
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    // A journal in memory, so that no second file appears beside the lock.
+    database.exec('PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE');
+  } catch (error) {
+    database.close();
+    const isBusy = (error as { readonly errcode?: number }).errcode === sqliteBusy;
+    throw Object.assign(new Error(`lock ${path}`, { cause: error }), { code: isBusy ? 'EBUSY' : 'EIO' });
+  }
+  return {
+    path,
+    release: () =>
+      disk('unlock', path, async () => {
+        if (database.isOpen) database.close();
+      }),
+  };
+}
 
 export const realProcesses: Processes = {
   signal(target, signal) {

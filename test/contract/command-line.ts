@@ -66,14 +66,10 @@ export async function refusal(args: readonly string[], says: readonly (string | 
   }
 }
 
-/** LevelDB's diary of who opened it, which it begins anew before it asks for its lock. Nothing reads it, it holds no data. */
-const diary = /^kv\/LOG(\.old)?$/;
-
 /** Every name below `directory` with its kind, size, time of the last change, and the hash of its content. */
 export async function fingerprint(directory: string): Promise<readonly string[]> {
   const lines: string[] = [];
   for (const entry of (await readdir(directory, { recursive: true })).sort()) {
-    if (diary.test(entry)) continue;
     const path = join(directory, entry);
     const stat = await lstat(path);
     const content = stat.isFile()

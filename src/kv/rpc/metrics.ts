@@ -218,5 +218,6 @@ export function timedDisk(disk: Disk, clock: Clock, observeSeconds: (seconds: nu
     exists: (path) => disk.exists(path),
     syncDirectory: (path) => disk.syncDirectory(path),
     freeBytes: (path) => disk.freeBytes(path),
+    lock: (path) => disk.lock(path),
   };
 }

@@ -3,12 +3,13 @@
  *
  *   <dir>/member.json   whose data this is; written before anything else, never changed
  *   <dir>/raft/         Raft's log and snapshots
- *   <dir>/kv/           the backend; its lock keeps a second process out
+ *   <dir>/kv/           the backend
+ *   <dir>/LOCK          its lock keeps a second process out; the file is always empty
  *
  * A directory that belongs to another member or cluster, to a newer program or to etcd is refused before anything in
  * it is touched.
  */
-import type { Disk } from '../../env/disk.ts';
+import { type Disk, DiskError, type DiskLock } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable, readTextIfAny, writeFileAtomic } from '../../env/files.ts';
 
@@ -50,6 +51,23 @@ export async function readMemberFile(disk: Disk, directory: string): Promise<Mem
     );
   }
   return file;
+}
+
+/**
+ * Takes the directory for this process. Rejects with `DATA_IN_USE`, nothing touched, while another one has it: two processes
+ * on one log would each overwrite what the other has acknowledged.
+ */
+export async function lockDataDirectory(disk: Disk, directory: string): Promise<DiskLock> {
+  try {
+    return await disk.lock(`${directory}/LOCK`);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'EBUSY') throw error;
+    throw new KeelsonError(
+      'DATA_IN_USE',
+      `use data directory ${directory}: another process is using it: stop that process, or give another data directory`,
+      { cause: error },
+    );
+  }
 }
 
 export async function writeMemberFile(

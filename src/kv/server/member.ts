@@ -21,7 +21,13 @@ import { openKvState, type KvState } from '../apply/index.ts';
 import type { Backend } from '../backend/contract.ts';
 import { bootstrapMembers, clusterIdOf, type InitialMember } from './cluster-config.ts';
 import type { AutoCompaction, KvServerLimits } from './contract.ts';
-import { checkSameCluster, type MemberFile, readMemberFile, writeMemberFile } from './data-directory.ts';
+import {
+  checkSameCluster,
+  lockDataDirectory,
+  type MemberFile,
+  readMemberFile,
+  writeMemberFile,
+} from './data-directory.ts';
 import type { LeaderProxy } from './lease-keeper.ts';
 import { StoreServer } from './server.ts';
 
@@ -97,14 +103,37 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   if (existing) checkSameCluster(existing, directory, { token: options.token, initialCluster: clusterPairs(options) });
   const beginning = existing ? undefined : await decideBeginning(options);
   await makeDirectoryDurable(env.disk, directory);
-  // The backend's lock is the directory's: from here on no other process can be using it.
+  const lock = await lockDataDirectory(env.disk, directory);
+  try {
+    const running = await startLocked(options, existing, beginning);
+    const stopAndRelease = async () => {
+      await running.stop();
+      await lock.release();
+    };
+    return { ...running, stop: stopAndRelease };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** From here on no other process is using the directory. */
+async function startLocked(
+  options: MemberOptions,
+  existing: MemberFile | undefined,
+  beginning: NewMember | undefined,
+): Promise<RunningMember> {
+  const { disk } = options.env;
+  const { directory } = options;
+  if (!existing && (await readMemberFile(disk, directory))) {
+    throw new KeelsonError(
+      'DATA_IN_USE',
+      `use data directory ${directory}: another process has begun to use it meanwhile: start again, or give another data directory`,
+    );
+  }
   const backend = await options.openBackend(`${directory}/kv`);
   try {
-    return await run(
-      options,
-      backend,
-      existing ?? (await writeMemberFile(env.disk, directory, beginning as NewMember)),
-    );
+    return await run(options, backend, existing ?? (await writeMemberFile(disk, directory, beginning as NewMember)));
   } catch (error) {
     await backend.close();
     throw error;
