@@ -100,6 +100,8 @@ export class Executor {
   }
 
   #put(request: PutRequest): Outcome {
+    // etcd asks for the lease of a put before it looks at the key, but the other way round inside a transaction.
+    if (request.lease !== 0n && !this.leases.has(request.lease)) return 'leaseNotFound';
     const error = checkPut(this.checks(), request);
     return error ?? this.#write((target) => runPut(target, request));
   }

@@ -5,4 +5,4 @@ export type { KvState } from './contract.ts';
 export type { KvStateOptions } from './state.ts';
 export { createKvState, openKvState } from './state.ts';
 export { hasPut, isReadOnlyTxn } from './txn.ts';
-export { maxTxnOpsDefault, validateOp } from './validate.ts';
+export { emptyOperation, maxTxnOpsDefault, validateOp } from './validate.ts';

@@ -58,10 +58,17 @@ export function chooseTxn(view: ReadView, txn: TxnRequest): ChosenTxn {
   return { succeeded, ops };
 }
 
-/** The first reason not to carry out what was chosen. */
+/** The first reason not to carry out what was chosen: as in etcd, the puts are looked at first and then the ranges. */
 export function checkTxn(view: TxnChecks, txn: ChosenTxn): KvErrorCode | undefined {
+  return checkOps(view, txn, 'put') ?? checkOps(view, txn, 'range');
+}
+
+function checkOps(view: TxnChecks, txn: ChosenTxn, kind: 'put' | 'range'): KvErrorCode | undefined {
   for (const op of txn.ops) {
-    const error = checkOp(view, op);
+    let error: KvErrorCode | undefined;
+    if (op.kind === 'txn') error = checkOps(view, op.chosen, kind);
+    else if (op.kind === 'put' && kind === 'put') error = checkPut(view, op.request);
+    else if (op.kind === 'range' && kind === 'range') error = checkRange(view, op.request);
     if (error !== undefined) return error;
   }
   return undefined;
@@ -79,23 +86,10 @@ export function runTxn(target: TxnTarget, txn: ChosenTxn): TxnResult {
   return { succeeded: txn.succeeded, responses: txn.ops.map((op) => runOp(target, op)) };
 }
 
-function checkOp(view: TxnChecks, op: ChosenTxn['ops'][number]): KvErrorCode | undefined {
-  switch (op.kind) {
-    case 'range':
-      return checkRange(view, op.request);
-    case 'put':
-      return checkPut(view, op.request);
-    case 'deleteRange':
-      return undefined;
-    case 'txn':
-      return checkTxn(view, op.chosen);
-    default:
-      return unreachable(op);
-  }
-}
-
 function checkRange(view: ReadView, range: RangeRequest): KvErrorCode | undefined {
   if (range.revision === 0) return undefined;
+  // Below zero is before everything that was compacted, and the head as long as nothing was.
+  if (range.revision < 0) return view.compactRevision() > 0 ? 'compacted' : undefined;
   if (range.revision > view.revision()) return 'futureRevision';
   return range.revision < view.compactRevision() ? 'compacted' : undefined;
 }
@@ -103,7 +97,7 @@ function checkRange(view: ReadView, range: RangeRequest): KvErrorCode | undefine
 function runOp(target: TxnTarget, op: ChosenTxn['ops'][number]): ResponseOp {
   switch (op.kind) {
     case 'range': {
-      const response = target.range(op.request);
+      const response = target.range(op.request.revision < 0 ? { ...op.request, revision: 0 } : op.request);
       assert(typeof response !== 'string', () => `a checked range answers ${String(response)}`);
       return { kind: 'range', response };
     }

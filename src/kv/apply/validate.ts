@@ -12,12 +12,19 @@ import type {
   RequestOp,
   TxnRequest,
 } from '../api.ts';
+import { noBytes, putRequest } from '../api.ts';
 import { toText } from '../backend/bytes.ts';
 import type { KeyRange } from '../mvcc/key-range.ts';
 import { keyRange, rangeContains } from '../mvcc/key-range.ts';
 
 /** etcd's default for operations in one list of a transaction. */
 export const maxTxnOpsDefault = 128;
+
+/** An operation of a transaction that came without a request: never valid, and it is refused at its place among the others. */
+export const emptyOperation: RequestOp = {
+  kind: 'put',
+  request: putRequest({ key: noBytes, value: noBytes }),
+};
 
 /** Refuses a request that is wrong in itself; undefined when it may be proposed. */
 export function validateOp(
@@ -43,6 +50,7 @@ function validateRange(request: RangeRequest): KvErrorCode | undefined {
 }
 
 function validatePut(request: PutRequest): KvErrorCode | undefined {
+  if (request === emptyOperation.request) return 'keyNotFound';
   if (request.key.length === 0) return 'emptyKey';
   if (request.ignoreValue && request.value.length > 0) return 'valueProvided';
   if (request.ignoreLease && request.lease !== 0n) return 'leaseProvided';

@@ -61,15 +61,15 @@ function passes(request: RangeRequest, kv: KeyValue): boolean {
   );
 }
 
-/** Sorts in place. Equal ones keep key order, ascending or descending with the rest. */
+/** Sorts in place. Equal ones keep key order, ascending in either direction, as in etcd for lists that are not long. */
 function sortKvs(kvs: KeyValue[], request: RangeRequest): void {
   const { sortTarget, sortOrder } = request;
   if (sortTarget === 'key') {
     if (sortOrder === 'descend') kvs.reverse();
     return;
   }
-  kvs.sort((a, b) => compareBy(sortTarget, a, b));
-  if (sortOrder === 'descend') kvs.reverse();
+  const direction = sortOrder === 'descend' ? -1 : 1;
+  kvs.sort((a, b) => direction * compareBy(sortTarget, a, b));
 }
 
 function compareBy(target: 'version' | 'create' | 'mod' | 'value', a: KeyValue, b: KeyValue): number {

@@ -16,6 +16,7 @@ import type {
   WatchRequest,
 } from '../api.ts';
 import { noBytes } from '../api.ts';
+import { emptyOperation } from '../apply/index.ts';
 import { KvError } from '../errors.ts';
 import {
   compareResults,
@@ -46,8 +47,9 @@ import type {
 export function fromWireRange(request: Out<WireRangeRequest>): RangeRequest {
   const sortOrder = sortOrders[request.sortOrder ?? 0];
   const sortTarget = sortTargets[request.sortTarget ?? 0];
-  if ((request.key?.length ?? 0) === 0) throw new KvError('emptyKey');
-  if (sortOrder === undefined || sortTarget === undefined) throw new KvError('invalidSortOption');
+  if (sortOrder === undefined || sortTarget === undefined) {
+    throw new KvError((request.key?.length ?? 0) === 0 ? 'emptyKey' : 'invalidSortOption');
+  }
   return {
     key: request.key ?? noBytes,
     rangeEnd: request.rangeEnd ?? noBytes,
@@ -110,12 +112,15 @@ function targetOf(compare: Out<WireCompare>, kind: (typeof compareTargets)[numbe
 }
 
 function fromWireOp(op: Out<WireRequestOp>): RequestOp {
-  if (op.requestRange) return { kind: 'range', request: fromWireRange(op.requestRange) };
+  if (op.requestRange) {
+    const request = fromWireRange(op.requestRange);
+    // Inside a transaction etcd takes a revision below zero for one that was compacted, once anything was.
+    return { kind: 'range', request: saturate(op.requestRange.revision) < 0 ? { ...request, revision: -1 } : request };
+  }
   if (op.requestPut) return { kind: 'put', request: fromWirePut(op.requestPut) };
   if (op.requestDeleteRange) return { kind: 'deleteRange', request: fromWireDeleteRange(op.requestDeleteRange) };
   if (op.requestTxn) return { kind: 'txn', request: fromWireTxn(op.requestTxn) };
-  // An operation without a request: etcd answers this.
-  throw new KvError('keyNotFound');
+  return emptyOperation;
 }
 
 export function fromWireTxn(request: Out<WireTxnRequest>): TxnRequest {
@@ -147,9 +152,17 @@ export function toWirePrevKv(prevKv: KeyValue | undefined): { readonly prevKv?: 
   return prevKv === undefined ? {} : { prevKv: toWireKeyValue(prevKv) };
 }
 
-/** Answers inside a transaction carry the revision only, as etcd's do. */
-function toWireOp(op: ResponseOp, revision: number): Out<WireResponseOp> {
-  const header = { revision };
+/** How far a transaction has come while its answers are written down, one after another. */
+interface TxnProgress {
+  readonly before: number;
+  readonly after: number;
+  hasWritten: boolean;
+}
+
+/** Answers inside a transaction carry only a revision, the one they saw or made; a nested transaction's carries none. */
+function toWireOp(op: ResponseOp, progress: TxnProgress): Out<WireResponseOp> {
+  if (op.kind === 'put' || (op.kind === 'deleteRange' && op.response.deleted > 0)) progress.hasWritten = true;
+  const header = { revision: progress.hasWritten ? progress.after : progress.before };
   switch (op.kind) {
     case 'range':
       return { responseRange: toWireRange(op.response, header) };
@@ -160,13 +173,29 @@ function toWireOp(op: ResponseOp, revision: number): Out<WireResponseOp> {
       return { responseDeleteRange: { header, deleted, prevKvs: prevKvs.map(toWireKeyValue) } };
     }
     case 'txn':
-      return { responseTxn: toWireTxn(op.response, header, revision) };
+      return { responseTxn: { header: {}, succeeded: op.response.succeeded, responses: toWireOps(op.response, progress) } };
   }
 }
 
+function toWireOps(result: TxnResult, progress: TxnProgress): readonly Out<WireResponseOp>[] {
+  return result.responses.map((op) => toWireOp(op, progress));
+}
+
+/** `revision` is the store's after the transaction. */
 export function toWireTxn(result: TxnResult, header: Out<WireHeader>, revision: number): Out<WireTxnResponse> {
   assert(revision > 0, 'a transaction is answered at a revision');
-  return { header, succeeded: result.succeeded, responses: result.responses.map((op) => toWireOp(op, revision)) };
+  const before = hasWritten(result) ? revision - 1 : revision;
+  const progress: TxnProgress = { before, after: revision, hasWritten: false };
+  return { header, succeeded: result.succeeded, responses: toWireOps(result, progress) };
+}
+
+function hasWritten(result: TxnResult): boolean {
+  return result.responses.some(
+    (op) =>
+      op.kind === 'put' ||
+      (op.kind === 'deleteRange' && op.response.deleted > 0) ||
+      (op.kind === 'txn' && hasWritten(op.response)),
+  );
 }
 
 export function toWireMember(member: Member): Out<WireMember> {
