@@ -5,6 +5,8 @@
  * and stay bigint. Field meanings are etcd's (api/etcdserverpb/rpc.proto of etcd 3.6).
  */
 
+import type { AuthChange, Caller } from './auth/contract.ts';
+
 export type Bytes = Uint8Array;
 /** As `rangeEnd`: the key alone. */
 export const noBytes: Bytes = new Uint8Array(0);
@@ -145,6 +147,8 @@ export interface Member {
  */
 export interface InternalRequest {
   readonly requestId: number;
+  /** In whose name; absent = nobody named, which is refused while auth is on. */
+  readonly caller?: Caller;
   readonly op: InternalOp;
 }
 
@@ -169,7 +173,10 @@ export type InternalOp =
       readonly action: 'activate' | 'deactivate';
       readonly memberId: number;
       readonly alarm: AlarmType;
-    };
+    }
+  | { readonly kind: 'auth'; readonly change: AuthChange }
+  /** Makes `tokenPrefix`, completed with the entry's index, a token of the user, whose password was checked before. */
+  | { readonly kind: 'authenticate'; readonly user: string; readonly tokenPrefix: string };
 
 export type AlarmType = 'none' | 'noSpace' | 'corrupt';
 
@@ -183,6 +190,7 @@ export type ApplyResponse =
   | { readonly kind: 'compact' }
   | { readonly kind: 'leaseGrant'; readonly id: LeaseId; readonly ttlSeconds: number }
   | { readonly kind: 'leaseRevoke' }
+  | { readonly kind: 'authenticate'; readonly token: string }
   | { readonly kind: 'none' };
 
 /** Errors that etcd's clients know; src/kv/errors.ts maps each to its gRPC status and text. */
@@ -221,7 +229,27 @@ export type KvErrorCode =
   | 'badPeerUrls'
   | 'badLeaderTransferee'
   | 'notSupportedForLearner'
-  | 'notCapable';
+  | 'notCapable'
+  | 'rootUserMissing'
+  | 'rootRoleMissing'
+  | 'userExists'
+  | 'userEmpty'
+  | 'userNotFound'
+  | 'roleExists'
+  | 'roleNotFound'
+  | 'roleEmpty'
+  | 'authFailed'
+  | 'passwordNotWanted'
+  | 'passwordTooLong'
+  | 'tokenVerifyOnly'
+  | 'permissionNotGiven'
+  | 'permissionDenied'
+  | 'roleNotGranted'
+  | 'permissionNotGranted'
+  | 'authNotEnabled'
+  | 'invalidAuthToken'
+  | 'invalidAuthManagement'
+  | 'authOldRevision';
 
 export interface WatchRequest {
   readonly key: Bytes;

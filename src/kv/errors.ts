@@ -61,6 +61,27 @@ export const kvErrors: Readonly<Record<KvErrorCode, Row>> = {
   badLeaderTransferee: [9, 'etcdserver: bad leader transferee'],
   notSupportedForLearner: [14, 'etcdserver: rpc not supported for learner'],
   notCapable: [14, 'etcdserver: not capable'],
+  rootUserMissing: [9, 'etcdserver: root user does not exist'],
+  rootRoleMissing: [9, 'etcdserver: root user does not have root role'],
+  userExists: [9, 'etcdserver: user name already exists'],
+  userEmpty: [3, 'etcdserver: user name is empty'],
+  userNotFound: [9, 'etcdserver: user name not found'],
+  roleExists: [9, 'etcdserver: role name already exists'],
+  roleNotFound: [9, 'etcdserver: role name not found'],
+  roleEmpty: [3, 'etcdserver: role name is empty'],
+  authFailed: [3, 'etcdserver: authentication failed, invalid user ID or password'],
+  // The next three have no text of the protocol: etcd answers UNKNOWN with these words of its own and its libraries'.
+  passwordNotWanted: [2, 'auth: authentication failed, password was given for no password user'],
+  passwordTooLong: [2, 'bcrypt: password length exceeds 72 bytes'],
+  tokenVerifyOnly: [2, 'auth: token signing attempted with verify-only key'],
+  permissionNotGiven: [3, 'etcdserver: permission not given'],
+  permissionDenied: [7, 'etcdserver: permission denied'],
+  roleNotGranted: [9, 'etcdserver: role is not granted to the user'],
+  permissionNotGranted: [9, 'etcdserver: permission is not granted to the role'],
+  authNotEnabled: [9, 'etcdserver: authentication is not enabled'],
+  invalidAuthToken: [16, 'etcdserver: invalid auth token'],
+  invalidAuthManagement: [3, 'etcdserver: invalid auth management'],
+  authOldRevision: [3, 'etcdserver: revision of auth store is old'],
 };
 
 /** A KvErrorCode on its way to a client. */

@@ -55,6 +55,11 @@ export class Fields {
     return choice;
   }
 
+  /** The fields of an array that is one field here. */
+  inner(): Fields {
+    return new Fields(this.#next());
+  }
+
   list<T>(item: (fields: Fields) => T): T[] {
     const value = this.#next();
     if (!Array.isArray(value)) throw unreadable('a list', value);

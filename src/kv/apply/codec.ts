@@ -24,9 +24,12 @@ import type {
   TxnRequest,
 } from '../api.ts';
 import { asBuffer } from '../backend/bytes.ts';
+import { packAuthChange, packCaller, unpackAuthChange, unpackCaller } from './auth-codec.ts';
 import { Fields } from './codec-fields.ts';
 
+/** An entry of nobody in particular; one with a caller says so by the second format, in a field before the kind. */
 const formatVersion = 1;
+const callerFormatVersion = 2;
 const packr = new Packr({ useRecords: false, copyBuffers: true, int64AsType: 'bigint' as never });
 
 const opKinds = [
@@ -40,6 +43,8 @@ const opKinds = [
   'memberAttributes',
   'clusterVersion',
   'alarm',
+  'auth',
+  'authenticate',
 ] as const;
 const txnOpKinds = ['range', 'put', 'deleteRange', 'txn'] as const;
 const sortOrders: readonly SortOrder[] = ['none', 'ascend', 'descend'];
@@ -50,22 +55,26 @@ const alarms: readonly AlarmType[] = ['none', 'noSpace', 'corrupt'];
 
 export function encodeInternalRequest(request: InternalRequest): Uint8Array {
   assert(Number.isSafeInteger(request.requestId) && request.requestId >= 0, 'a request id is a natural number');
-  const { op } = request;
-  return packr.pack([formatVersion, request.requestId, opKinds.indexOf(op.kind), ...packOp(op)]);
+  const { op, caller } = request;
+  const kind = opKinds.indexOf(op.kind);
+  if (caller === undefined) return packr.pack([formatVersion, request.requestId, kind, ...packOp(op)]);
+  return packr.pack([callerFormatVersion, request.requestId, packCaller(caller), kind, ...packOp(op)]);
 }
 
 /** Throws KeelsonError ENTRY_UNREADABLE for bytes that this version cannot understand. */
 export function decodeInternalRequest(bytes: Uint8Array): InternalRequest {
   const fields = new Fields(packr.unpack(bytes));
   const version = fields.number();
-  if (version !== formatVersion) {
+  if (version !== formatVersion && version !== callerFormatVersion) {
     throw new KeelsonError(
       'ENTRY_UNREADABLE',
-      `cannot read a log entry: its format is ${version}, this program knows ${formatVersion}; use the program that wrote it, or a newer one`,
+      `cannot read a log entry: its format is ${version}, this program knows up to ${callerFormatVersion}; use the program that wrote it, or a newer one`,
     );
   }
   const requestId = fields.number();
-  return { requestId, op: unpackOp(fields.pick(opKinds), fields) };
+  if (version === formatVersion) return { requestId, op: unpackOp(fields.pick(opKinds), fields) };
+  const caller = unpackCaller(fields.inner());
+  return { requestId, caller, op: unpackOp(fields.pick(opKinds), fields) };
 }
 
 function packOp(op: InternalOp): unknown[] {
@@ -90,6 +99,10 @@ function packOp(op: InternalOp): unknown[] {
       return [op.version];
     case 'alarm':
       return [op.action === 'activate', op.memberId, alarms.indexOf(op.alarm)];
+    case 'auth':
+      return [packAuthChange(op.change)];
+    case 'authenticate':
+      return [op.user, op.tokenPrefix];
     default:
       return unreachable(op);
   }
@@ -119,6 +132,10 @@ function unpackOp(kind: (typeof opKinds)[number], fields: Fields): InternalOp {
       const action = fields.flag() ? 'activate' : 'deactivate';
       return { kind, action, memberId: fields.number(), alarm: fields.pick(alarms) };
     }
+    case 'auth':
+      return { kind, change: unpackAuthChange(fields.inner()) };
+    case 'authenticate':
+      return { kind, user: fields.text(), tokenPrefix: fields.text() };
     default:
       return unreachable(kind);
   }

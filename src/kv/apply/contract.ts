@@ -14,6 +14,8 @@ import type {
   TxnRequest,
   WatchRequest,
 } from '../api.ts';
+import type { Guard } from '../auth/guard.ts';
+import type { AuthTable } from '../auth/table.ts';
 import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
 
@@ -39,6 +41,10 @@ export interface KvState {
   removeMember(id: number): void;
   alarms(): readonly { readonly memberId: number; readonly alarm: AlarmType }[];
   clusterVersion(): string;
+  /** Users, roles and the switch. Changes come by entries only; the same object for the life of the state. */
+  auth(): AuthTable;
+  /** What permissions reads need; writes are checked by `apply`. */
+  guard(): Guard;
   hashKv(revision: number): ReturnType<MvccStore['hashKv']>;
   stats(): ReturnType<MvccStore['stats']>;
   /** Consistent copy as of the call. */

@@ -3,15 +3,36 @@
  * It writes revisions through the store; the rows of everything else gather in `rows` for the entry's batch.
  */
 import { assert, unreachable } from '../../env/assert.ts';
-import type { ApplyResponse, InternalOp, KeyValue, KvErrorCode, Member, PutRequest, TxnRequest } from '../api.ts';
+import type {
+  ApplyResponse,
+  InternalOp,
+  InternalRequest,
+  KeyValue,
+  KvErrorCode,
+  Member,
+  PutRequest,
+  TxnRequest,
+} from '../api.ts';
 import { noBytes } from '../api.ts';
+import type { AuthChange } from '../auth/contract.ts';
+import { Guard } from '../auth/guard.ts';
+import { AuthTable } from '../auth/table.ts';
 import { toBytes, toText } from '../backend/bytes.ts';
 import type { BackendWrite } from '../backend/contract.ts';
 import { Leases } from '../lease/table.ts';
 import type { WriteTxn } from '../mvcc/contract.ts';
 import type { Store } from '../mvcc/store.ts';
 import type { Alarm, StoredState } from './meta-rows.ts';
-import { alarmGone, alarmRow, clusterVersionRow, compactRow, leaseGone, leaseRow, memberRow } from './meta-rows.ts';
+import {
+  alarmGone,
+  alarmRow,
+  authRow,
+  clusterVersionRow,
+  compactRow,
+  leaseGone,
+  leaseRow,
+  memberRow,
+} from './meta-rows.ts';
 import type { TxnChecks, TxnTarget } from './txn.ts';
 import { checkPut, checkTxn, chooseTxn, hasPut, runPut, runTxn } from './txn.ts';
 import { validateOp } from './validate.ts';
@@ -24,6 +45,8 @@ export class Executor {
   readonly removedMembers = new Set<number>();
   alarms: readonly Alarm[] = [];
   clusterVersion = '';
+  readonly auth = new AuthTable();
+  readonly guard: Guard = new Guard(this.auth, this.leases);
   /** Rows of the entry being applied that are not revisions. */
   rows: BackendWrite[] = [];
   readonly #store: Store;
@@ -43,10 +66,11 @@ export class Executor {
     for (const id of stored.removedMembers) this.removedMembers.add(id);
     this.alarms = stored.alarms;
     this.clusterVersion = stored.clusterVersion;
+    this.auth.adopt(stored.auth);
   }
 
-  /** What keeps a request from being looked at: its form, and the alarms that are on. */
-  refusal(op: InternalOp): KvErrorCode | undefined {
+  /** What keeps a request from being looked at: the alarms that are on, who asks, and its form. */
+  refusal({ op, caller }: InternalRequest): KvErrorCode | undefined {
     const isOn = (alarm: Alarm['alarm']) => this.alarms.some((active) => active.alarm === alarm);
     switch (op.kind) {
       case 'put':
@@ -66,11 +90,13 @@ export class Executor {
       default:
         break;
     }
+    const error = this.guard.refusal(caller, op);
+    if (error !== undefined) return error;
     // The limit of operations is the proposer's; members may be configured differently, so it is none here.
     return validateOp(op, Number.POSITIVE_INFINITY);
   }
 
-  carryOut(op: InternalOp): Outcome {
+  carryOut(op: InternalOp, index: number): Outcome {
     switch (op.kind) {
       case 'put':
         return this.#put(op.request);
@@ -94,6 +120,10 @@ export class Executor {
         return { kind: 'none' };
       case 'alarm':
         return this.#alarm(op);
+      case 'auth':
+        return this.#auth(op.change);
+      case 'authenticate':
+        return this.#authenticate(op.user, op.tokenPrefix, index);
       default:
         return unreachable(op);
     }
@@ -169,6 +199,21 @@ export class Executor {
     this.alarms = op.action === 'activate' ? [...others, alarm] : others;
     this.rows.push(op.action === 'activate' ? alarmRow(alarm) : alarmGone(alarm));
     return { kind: 'none' };
+  }
+
+  #auth(change: AuthChange): Outcome {
+    return this.auth.apply(change, (row) => this.rows.push(authRow(row))) ?? { kind: 'none' };
+  }
+
+  /**
+   * The password was checked by the member that was asked, which makes sure afterwards that nothing changed meanwhile. The
+   * token says at which index it came to be: a member that has not come so far waits before it calls a token unknown.
+   */
+  #authenticate(name: string, tokenPrefix: string, index: number): Outcome {
+    if (!this.auth.isEnabled()) return 'authNotEnabled';
+    const user = this.auth.user(name);
+    if (user === undefined || user.hasNoPassword) return 'authFailed';
+    return { kind: 'authenticate', token: `${tokenPrefix}.${index}` };
   }
 
   /** Runs `run` as one transaction of the store. It must not fail halfway: everything was checked before. */

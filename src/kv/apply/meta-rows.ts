@@ -3,16 +3,21 @@
  *
  *     a            consistent index and head revision, in the batch of every applied entry
  *     c            compacted revision
+ *     e            auth: whether it is on, its revision
  *     l + id       lease: time to live, remaining seconds          id: 8 bytes big-endian
  *     m + id       member                                          id: decimal digits
  *     n + kind id  alarm
+ *     o + name     role
+ *     u + name     user
  *     v            cluster version
  *     x + id       removed member
  *
  * Values are JSON: they are few and small, and a person can read them.
  */
-import { assert } from '../../env/assert.ts';
+import { assert, unreachable } from '../../env/assert.ts';
 import type { AlarmType, LeaseId, Member } from '../api.ts';
+import type { AuthSwitch, Role, User } from '../auth/contract.ts';
+import { type AuthContent, type AuthRow, initialSwitch } from '../auth/table.ts';
 import type { BackendWrite } from '../backend/contract.ts';
 import { revisionRowsFrom } from '../mvcc/revision.ts';
 
@@ -80,6 +85,23 @@ export function clusterVersionRow(version: string): BackendWrite {
   return put('v', version);
 }
 
+export function authRow(row: AuthRow): BackendWrite {
+  switch (row.kind) {
+    case 'switch':
+      return put('e', row.value);
+    case 'user':
+      return put(`u${row.value.name}`, row.value);
+    case 'role':
+      return put(`o${row.value.name}`, row.value);
+    case 'userGone':
+      return { type: 'delete', key: bytesOf(`u${row.name}`) };
+    case 'roleGone':
+      return { type: 'delete', key: bytesOf(`o${row.name}`) };
+    default:
+      return unreachable(row);
+  }
+}
+
 /** What the rows of a backend say beside the revisions. */
 export interface StoredState {
   readonly applied: Applied | undefined;
@@ -89,6 +111,7 @@ export interface StoredState {
   readonly removedMembers: readonly number[];
   readonly alarms: readonly Alarm[];
   readonly clusterVersion: string;
+  readonly auth: AuthContent;
 }
 
 /** Whether a row is a revision, which RowReader does not take. */
@@ -105,6 +128,9 @@ export class RowReader {
   readonly #removedMembers: number[] = [];
   readonly #alarms: Alarm[] = [];
   #clusterVersion = '';
+  #authSwitch: AuthSwitch = initialSwitch;
+  readonly #users: User[] = [];
+  readonly #roles: Role[] = [];
 
   add(key: Uint8Array, value: Uint8Array): void {
     const letter = String.fromCharCode(key[0] ?? 0);
@@ -114,6 +140,9 @@ export class RowReader {
         return;
       case 'c':
         this.#compactRevision = parse(value) as number;
+        return;
+      case 'e':
+        this.#authSwitch = parse(value) as AuthSwitch;
         return;
       case 'l': {
         const [ttlSeconds, remainingSeconds] = parse(value) as [number, number];
@@ -125,6 +154,12 @@ export class RowReader {
         return;
       case 'n':
         this.#alarms.push(parse(value) as Alarm);
+        return;
+      case 'o':
+        this.#roles.push(parse(value) as Role);
+        return;
+      case 'u':
+        this.#users.push(parse(value) as User);
         return;
       case 'v':
         this.#clusterVersion = parse(value) as string;
@@ -146,6 +181,7 @@ export class RowReader {
       removedMembers: this.#removedMembers,
       alarms: this.#alarms,
       clusterVersion: this.#clusterVersion,
+      auth: { switch: this.#authSwitch, users: this.#users, roles: this.#roles },
     };
   }
 }

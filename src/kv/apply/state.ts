@@ -16,6 +16,8 @@ import type {
   TxnRequest,
   WatchRequest,
 } from '../api.ts';
+import type { Guard } from '../auth/guard.ts';
+import type { AuthTable } from '../auth/table.ts';
 import type { Backend, BackendWrite } from '../backend/contract.ts';
 import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
@@ -102,7 +104,7 @@ class AppliedState implements KvState {
 
   apply(index: number, request: InternalRequest): ApplyResult {
     this.#startEntry(index);
-    const outcome = this.#executor.refusal(request.op) ?? this.#executor.carryOut(request.op);
+    const outcome = this.#executor.refusal(request) ?? this.#executor.carryOut(request.op, index);
     this.#finishEntry();
     const revision = this.#store.revision();
     if (typeof outcome === 'string') return { ok: false, revision, error: outcome };
@@ -181,6 +183,14 @@ class AppliedState implements KvState {
 
   clusterVersion(): string {
     return this.#executor.clusterVersion;
+  }
+
+  auth(): AuthTable {
+    return this.#executor.auth;
+  }
+
+  guard(): Guard {
+    return this.#executor.guard;
   }
 
   hashKv(revision: number): ReturnType<MvccStore['hashKv']> {

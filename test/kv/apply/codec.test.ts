@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import type { Compare, InternalOp, InternalRequest, RangeRequest, RequestOp } from '../../../src/kv/api.ts';
+import type { AuthChange, Caller } from '../../../src/kv/auth/contract.ts';
 import { decodeInternalRequest, encodeInternalRequest } from '../../../src/kv/apply/codec.ts';
 import { op } from './requests.ts';
 
@@ -57,6 +58,22 @@ const { txn } = fc.letrec<{ txn: Extract<RequestOp, { kind: 'txn' }>['request'];
     record({ kind: fc.constant('txn' as const), request: tie('txn') }),
   ),
 }));
+const keys = fc.uint8Array({ maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
+const name = fc.string();
+const authChange: fc.Arbitrary<AuthChange> = fc.oneof(
+  record({ kind: fc.constantFrom('enable' as const, 'disable' as const) }),
+  record({ kind: fc.constant('userAdd' as const), name, passwordHash: name, hasNoPassword: flag }),
+  record({ kind: fc.constant('userDelete' as const), name }),
+  record({ kind: fc.constant('userChangePassword' as const), name, passwordHash: name }),
+  record({ kind: fc.constantFrom('userGrantRole' as const, 'userRevokeRole' as const), name, role: name }),
+  record({ kind: fc.constantFrom('roleAdd' as const, 'roleDelete' as const), role: name }),
+  record({
+    kind: fc.constant('roleGrantPermission' as const),
+    role: name,
+    permission: record({ type: fc.constantFrom('read', 'write', 'readWrite'), key: keys, rangeEnd: keys }),
+  }),
+  record({ kind: fc.constant('roleRevokePermission' as const), role: name, key: keys, rangeEnd: keys }),
+);
 const anyOp: fc.Arbitrary<InternalOp> = fc.oneof(
   record({ kind: fc.constant('put' as const), request: put }),
   record({ kind: fc.constant('deleteRange' as const), request: deleteRange }),
@@ -81,10 +98,19 @@ const anyOp: fc.Arbitrary<InternalOp> = fc.oneof(
     memberId: number,
     alarm: fc.constantFrom('none' as const, 'noSpace' as const, 'corrupt' as const),
   }),
+  record({ kind: fc.constant('authenticate' as const), user: fc.string(), tokenPrefix: fc.string() }),
+  record({ kind: fc.constant('auth' as const), change: authChange }),
+);
+const caller: fc.Arbitrary<Caller> = fc.oneof(
+  fc.constant('member' as const),
+  record({ user: fc.string(), authRevision: number }),
 );
 
 test('every request comes back from its bytes as it went in', () => {
-  const request: fc.Arbitrary<InternalRequest> = record({ requestId: fc.maxSafeNat(), op: anyOp });
+  const request: fc.Arbitrary<InternalRequest> = fc.oneof(
+    record({ requestId: fc.maxSafeNat(), op: anyOp }),
+    record({ requestId: fc.maxSafeNat(), caller, op: anyOp }),
+  );
   fc.assert(
     fc.property(request, (sent) => {
       assert.deepEqual(decodeInternalRequest(encodeInternalRequest(sent)), sent);
@@ -113,7 +139,15 @@ test('decoded bytes are copies, so that they do not hold the entry they came in'
 
 test('bytes of another format or shape are refused with what to do', () => {
   const packr = new Packr({ useRecords: false });
-  for (const value of [[2, 0, 0], [1, 0, 99], [1, 0, 0, 'no bytes'], { a: 1 }, [1, 'x']]) {
+  for (const value of [
+    [3, 0, 0],
+    [2, 0, 0],
+    [2, 0, [1, 'user'], 0],
+    [1, 0, 99],
+    [1, 0, 0, 'no bytes'],
+    { a: 1 },
+    [1, 'x'],
+  ]) {
     assert.throws(() => decodeInternalRequest(packr.pack(value)), { code: 'ENTRY_UNREADABLE' }, JSON.stringify(value));
   }
 });
