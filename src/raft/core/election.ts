@@ -60,7 +60,15 @@ function askForVote(state: RaftState, to: ReplicaId, kind: 'preElection' | 'elec
 
 /** True when this replica has heard of a working leader within the shortest election time-out (thesis 4.2.3). */
 export function isLeaderAlive(state: RaftState): boolean {
-  return state.config.checkQuorum && state.leader !== nobody && state.electionElapsed < state.config.electionTicks;
+  const { checkQuorum, electionTicks, lease } = state.config;
+  // Whom it heard of before it was started, it does not know; a leader may rest a lease on it.
+  if (lease !== undefined && state.ticksSinceStart < electionTicks && hasMet(state)) return true;
+  return checkQuorum && state.leader !== nobody && state.electionElapsed < electionTicks;
+}
+
+/** True unless this is the first election of a new cluster: then nobody can have a lease. */
+function hasMet(state: RaftState): boolean {
+  return state.hardStates.durable.term > 0;
 }
 
 /** Answers a request for a vote or a pre-vote. A learner answers too: it may be a voter in a membership it has not seen. */

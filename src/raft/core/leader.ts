@@ -5,7 +5,7 @@
 import { assert } from '../../env/assert.ts';
 import { nobody } from './numbers.ts';
 import { propose } from './proposal.ts';
-import { answerRound, broadcastHeartbeat, enqueueRead, maybeOpenRound } from './read-index.ts';
+import { answerRound, broadcastHeartbeat, enqueueRead, maybeOpenRound, openRoundForLease } from './read-index.ts';
 import { handleAppendResp, resumeAfterHeartbeat } from './replicate.ts';
 import { becomeFollower, type RaftState } from './state.ts';
 import { abortTransfer, startTransfer } from './transfer.ts';
@@ -26,6 +26,7 @@ export function tickLeader(state: RaftState): void {
   // A round that the network lost does not hold up the reads behind it: they get a newer one.
   const roundBefore = state.reads.roundLast;
   maybeOpenRound(state);
+  if (state.reads.roundLast === roundBefore) openRoundForLease(state);
   if (state.reads.roundLast === roundBefore) broadcastHeartbeat(state);
 }
 

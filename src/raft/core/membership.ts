@@ -6,6 +6,7 @@
 import { assert, present } from '../../env/assert.ts';
 import { decodeConfChange, encodeConfChange } from './conf-change-codec.ts';
 import { changeMembership, isJoint } from './conf-change.ts';
+import { lapseLease } from './lease.ts';
 import { nobody, noIndex, toIndex } from './numbers.ts';
 import { releaseReads } from './read-index.ts';
 import { flushBroadcast, maybeCommit } from './replicate.ts';
@@ -33,6 +34,7 @@ function afterMembershipChange(state: RaftState): void {
   if (!isVoter && state.role !== 'follower' && state.role !== 'leader') becomeFollower(state, state.term, nobody);
   if (state.role !== 'leader') return;
   if (state.transferee !== nobody && !state.tracker.conf.voters.includes(state.transferee)) abortTransfer(state);
+  lapseLease(state);
   if (!isVoter) startHandover(state);
   maybeCommit(state);
   releaseReads(state);

@@ -90,6 +90,9 @@ export class Raft implements RaftCore {
       uncommittedBytes: 0,
       isBroadcastWanted: false,
       isSnapshotWanted: false,
+      leaseUntilMs: Number.NEGATIVE_INFINITY,
+      isLeaseForfeited: false,
+      ticksSinceStart: 0,
       confChangesOwed: [],
       softStateTaken: { role: 'follower', leader: nobody },
       tokenLast: toPersistToken(0),
@@ -100,6 +103,7 @@ export class Raft implements RaftCore {
 
   tick(): void {
     const state = this.#state;
+    if (state.ticksSinceStart < state.config.electionTicks) state.ticksSinceStart += 1;
     if (state.role === 'leader') return tickLeader(state);
     tickForwardedReads(state);
     tickElection(state);
@@ -196,10 +200,9 @@ export class Raft implements RaftCore {
     const { committed, applied, firstIndex, lastIndex } = log;
     const progress = role === 'leader' ? tracker.describe() : new Map();
     const confState = tracker.conf;
-    return {
-      ...{ id, term, vote, role, leader, committed, applied, firstIndex, lastIndex, confState, transferee, progress },
-      ...(loss !== undefined && { lostUpTo: loss.upTo }),
-    };
+    const lost = loss === undefined ? {} : { lostUpTo: loss.upTo };
+    const logPart = { committed, applied, firstIndex, lastIndex, ...lost };
+    return { id, term, vote, role, leader, ...logPart, confState, transferee, progress };
   }
 
   checkState(): void {
@@ -222,5 +225,7 @@ function assertConfig(config: RaftConfig): void {
   assert(config.id > 0, 'a replica has an id');
   assert(config.heartbeatTicks > 0, 'heartbeats take at least one tick');
   assert(config.electionTicks > config.heartbeatTicks, 'an election takes longer than a heartbeat');
+  const isSticky = config.preVote && config.checkQuorum;
+  assert(config.lease === undefined || isSticky, 'leases need pre-vote and check-quorum');
   assert(config.messageBytesMax >= 0 && config.uncommittedBytesMax > 0, 'limits on bytes are positive');
 }

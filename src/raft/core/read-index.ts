@@ -11,11 +11,15 @@
  * A follower forwards; what is not answered within an election time-out is dropped, and so is everything when the
  * role changes. The caller may then ask again, with a new context.
  */
-import { assert } from '../../env/assert.ts';
+import { assert, present } from '../../env/assert.ts';
+import { extendLease, isLeaseValid, roundSentAtMs } from './lease.ts';
 import { nobody } from './numbers.ts';
 import { pendingReadsMax, type ReadRequest } from './read-queue.ts';
 import { hasCommittedInTerm, type RaftState, send } from './state.ts';
 import type { Index, Message, ReplicaId } from './types.ts';
+
+/** Rounds under way at once for the sake of a lease; heartbeats are sent anyway, and ask about the newest round. */
+const emptyRoundsMax = 16;
 
 /** A read asked for at this replica. */
 export function requestRead(state: RaftState, context: number): void {
@@ -35,16 +39,29 @@ export function enqueueRead(state: RaftState, request: ReadRequest): void {
     if (request.from === state.id) state.outbox.dropRead(request.context);
     return;
   }
+  if (isLeaseValid(state)) return answerRequest(state, request, state.log.committed);
   state.reads.waiting.push(request);
   if (state.reads.rounds.length === 0) maybeOpenRound(state);
 }
 
 /** Leader: opens a round for everything that waits, if the leader knows what is committed. */
 export function maybeOpenRound(state: RaftState): void {
+  if (state.reads.waiting.length === 0 || !hasCommittedInTerm(state)) return;
+  openRound(state);
+}
+
+/** Leader: the round that comes with every heartbeat, when the answers extend a lease. */
+export function openRoundForLease(state: RaftState): void {
+  if (state.config.lease === undefined || !hasCommittedInTerm(state)) return;
+  // Rounds that nobody answers do not pile up.
+  if (state.reads.rounds.length < emptyRoundsMax) openRound(state);
+}
+
+function openRound(state: RaftState): void {
   const { reads } = state;
-  if (reads.waiting.length === 0 || !hasCommittedInTerm(state)) return;
   reads.roundLast += 1;
-  reads.rounds.push({ number: reads.roundLast, index: state.log.committed, requests: reads.waiting });
+  const sentAtMs = roundSentAtMs(state);
+  reads.rounds.push({ number: reads.roundLast, index: state.log.committed, requests: reads.waiting, sentAtMs });
   reads.waiting = [];
   broadcastHeartbeat(state);
   answerRound(state, state.id, reads.roundLast);
@@ -66,8 +83,9 @@ export function releaseReads(state: RaftState): void {
   if (reads.rounds.length === 0) return;
   const confirmed = state.tracker.reachedByQuorum((id) => reads.answered.get(id) ?? 0);
   while (reads.rounds[0] !== undefined && reads.rounds[0].number <= confirmed) {
-    const round = reads.rounds.shift();
-    for (const request of round?.requests ?? []) answerRequest(state, request, round?.index as Index);
+    const round = present(reads.rounds.shift(), 'a round');
+    extendLease(state, round.sentAtMs);
+    for (const request of round.requests) answerRequest(state, request, round.index);
   }
   if (reads.rounds.length === 0) maybeOpenRound(state);
 }

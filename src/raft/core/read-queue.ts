@@ -18,6 +18,8 @@ export interface ReadRound {
   readonly number: number;
   readonly index: Index;
   readonly requests: readonly ReadRequest[];
+  /** On the leader's clock, with leases. */
+  sentAtMs: number;
 }
 
 export class ReadQueue {

@@ -59,6 +59,13 @@ export interface RaftState {
   /** Leader: a follower needs a snapshot and there is none. */
   isSnapshotWanted: boolean;
 
+  /** Leader: reads need no round before; only with `config.lease`. */
+  leaseUntilMs: number;
+  /** Leader: a transfer was begun in this term. */
+  isLeaseForfeited: boolean;
+  /** Ticks since this replica was started, up to an election time-out. */
+  ticksSinceStart: number;
+
   /** Indexes of confChange entries handed out whose applyConfChange is still owed, in order. */
   confChangesOwed: Index[];
   softStateTaken: SoftState;
@@ -150,6 +157,8 @@ function reset(state: RaftState, term: Term): void {
   state.uncommittedBytes = 0;
   state.isBroadcastWanted = false;
   state.isSnapshotWanted = false;
+  state.leaseUntilMs = Number.NEGATIVE_INFINITY;
+  state.isLeaseForfeited = false;
   state.tracker.resetVotes();
   state.tracker.resetProgress(state.log.lastIndex);
   state.reads.dropAll(state.outbox, state.id);

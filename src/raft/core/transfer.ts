@@ -3,6 +3,7 @@
  * tells it to campaign at once. If that did not happen within an election time-out, the leader goes on as before.
  */
 import { assert } from '../../env/assert.ts';
+import { forfeitLease } from './lease.ts';
 import { nobody } from './numbers.ts';
 import type { Progress } from './progress.ts';
 import { type RaftState, send } from './state.ts';
@@ -23,6 +24,7 @@ export function startTransfer(state: RaftState, to: ReplicaId): void {
   if (!state.tracker.conf.voters.includes(to)) return;
   state.transferee = to;
   state.electionElapsed = 0;
+  forfeitLease(state);
   if (progress.match === state.log.lastIndex) return maybeFinishTransfer(state, to, progress);
   progress.paused = false;
   state.isBroadcastWanted = true;

@@ -214,6 +214,13 @@ export interface RaftConfig {
   readonly messageBytesMax: number;
   /** Bytes of uncommitted entries a leader takes before it refuses proposals. */
   readonly uncommittedBytesMax: number;
+  /** Reads by lease (lease.ts); needs preVote and checkQuorum, on every member alike. Absent: off. */
+  readonly lease?: {
+    /** Below the shortest election time-out by what the members' clocks may differ. */
+    readonly durationMs: number;
+    /** A monotonic clock that goes on while the process stands still. */
+    readonly nowMs: () => number;
+  };
   /** An integer in [0, bound): the only randomness the core sees. */
   readonly random: (bound: number) => number;
 }

@@ -80,7 +80,12 @@ export interface TransportHandlers {
  */
 export interface RaftNodeOptions {
   readonly env: Pick<Env, 'clock' | 'random' | 'disk' | 'log'>;
-  readonly raft: Omit<RaftConfig, 'random'>;
+  readonly raft: Omit<RaftConfig, 'random' | 'lease'>;
+  /**
+   * Linearizable reads of a leader without a round trip, by lease: for machines whose clocks differ by less than a fifth
+   * in speed. The same on every member. Default: off.
+   */
+  readonly leaseReads?: boolean;
   readonly directory: string;
   readonly tickMs: number;
   /** A Raft snapshot is taken every so many applied entries. */

@@ -8,7 +8,7 @@ import { KeelsonError } from '../../env/errors.ts';
 import { changeMembership } from '../core/conf-change.ts';
 import { decodeConfChange } from '../core/conf-change-codec.ts';
 import { Raft } from '../core/raft.ts';
-import type { ConfState, Index, ReplicaId, Term } from '../core/types.ts';
+import type { ConfState, Index, RaftConfig, ReplicaId, Term } from '../core/types.ts';
 import { createWal, openWal, walExists, walIdentity } from '../wal/open-wal.ts';
 import { readWal } from '../wal/read-wal.ts';
 import { hex } from '../wal/segment.ts';
@@ -96,7 +96,7 @@ async function run(options: RaftNodeOptions, opened: OpenedWal): Promise<RaftNod
     const appliedConfState = confStateAt(opened, start.index);
     stateMachine.membershipChanged(appliedConfState);
     const { random } = options.env;
-    const config = { ...options.raft, random: (bound: number) => random.integer(0, bound - 1) };
+    const config = { ...options.raft, ...leaseOf(options), random: (bound: number) => random.integer(0, bound - 1) };
     const core = new Raft(config, { ...restored, applied: start.index, appliedConfState });
     options.onCore?.(core);
     log.info('raft member starts', {
@@ -111,6 +111,16 @@ async function run(options: RaftNodeOptions, opened: OpenedWal): Promise<RaftNod
     await opened.wal.close();
     throw error;
   }
+}
+
+/** Of an election time-out on a follower's clock, in the leader's measure: one runs a tenth fast and the other a tenth slow. */
+const leaseShare = 0.8;
+
+/** A follower may count the tick that is just due, so a lease is a tick shorter than an election time-out. */
+function leaseOf({ leaseReads, raft, tickMs, env }: RaftNodeOptions): Pick<RaftConfig, 'lease'> {
+  if (leaseReads !== true) return {};
+  const durationMs = (raft.electionTicks - 1) * tickMs * leaseShare;
+  return { lease: { durationMs, nowMs: () => env.clock.monotonicMs() } };
 }
 
 /** The applied index with its term; the log must reach it. */
