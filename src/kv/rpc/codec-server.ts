@@ -173,7 +173,9 @@ function toWireOp(op: ResponseOp, progress: TxnProgress): Out<WireResponseOp> {
       return { responseDeleteRange: { header, deleted, prevKvs: prevKvs.map(toWireKeyValue) } };
     }
     case 'txn':
-      return { responseTxn: { header: {}, succeeded: op.response.succeeded, responses: toWireOps(op.response, progress) } };
+      return {
+        responseTxn: { header: {}, succeeded: op.response.succeeded, responses: toWireOps(op.response, progress) },
+      };
   }
 }
 

@@ -17,6 +17,7 @@ export const compareTargets = ['version', 'create', 'mod', 'value', 'lease'] as 
 
 /** A 64-bit number from outside as a safe integer, saturated. */
 export function saturate(value: Int64Like | null | undefined): number {
+  if (typeof value === 'number') return value;
   const exact = fromInt64(value);
   if (exact > BigInt(Number.MAX_SAFE_INTEGER)) return Number.MAX_SAFE_INTEGER;
   if (exact < BigInt(Number.MIN_SAFE_INTEGER)) return Number.MIN_SAFE_INTEGER;

@@ -9,9 +9,10 @@ import healthDescriptor from '../../../proto/gen/health.json' with { type: 'json
 import { loadService } from '../../proto/grpc-service.ts';
 import type { Int64Like } from '../../proto/int64.ts';
 import type { Bytes } from '../api.ts';
+import { leanKv, leanWatch, withLean } from './codec-lean.ts';
 
-export const kvService = loadService(etcdDescriptor, 'etcdserverpb.KV');
-export const watchService = loadService(etcdDescriptor, 'etcdserverpb.Watch');
+export const kvService = withLean(loadService(etcdDescriptor, 'etcdserverpb.KV'), leanKv);
+export const watchService = withLean(loadService(etcdDescriptor, 'etcdserverpb.Watch'), leanWatch);
 export const leaseService = loadService(etcdDescriptor, 'etcdserverpb.Lease');
 export const clusterService = loadService(etcdDescriptor, 'etcdserverpb.Cluster');
 export const maintenanceService = loadService(etcdDescriptor, 'etcdserverpb.Maintenance');
