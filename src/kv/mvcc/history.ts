@@ -39,6 +39,12 @@ export class History {
     this.#writes.push(entries.length === 1 ? entries[0] : entries);
   }
 
+  /** For the compacted revision itself, when none of what it wrote is kept: etcd keeps no tombstone there. */
+  appendForgotten(main: number): void {
+    assert(main === this.next() && main === this.#first, () => `only the first revision is forgotten, not ${main}`);
+    this.#writes.push([]);
+  }
+
   /** The keys that `main` wrote, in order of their sub revisions. */
   at(main: number): readonly KeyEntry[] {
     assert(

@@ -191,6 +191,7 @@ export class Store implements MvccStore {
     assert(this.#loading !== undefined, 'loading ends once');
     this.#appendLoaded(this.#loading);
     this.#loading = undefined;
+    if (this.#history.next() <= this.#revision) this.#appendCompacted();
     assert(this.#history.next() === this.#revision + 1, () => {
       return `history ends at ${this.#history.next() - 1}, the head is ${this.#revision}`;
     });
@@ -205,9 +206,16 @@ export class Store implements MvccStore {
 
   #appendLoaded(loading: Loading): void {
     if (loading.written.length > 0 && loading.main >= this.#history.first()) {
+      if (loading.main > this.#history.next()) this.#appendCompacted();
       this.#history.append(loading.main, loading.written);
     }
     loading.written = [];
+  }
+
+  /** Data that came from etcd may hold nothing of the compacted revision, nor of those that a restore jumped over. */
+  #appendCompacted(): void {
+    if (this.#history.next() !== this.#compactRevision || this.#compactRevision <= emptyRevision) return;
+    this.#history.appendForgotten(this.#compactRevision);
   }
 
   #restoreRow(revision: FoundRevision, row: Uint8Array): KeyEntry {
