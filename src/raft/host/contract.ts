@@ -52,7 +52,10 @@ export interface PeerTransport {
   start(handlers: TransportHandlers): void;
   /** Fire and forget. Never blocks; drops when a peer's queue is full and reports it unreachable. */
   send(messages: readonly Message[]): void;
-  /** Streams a snapshot: the `snap` message, then the content. Resolves when the peer has it all, rejects otherwise. */
+  /**
+   * Streams a snapshot: the `snap` message, then the content, without what the peer says it has already. Resolves when
+   * the peer has it all, rejects otherwise.
+   */
   sendSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Where members are. Called whenever membership or addresses change. `urls` are peer URLs. */
   setPeers(peers: ReadonlyMap<ReplicaId, readonly string[]>): void;
@@ -62,7 +65,12 @@ export interface PeerTransport {
 export interface TransportHandlers {
   message(message: Message): void;
   unreachable(peer: ReplicaId): void;
-  /** A snapshot arrives. The handler stores the chunks, then steps the message; rejects to make the sender try again. */
+  /** Bytes of this snapshot's content that an earlier stream from this sender left here: the next one begins after them. */
+  snapshotStaged?(message: Message & { type: 'snap' }): number;
+  /**
+   * A snapshot arrives, from the place on that `snapshotStaged` named. The handler stores the chunks, then steps the
+   * message; rejects to make the sender try again.
+   */
   snapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void>;
 }
 

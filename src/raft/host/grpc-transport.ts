@@ -14,7 +14,7 @@ import { numberFromInt64 } from '../../proto/int64.ts';
 import type { Message, ReplicaId } from '../core/types.ts';
 import type { PeerTransport, TransportHandlers } from './contract.ts';
 import { fromProto, type ProtoMessageBatch, type ProtoSnapshotPart } from './message-codec.ts';
-import { PeerLink } from './grpc-peer-link.ts';
+import { encodeStagedBytes, PeerLink } from './grpc-peer-link.ts';
 import { acceptHeader, serverOptions, peerService, type PeerTls, serverCredentials } from './grpc-wire.ts';
 
 export type { PeerTls } from './grpc-wire.ts';
@@ -201,7 +201,10 @@ export class GrpcPeerTransport implements PeerTransport {
       if (message?.type !== 'snap' || message.from !== from || message.to !== this.#options.selfId) {
         throw new KeelsonError('BAD_PEER_MESSAGE', 'a snapshot stream begins with its own snap message');
       }
-      await this.#handlers?.snapshot(message, contentOf(parts));
+      // From here on the sender knows where to begin.
+      const stagedBytes = this.#handlers?.snapshotStaged?.(message) ?? 0;
+      call.sendMetadata(encodeStagedBytes(stagedBytes));
+      await this.#handlers?.snapshot(message, contentOf(parts, stagedBytes));
       answer(null, {});
     } catch (error) {
       this.#options.env.log.warn('receiving a raft snapshot failed', { peer: from, error: errorText(error) });
@@ -211,8 +214,8 @@ export class GrpcPeerTransport implements PeerTransport {
 }
 
 /** The chunks; throws when the stream ends before its last part, so that half a snapshot is never taken for whole. */
-async function* contentOf(parts: AsyncIterator<ProtoSnapshotPart>): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
+async function* contentOf(parts: AsyncIterator<ProtoSnapshotPart>, stagedBytes: number): AsyncGenerator<Uint8Array> {
+  let bytes = stagedBytes;
   for (;;) {
     const next = await parts.next();
     if (next.done === true) throw new KeelsonError('SNAPSHOT_CUT_SHORT', `the stream ended after ${bytes} bytes`);

@@ -114,6 +114,7 @@ export class RaftHost implements RaftNode {
     transport.start({
       message: (message) => this.#receive(message),
       unreachable: (peer) => this.#enter(() => this.#core.reportUnreachable(peer)),
+      snapshotStaged: (message) => this.#snapshots.stagedBytes(message),
       snapshot: (message, chunks) => this.#receiveSnapshot(message, chunks),
     });
     this.#wake();

@@ -31,6 +31,19 @@ export interface SnapshotsOptions {
 
 type SnapMessage = Message & { readonly type: 'snap' };
 
+/** The beginning of a snapshot's content, in a file without its final name. */
+interface StagedSnapshot {
+  /** Two members' snapshots of the same index need not be the same bytes. */
+  readonly key: string;
+  readonly index: Index;
+  readonly writer: SnapshotWriter;
+  bytes: number;
+}
+
+function keyOf({ from, snapshot }: SnapMessage): string {
+  return `${from}/${snapshot.index}/${snapshot.term}`;
+}
+
 export class Snapshots {
   readonly #options: SnapshotsOptions;
   /** Next applied index at which one is due. */
@@ -38,6 +51,8 @@ export class Snapshots {
   #isWanted = false;
   #taking: Promise<void> | undefined;
   #isReceiving = false;
+  /** What a broken stream left; the next one of the same snapshot goes on there. One at most, so it is bounded by its size. */
+  #staged: StagedSnapshot | undefined;
   readonly #sending = new Set<Promise<void>>();
   #isStopped = false;
   readonly counts = { taken: 0, sent: 0, received: 0 };
@@ -58,6 +73,7 @@ export class Snapshots {
   maybeTake(): void {
     if (this.#taking || this.#isStopped) return;
     const { applier, wal } = this.#options;
+    if (!this.#isReceiving && (this.#staged?.index ?? Infinity) <= applier.applied.index) this.#unstage();
     if (applier.applied.index <= wal.latestSnapshot().index) return;
     if (!this.#isWanted && applier.applied.index < this.#dueAt) return;
     this.#isWanted = false;
@@ -151,7 +167,7 @@ export class Snapshots {
       const isNews = () =>
         message.snapshot.index > core.status().committed && message.snapshot.index > wal.latestSnapshot().index;
       // One that is behind is not stored; the core answers it with where this member is.
-      if (isNews()) await this.#writeAll(await wal.createSnapshot(message.snapshot, 'received'), chunks);
+      if (isNews()) await this.#store(message, chunks);
       if (this.#isStopped) throw new KeelsonError('STOPPED', 'receive snapshot: the member stops');
       if (isNews()) this.counts.received += 1;
       core.step(message);
@@ -159,6 +175,46 @@ export class Snapshots {
     } finally {
       this.#isReceiving = false;
     }
+  }
+
+  /** Bytes of this snapshot's content that are here already. */
+  stagedBytes(message: SnapMessage): number {
+    return this.#staged?.key === keyOf(message) && !this.#isReceiving ? this.#staged.bytes : 0;
+  }
+
+  /** Writes the content from the staged place on. A stream that breaks leaves what came whole; a disk that fails, nothing. */
+  async #store(message: SnapMessage, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const key = keyOf(message);
+    if (this.#staged?.key !== key) this.#unstage();
+    const { index } = message.snapshot;
+    const { wal } = this.#options;
+    this.#staged ??= { key, index, bytes: 0, writer: await wal.createSnapshot(message.snapshot, 'received') };
+    const staged = this.#staged;
+    for await (const chunk of evenChunks(chunks)) {
+      if (this.#isStopped) throw new KeelsonError('STOPPED', 'write snapshot: the member stops');
+      await this.#write(() => staged.writer.write(chunk));
+      staged.bytes += chunk.length;
+    }
+    await this.#write(() => staged.writer.finish());
+    this.#staged = undefined;
+  }
+
+  async #write(action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.#unstage();
+      throw error;
+    }
+  }
+
+  /** The temporary file is only in the way. */
+  #unstage(): void {
+    const staged = this.#staged;
+    this.#staged = undefined;
+    staged?.writer.abort().catch((error: unknown) => {
+      this.#options.log.warn('could not remove the beginning of a snapshot', { error: errorText(error) });
+    });
   }
 
   /** A received snapshot took the state machine over: what it replaced can go. */
@@ -170,6 +226,7 @@ export class Snapshots {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#unstage();
     await Promise.all([this.#taking, ...this.#sending]);
   }
 }

@@ -80,6 +80,7 @@ async function listen(
   transport.start({
     message: (message) => end.messages.push(message),
     unreachable: (peer) => end.unreachable.push(peer),
+    snapshotStaged: () => end.snapshots.reduce((sum, chunk) => sum + chunk.length, 0),
     snapshot: async (message, chunks) => {
       assert.deepEqual(message, snap);
       for await (const chunk of chunks) {
@@ -310,7 +311,29 @@ test('a snapshot that the receiver refuses, or whose source breaks, is not deliv
     throw new Error('the file is damaged');
   }
   await assert.rejects(a.transport.sendSnapshot(snap, broken()), /the file is damaged/);
+  b.snapshots = [];
   await a.transport.sendSnapshot(snap, chunksOf(30));
   const unknown = { ...snap, to: 9 as ReplicaId };
   await assert.rejects(a.transport.sendSnapshot(unknown, chunksOf(1)), /address of member 9 is not known/);
+});
+
+test('a snapshot whose stream broke goes on where it broke, and only the rest travels', async (t) => {
+  const a = await listen(t, one);
+  const b = await listen(t, two);
+  a.transport.setPeers(new Map([[two, [b.url]]]));
+  async function* broken(): AsyncGenerator<Uint8Array> {
+    yield* chunksOf(1_000, 2_000_000);
+    await until(
+      'the beginning is stored',
+      () => b.snapshots.reduce((sum, chunk) => sum + chunk.length, 0) === 2_001_000,
+    );
+    throw new Error('the line is cut');
+  }
+  await assert.rejects(a.transport.sendSnapshot(snap, broken()), /the line is cut/);
+  const before = b.snapshots.length;
+  await a.transport.sendSnapshot(snap, chunksOf(1_000, 2_000_000, 500));
+  assert.deepEqual(
+    b.snapshots.slice(before).map((chunk) => chunk.length),
+    [500],
+  );
 });

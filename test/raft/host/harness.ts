@@ -60,12 +60,31 @@ export class Network {
   readonly cut = new Set<ReplicaId>();
   snapshotsSent = 0;
   failSnapshots = 0;
+  /** Streams break after so many bytes, each; what was read of the content of all streams. */
+  breakAfterBytes = Number.POSITIVE_INFINITY;
+  snapshotBytes: number[] = [];
   constructor(clock: FakeClock) {
     this.clock = clock;
   }
   isConnected(from: ReplicaId, to: ReplicaId): boolean {
     return !this.cut.has(from) && !this.cut.has(to);
   }
+  /** The content from `from` on, as far as the line holds. */
+  async *#rest(chunks: AsyncIterable<Uint8Array>, from: number): AsyncIterable<Uint8Array> {
+    let position = 0;
+    let sent = 0;
+    this.snapshotBytes.push(0);
+    for await (const chunk of chunks) {
+      const part = chunk.subarray(Math.min(Math.max(from - position, 0), chunk.length));
+      position += chunk.length;
+      if (part.length === 0) continue;
+      if (sent + part.length > this.breakAfterBytes) throw new Error('the line broke');
+      sent += part.length;
+      this.snapshotBytes[this.snapshotBytes.length - 1] = sent;
+      yield part;
+    }
+  }
+
   transport(self: ReplicaId): PeerTransport {
     let isClosed = false;
     return {
@@ -85,7 +104,7 @@ export class Network {
         if (this.failSnapshots-- > 0 || !this.isConnected(self, message.to)) throw new Error('the line is cut');
         const handlers = this.handlers.get(message.to);
         if (!handlers) throw new Error('nobody listens');
-        await handlers.snapshot(message, chunks);
+        await handlers.snapshot(message, this.#rest(chunks, handlers.snapshotStaged?.(message) ?? 0));
       },
       setPeers: () => undefined,
       close: async () => {

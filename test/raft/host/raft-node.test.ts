@@ -5,7 +5,7 @@ import { seededRandom } from '../../../chaos/sim/random.ts';
 import { readRaftIdentity } from '../../../src/raft/host/start-raft-node.ts';
 import type { ReplicaId } from '../../../src/raft/core/types.ts';
 import { settle } from '../../support/fake-clock.ts';
-import { Cluster, clusterId, ListMachine } from './harness.ts';
+import { Cluster, clusterId, ListMachine, type Member } from './harness.ts';
 
 const numbered = (from: number, to: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, position) => `line-${from + position}`);
@@ -96,6 +96,24 @@ test('the log is kept while the state machine has not made it durable', async ()
   cluster.member(1).machine.durable = 3 as never;
   for (let from = 1; from <= 60; from += 10) await cluster.write(...numbered(from, from + 9));
   assert.ok(cluster.member(1).node.status().firstIndex <= 4);
+  await cluster.stop();
+});
+
+test('a snapshot whose stream breaks again and again goes on where it broke, and arrives', async () => {
+  const cluster = await Cluster.of(3, { snapshotEntries: 400, catchUpEntries: 2, segmentBytes: 500_000 });
+  await cluster.elect();
+  const leader = cluster.leader() as Member;
+  const away = [...cluster.members].find(([, member]) => member !== leader)?.[0] as number;
+  const disk = cluster.kill(away);
+  await cluster.write(...Array.from({ length: 420 }, (_, at) => `${at}`.padEnd(2_000, '.')));
+  cluster.network.breakAfterBytes = 300 * 1024;
+  const back = await cluster.start(away, { disk });
+  await cluster.agree();
+  const { snapshotBytes } = cluster.network;
+  assert.ok(snapshotBytes.length >= 3, `${snapshotBytes.length} streams`);
+  assert.ok(snapshotBytes.every((bytes) => bytes <= 300 * 1024));
+  assert.equal(back.node.counters().snapshotsReceived, 1);
+  assert.equal(disk.files().filter(({ path }) => path.includes('.tmp')).length, 0, 'nothing is left behind');
   await cluster.stop();
 });
 
