@@ -9,6 +9,8 @@ import { createLeaderProxy } from '../kv/rpc/leader-proxy.ts';
 import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../kv/rpc/rpc-server.ts';
 import { serveStore } from '../kv/rpc/serve-store.ts';
+import { anyName } from '../kv/rpc/tls/rules.ts';
+import { openServerTls, type ServerTls } from '../kv/rpc/tls/server-tls.ts';
 import type { KvServer } from '../kv/server/contract.ts';
 import { startMember } from '../kv/server/member.ts';
 import { etcdVersion } from '../kv/server/version.ts';
@@ -46,8 +48,9 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Promise<number> {
-  const { flags, clientTls } = config;
+  const { flags } = config;
   const { log, clock } = env;
+  const clientTls = config.clientTls && (await openClientTls(env, config));
   // What grpc-js would print comes back as errors as well, and those are told in one line each.
   setLogVerbosity(logVerbosity.NONE);
   const registry = new Registry();
@@ -104,7 +107,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
         watchProgressEveryMs: flags['watch-progress-notify-interval'],
         rpc: {
           listenUrls: flags['listen-client-urls'],
-          ...(clientTls ? { tls: { cert: clientTls.cert, key: clientTls.key, ...clientCa(clientTls) } } : {}),
+          listen: { disk: env.disk, ...(clientTls ? { tls: clientTls } : {}) },
           concurrentStreamsMax: Math.min(flags['max-concurrent-streams'], concurrentStreamsDefault),
           keepaliveIntervalMs: flags['grpc-keepalive-interval'],
           keepaliveTimeoutMs: flags['grpc-keepalive-timeout'],
@@ -136,6 +139,13 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   return 0;
 }
 
-function clientCa(tls: NonNullable<StoreConfig['clientTls']>): { readonly clientCa?: Uint8Array } {
-  return tls.isClientVerified && tls.ca ? { clientCa: tls.ca } : {};
+function openClientTls(env: ReturnType<typeof realEnv>, { flags }: StoreConfig): Promise<ServerTls> {
+  const ca = flags['trusted-ca-file'];
+  return openServerTls({
+    ...env,
+    files: { cert: flags['cert-file'], key: flags['key-file'], ...(ca === '' ? {} : { ca }) },
+    isClientVerified: flags['client-cert-auth'],
+    limits: { minVersion: 'TLSv1.2' },
+    allowed: anyName,
+  });
 }

@@ -1,16 +1,17 @@
 /**
- * Methods over @grpc/grpc-js: ports, TLS and limits. The reference that the store's own server is held against; gRPC only,
+ * Methods over @grpc/grpc-js, on sockets that `openListener` has made ready. The reference that the store's own server is held against; gRPC only,
  * `http` is refused by the library.
  */
+import type { Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
-import { KeelsonError } from '../../env/errors.ts';
 import { addMethods } from './grpc-methods.ts';
-import type { RpcServer, RpcServerOptions, RpcServerTls } from './rpc-server.ts';
+import type { RpcServer, RpcServerOptions } from './rpc-server.ts';
+import { type Listener, openListener } from './tls/listener.ts';
 
 /** How long open calls may take to end once the server stops. */
 const drainMs = 1_000;
 
-/** Listens on all URLs or on none; rejects with KeelsonError `LISTEN` or `BAD_CERTIFICATE`. */
+/** Listens on all URLs or on none; rejects as `openListener` does. */
 export async function startGrpcServer(options: RpcServerOptions): Promise<RpcServer> {
   const server = new grpc.Server({
     'grpc.max_receive_message_length': options.messageBytesMax,
@@ -23,76 +24,40 @@ export async function startGrpcServer(options: RpcServerOptions): Promise<RpcSer
     'grpc-node.max_session_memory': Number.MAX_SAFE_INTEGER,
   });
   addMethods(server, options.methods);
-  const urls: string[] = [];
+  // What comes in has its encryption behind it.
+  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  let listener: Listener;
   try {
-    for (const url of options.listenUrls) urls.push(await bind(server, url, options.tls));
+    listener = await openListener({
+      clock: options.clock,
+      log: options.log,
+      endpoint: 'client',
+      urls: options.listenUrls,
+      ...options.listen,
+      onConnection: (socket) => {
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+        injector.injectConnection(socket);
+      },
+    });
   } catch (error) {
     server.forceShutdown();
     throw error;
   }
   return {
-    urls,
-    close: () =>
-      new Promise<void>((resolve) => {
-        const cancel = options.clock.after(drainMs, () => {
-          server.forceShutdown();
-          resolve();
-        });
+    urls: listener.urls,
+    close: async () => {
+      await listener.close();
+      await new Promise<void>((resolve) => {
+        const cancel = options.clock.after(drainMs, resolve);
         server.tryShutdown(() => {
           cancel();
           resolve();
         });
-      }),
+      });
+      server.forceShutdown();
+      for (const socket of sockets) socket.destroy();
+    },
   };
-}
-
-async function bind(server: grpc.Server, url: string, tls: RpcServerTls | undefined): Promise<string> {
-  const { hostname, port, protocol } = new URL(url);
-  const isSecure = protocol === 'https:';
-  if (isSecure && !tls) {
-    throw new KeelsonError('BAD_FLAGS', `listen on ${url}: https needs --cert-file and --key-file`);
-  }
-  const target = `${hostname === '' ? '0.0.0.0' : hostname}:${portOf(url, port)}`;
-  const credentials = isSecure && tls ? tlsCredentials(tls) : grpc.ServerCredentials.createInsecure();
-  const bound = await new Promise<number>((resolve, reject) => {
-    try {
-      server.bindAsync(target, credentials, (error, number) => (error ? reject(error) : resolve(number)));
-    } catch (error) {
-      // A certificate that does not fit its key is found only here.
-      reject(error);
-    }
-  }).catch((error: unknown) => {
-    const text = error instanceof Error ? error.message : String(error);
-    // grpc-js wraps the system's word: "No address added … [listen EADDRINUSE: …]".
-    const reason = /\[(.*)\]/.exec(text)?.[1] ?? text;
-    throw new KeelsonError(
-      'LISTEN',
-      `listen on ${url} for clients: ${reason}: free the address or choose another one`,
-      {
-        cause: error,
-      },
-    );
-  });
-  return `${protocol}//${hostname}:${bound}`;
-}
-
-/** URL leaves out the default port of its scheme. */
-function portOf(url: string, port: string): string {
-  if (port !== '') return port;
-  return url.startsWith('https:') ? '443' : '80';
-}
-
-function tlsCredentials(tls: RpcServerTls): grpc.ServerCredentials {
-  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
-  try {
-    return grpc.ServerCredentials.createSsl(
-      tls.clientCa ? Buffer.from(tls.clientCa) : null,
-      [pair],
-      tls.clientCa !== undefined,
-    );
-  } catch (error) {
-    throw new KeelsonError('BAD_CERTIFICATE', `the server certificate cannot be used: ${String(error)}`, {
-      cause: error,
-    });
-  }
 }

@@ -3,13 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../env/clock.ts';
 import type { Log } from '../../env/log.ts';
 import type { RpcMethod } from './service.ts';
-
-export interface RpcServerTls {
-  readonly cert: Uint8Array;
-  readonly key: Uint8Array;
-  /** Clients must show a certificate of this authority. */
-  readonly clientCa?: Uint8Array;
-}
+import type { ListenerOptions } from './tls/listener.ts';
 
 export interface RpcServerOptions {
   readonly clock: Clock;
@@ -17,9 +11,9 @@ export interface RpcServerOptions {
   readonly methods: readonly RpcMethod[];
   /** What HTTP requests that are no gRPC get, on the same port, where the server can; else they are refused. */
   readonly http?: (request: IncomingMessage, response: ServerResponse) => void;
-  /** `http(s)://host:port`; port 0 takes a free one. */
+  /** `http(s)://host:port` or `unix(s)://path`; port 0 takes a free one. Given to `openListener`, as the next one. */
   readonly listenUrls: readonly string[];
-  readonly tls?: RpcServerTls;
+  readonly listen?: Pick<ListenerOptions, 'tls' | 'reusePort' | 'disk'>;
   /** Bytes of one request message; a larger one is answered as RESOURCE_EXHAUSTED. */
   readonly messageBytesMax: number;
   /** Calls of one connection at a time. */
