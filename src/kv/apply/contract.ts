@@ -18,6 +18,7 @@ import type { Guard } from '../auth/guard.ts';
 import type { AuthTable } from '../auth/table.ts';
 import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
+import type { Row } from './snapshot-stream.ts';
 
 export interface KvState {
   /** Applies one request at Raft index `index`. Indexes only grow; one at or below `consistentIndex` is a bug of the caller. */
@@ -47,6 +48,8 @@ export interface KvState {
   guard(): Guard;
   hashKv(revision: number): ReturnType<MvccStore['hashKv']>;
   stats(): ReturnType<MvccStore['stats']>;
+  /** Every row of the backend in key order, as of the call. Throws `unhealthy` while the state is being replaced. */
+  rows(): AsyncIterable<Row>;
   /** Consistent copy as of the call. */
   snapshot(): AsyncIterable<Uint8Array>;
   /**

@@ -19,6 +19,7 @@ import type {
 import type { Guard } from '../auth/guard.ts';
 import type { AuthTable } from '../auth/table.ts';
 import type { Backend, BackendWrite } from '../backend/contract.ts';
+import { KvError } from '../errors.ts';
 import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
 import { Store } from '../mvcc/store.ts';
@@ -36,7 +37,7 @@ import {
   removedMemberRow,
   RowReader,
 } from './meta-rows.ts';
-import { decodeSnapshot, encodeSnapshot } from './snapshot-stream.ts';
+import { decodeSnapshot, encodeSnapshot, type Row } from './snapshot-stream.ts';
 import type { TxnTarget } from './txn.ts';
 import { checkTxn, chooseTxn, isReadOnlyTxn, runTxn } from './txn.ts';
 import { validateOp } from './validate.ts';
@@ -221,6 +222,11 @@ class AppliedState implements KvState {
 
   async defragment(): Promise<void> {
     await this.#backend.compactRange(allRowsFrom, allRowsTo);
+  }
+
+  rows(): AsyncIterable<Row> {
+    if (this.#isRestoring) throw new KvError('unhealthy');
+    return this.#backend.scan(allRowsFrom, allRowsTo);
   }
 
   snapshot(): AsyncIterable<Uint8Array> {

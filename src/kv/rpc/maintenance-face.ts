@@ -1,4 +1,4 @@
-/** etcdserverpb.Maintenance, but for Snapshot, which grpc answers as not implemented. */
+/** etcdserverpb.Maintenance. */
 import type { Int64Like } from '../../proto/int64.ts';
 import type { AlarmType } from '../api.ts';
 import { KvError } from '../errors.ts';
@@ -8,6 +8,7 @@ import { type Face, headerOf, unary } from './call.ts';
 import { memberIdFrom } from './cluster-face.ts';
 import { saturate } from './codec-values.ts';
 import type { RpcMethod } from './service.ts';
+import { snapshotMethod } from './snapshot-stream.ts';
 import { maintenanceService } from './wire.ts';
 
 /** Position = number on the wire. */
@@ -42,6 +43,7 @@ export function maintenanceFace(face: Face): readonly RpcMethod[] {
       const { hash, compactRevision, revision } = await server.hashKv(Math.max(0, saturate(request.revision)));
       return { header: headerOf(server), hash, compactRevision, hashRevision: revision };
     }),
+    snapshotMethod(face),
     unary(face, maintenanceService['MoveLeader'], async (request: { readonly targetID: Int64Like }) => {
       await server.moveLeader(memberIdFrom(request.targetID));
       return { header: headerOf(server) };

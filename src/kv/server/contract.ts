@@ -20,6 +20,7 @@ import type {
   WatchRequest,
 } from '../api.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
+import type { StoreSnapshot } from '../snapshot/exporter.ts';
 
 export interface KvServerLimits {
   /** Encoded bytes of one writing request. */
@@ -81,6 +82,8 @@ export interface KvServer {
   hashKv(
     revision: number,
   ): Promise<{ readonly hash: number; readonly compactRevision: number; readonly revision: number }>;
+  /** This member's state as of the call, as an etcd snapshot file. The caller closes it. */
+  snapshot(): Promise<StoreSnapshot>;
   /** What every answer's header carries; cheap. */
   position(): {
     readonly revision: number;

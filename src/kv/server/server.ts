@@ -19,6 +19,7 @@ import type {
 import type { KvState } from '../apply/index.ts';
 import { KvError } from '../errors.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
+import { SnapshotExporter, type StoreSnapshot } from '../snapshot/exporter.ts';
 import type {
   Alarm,
   AutoCompaction,
@@ -43,7 +44,9 @@ import { Waiters } from './waiters.ts';
 const requestTimeoutMs = 5_000;
 
 export interface KvServerOptions {
-  readonly env: Pick<Env, 'clock' | 'random' | 'log'>;
+  readonly env: Pick<Env, 'clock' | 'random' | 'disk' | 'log'>;
+  /** The data directory: snapshots are made in it. */
+  readonly directory: string;
   readonly kv: KvState;
   readonly clusterId: number;
   readonly memberId: number;
@@ -81,6 +84,7 @@ export class StoreServer implements KvServer {
   readonly #upkeep: Upkeep;
   readonly #keys: KeyRequests;
   readonly #leadership: Leadership;
+  readonly #exporter: SnapshotExporter;
   readonly #softStateListeners = new Set<(state: SoftState) => void>();
   readonly #counts = { puts: 0, deletes: 0, txns: 0 };
   readonly #stopped = new AbortController();
@@ -112,6 +116,7 @@ export class StoreServer implements KvServer {
       requestBytesMax: options.limits.requestBytesMax,
     });
     this.#reader = new LinearizableReader(env.clock, raft, timeoutMs);
+    this.#exporter = new SnapshotExporter(env.disk, options.directory);
     this.#leases = new LeaseKeeper({
       clock: env.clock,
       random: env.random,
@@ -310,6 +315,12 @@ export class StoreServer implements KvServer {
   async defragment(): Promise<void> {
     await this.#upkeep.clean();
     await this.#kv.defragment();
+  }
+
+  async snapshot(): Promise<StoreSnapshot> {
+    if (this.#stopped.signal.aborted) throw new KvError('stopped');
+    const { term, confState } = this.#running().status();
+    return this.#exporter.take(this.#kv, { term, voters: confState.voters, learners: confState.learners });
   }
 
   async hashKv(revision: number) {
