@@ -8,27 +8,7 @@ import type { Disk, DiskFile } from '../../env/disk.ts';
 import type { KvServer, KvStatus, KvCounters } from '../server/contract.ts';
 import { etcdVersion } from '../server/version.ts';
 import type { CallCounters } from './call.ts';
-
-/** gRPC codes as the metrics of etcd's gRPC library spell them. */
-const codeNames = [
-  'OK',
-  'Canceled',
-  'Unknown',
-  'InvalidArgument',
-  'DeadlineExceeded',
-  'NotFound',
-  'AlreadyExists',
-  'PermissionDenied',
-  'ResourceExhausted',
-  'FailedPrecondition',
-  'Aborted',
-  'OutOfRange',
-  'Unimplemented',
-  'Internal',
-  'Unavailable',
-  'DataLoss',
-  'Unauthenticated',
-];
+import { CallStats } from './call-stats.ts';
 
 /** 1 ms to 8 s, as etcd's disk histograms. */
 const diskBuckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
@@ -125,26 +105,6 @@ const counters: readonly Row[] = [
 
 export function createStoreMetrics(registry: Registry, defaults: boolean): StoreMetrics {
   if (defaults) collectDefaultMetrics({ register: registry });
-  const labels = ['grpc_service', 'grpc_method', 'grpc_type'] as const;
-  const started = new Counter({
-    name: 'grpc_server_started_total',
-    help: 'Total number of RPCs started on the server.',
-    labelNames: labels,
-    registers: [registry],
-  });
-  const handled = new Counter({
-    name: 'grpc_server_handled_total',
-    help: 'Total number of RPCs completed on the server, regardless of success or failure.',
-    labelNames: [...labels, 'grpc_code'] as const,
-    registers: [registry],
-  });
-  const handling = new Histogram({
-    name: 'grpc_server_handling_seconds',
-    help: 'Time from the request to its answer for unary RPCs.',
-    labelNames: ['grpc_service', 'grpc_method'] as const,
-    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
-    registers: [registry],
-  });
   const fsync = new Histogram({
     name: 'etcd_disk_wal_fsync_duration_seconds',
     help: 'The latency distributions of fsync called by WAL.',
@@ -159,12 +119,7 @@ export function createStoreMetrics(registry: Registry, defaults: boolean): Store
   });
   version.set({ server_version: etcdVersion }, 1);
   return {
-    calls: {
-      started: (grpc_service, grpc_method, grpc_type) => started.inc({ grpc_service, grpc_method, grpc_type }),
-      handled: (grpc_service, grpc_method, grpc_type, code) =>
-        handled.inc({ grpc_service, grpc_method, grpc_type, grpc_code: codeNames[code] ?? 'Unknown' }),
-      took: (grpc_service, grpc_method, seconds) => handling.observe({ grpc_service, grpc_method }, seconds),
-    },
+    calls: new CallStats(registry),
     fsyncSeconds: (seconds) => fsync.observe(seconds),
     attach(server) {
       const see = () => ({ status: server.status(), counters: server.counters() });

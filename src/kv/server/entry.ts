@@ -8,6 +8,7 @@ import { Packr } from 'msgpackr';
 import { assert } from '../../env/assert.ts';
 import type { InternalRequest, Member } from '../api.ts';
 import { decodeInternalRequest, encodeInternalRequest } from '../apply/index.ts';
+import { asBuffer } from '../backend/bytes.ts';
 
 export interface StoreEntry {
   readonly proposer: number;
@@ -29,19 +30,18 @@ const proposerBytes = 8;
 
 export function encodeEntry(entry: StoreEntry): Uint8Array {
   assert(Number.isSafeInteger(entry.proposer) && entry.proposer > 0, 'an entry names its proposer');
-  const request = encodeInternalRequest(entry.request);
-  const data = Buffer.allocUnsafe(proposerBytes + request.length);
-  data.writeBigUInt64BE(BigInt(entry.proposer), 0);
-  data.set(request, proposerBytes);
+  const data = asBuffer(encodeInternalRequest(entry.request, proposerBytes));
+  data.writeUInt32BE(Math.floor(entry.proposer / 2 ** 32), 0);
+  data.writeUInt32BE(entry.proposer % 2 ** 32, 4);
   return data;
 }
 
 export function decodeEntry(data: Uint8Array): StoreEntry {
   assert(data.length > proposerBytes, () => `an entry of ${data.length} bytes holds no request`);
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const proposer = Number(view.getBigUint64(0));
+  const bytes = asBuffer(data);
+  const proposer = bytes.readUInt32BE(0) * 2 ** 32 + bytes.readUInt32BE(4);
   assert(Number.isSafeInteger(proposer) && proposer > 0, 'an entry names its proposer');
-  return { proposer, request: decodeInternalRequest(data.subarray(proposerBytes)) };
+  return { proposer, request: decodeInternalRequest(bytes.subarray(proposerBytes)) };
 }
 
 /** Plain maps: a change must be readable without the changes before it. */

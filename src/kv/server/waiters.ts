@@ -2,9 +2,11 @@
  * Who waits for which proposal. A waiter is settled exactly once: by its entry being applied, by an entry of a newer
  * term being applied first (its own was lost with the old leader, or is still under way: the outcome is unknown), by
  * its time being up, or by the member stopping.
+ *
+ * One timer serves all: it runs while anybody waits and looks at those who came first, as their time is up first.
  */
-import { assert, present } from '../../env/assert.ts';
-import type { Clock } from '../../env/clock.ts';
+import { assert } from '../../env/assert.ts';
+import type { Cancel, Clock } from '../../env/clock.ts';
 import type { KvErrorCode } from '../api.ts';
 import { KvError } from '../errors.ts';
 
@@ -13,12 +15,14 @@ interface Waiter<T> {
   term: number | undefined;
   readonly resolve: (value: T) => void;
   readonly reject: (error: KvError) => void;
-  readonly cancelTimer: () => void;
+  readonly untilMs: number;
 }
 
 export class Waiters<T> {
   readonly #clock: Clock;
+  /** In the order of coming. */
   readonly #waiting = new Map<number, Waiter<T>>();
+  #cancelSweep: Cancel | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -32,8 +36,9 @@ export class Waiters<T> {
   add(requestId: number, timeoutMs: number): Promise<T> {
     assert(!this.#waiting.has(requestId), () => `request id ${requestId} is given once`);
     return new Promise<T>((resolve, reject) => {
-      const cancelTimer = this.#clock.after(timeoutMs, () => this.fail(requestId, 'timeout'));
-      this.#waiting.set(requestId, { term: undefined, resolve, reject, cancelTimer });
+      const untilMs = this.#clock.monotonicMs() + timeoutMs;
+      this.#waiting.set(requestId, { term: undefined, resolve, reject, untilMs });
+      this.#cancelSweep ??= this.#clock.after(timeoutMs, () => this.#sweep());
     });
   }
 
@@ -66,13 +71,27 @@ export class Waiters<T> {
   failAll(code: KvErrorCode): void {
     for (const requestId of this.#waiting.keys()) this.fail(requestId, code);
     assert(this.#waiting.size === 0, 'nobody waits after everybody was told');
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
   }
 
   #take(requestId: number): Waiter<T> | undefined {
     const waiter = this.#waiting.get(requestId);
     if (!waiter) return undefined;
     this.#waiting.delete(requestId);
-    present(waiter.cancelTimer, 'timer of a waiter')();
     return waiter;
+  }
+
+  /** Fails everybody whose time is up, then waits for whoever came first of the rest. */
+  #sweep(): void {
+    this.#cancelSweep = undefined;
+    const nowMs = this.#clock.monotonicMs();
+    for (const [requestId, { untilMs }] of this.#waiting) {
+      if (untilMs > nowMs) {
+        this.#cancelSweep = this.#clock.after(untilMs - nowMs, () => this.#sweep());
+        return;
+      }
+      this.fail(requestId, 'timeout');
+    }
   }
 }

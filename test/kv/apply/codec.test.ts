@@ -98,7 +98,12 @@ const anyOp: fc.Arbitrary<InternalOp> = fc.oneof(
     memberId: number,
     alarm: fc.constantFrom('none' as const, 'noSpace' as const, 'corrupt' as const),
   }),
-  record({ kind: fc.constant('authenticate' as const), user: fc.string(), tokenPrefix: fc.string() }),
+  record({
+    kind: fc.constant('authenticate' as const),
+    user: fc.string(),
+    tokenPrefix: fc.string(),
+    authRevision: number,
+  }),
   record({ kind: fc.constant('auth' as const), change: authChange }),
 );
 const caller: fc.Arbitrary<Caller> = fc.oneof(
@@ -131,10 +136,29 @@ test('plain byte arrays may be sent, and a put costs few bytes beyond its own', 
 });
 
 test('decoded bytes are copies, so that they do not hold the entry they came in', () => {
-  const bytes = encodeInternalRequest({ requestId: 1, op: op.put('key', 'value') });
+  const bytes = encodeInternalRequest({ requestId: 1, op: op.del('key', 'kez') });
   const decoded = decodeInternalRequest(bytes);
   bytes.fill(0);
-  assert.deepEqual(decoded, { requestId: 1, op: op.put('key', 'value') });
+  assert.deepEqual(decoded, { requestId: 1, op: op.del('key', 'kez') });
+});
+
+test('a put that an older version wrote is read', () => {
+  const packr = new Packr({ useRecords: false });
+  const { key, value } = op.put('key', 'value').request;
+  const old = packr.pack([1, 7, 0, key, value, 0n, true, false, false]);
+  assert.deepEqual(decodeInternalRequest(old), { requestId: 7, op: op.put('key', 'value', { prevKv: true }) });
+});
+
+test('a put that is cut off anywhere before its value is refused', () => {
+  const bytes = encodeInternalRequest({
+    requestId: 1,
+    caller: { user: 'u', authRevision: 3 },
+    op: op.put('key', '', { lease: 5n }),
+  });
+  for (let length = 1; length < bytes.length; length++) {
+    const cut = bytes.subarray(0, length);
+    assert.throws(() => decodeInternalRequest(cut), { code: 'ENTRY_UNREADABLE' }, `${length} bytes`);
+  }
 });
 
 test('bytes of another format or shape are refused with what to do', () => {

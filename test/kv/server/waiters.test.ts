@@ -7,8 +7,9 @@ import { Waiters } from '../../../src/kv/server/waiters.ts';
 /** A clock whose timers run only when told to. */
 function handClock(): Clock & { run(): void } {
   let timers: (() => void)[] = [];
+  let nowMs = 0;
   return {
-    monotonicMs: () => 0,
+    monotonicMs: () => nowMs,
     wallMs: () => 0,
     after(_delayMs, callback) {
       timers.push(callback);
@@ -18,6 +19,7 @@ function handClock(): Clock & { run(): void } {
     },
     every: () => () => undefined,
     run() {
+      nowMs += 1_000;
       for (const timer of timers) timer();
     },
   };

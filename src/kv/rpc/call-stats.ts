@@ -1,0 +1,144 @@
+/**
+ * What is counted of every call, as plain numbers: labels and metric objects are only made when somebody scrapes, because
+ * prom-client's own counters cost more than a read of the store.
+ */
+import type { Metric, Registry } from 'prom-client';
+import type { CallCounters, CallType } from './call.ts';
+
+/** gRPC codes as the metrics of etcd's gRPC library spell them. */
+const codeNames = [
+  'OK',
+  'Canceled',
+  'Unknown',
+  'InvalidArgument',
+  'DeadlineExceeded',
+  'NotFound',
+  'AlreadyExists',
+  'PermissionDenied',
+  'ResourceExhausted',
+  'FailedPrecondition',
+  'Aborted',
+  'OutOfRange',
+  'Unimplemented',
+  'Internal',
+  'Unavailable',
+  'DataLoss',
+  'Unauthenticated',
+];
+const unknownCode = 2;
+const boundsSeconds = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
+
+interface MethodStats {
+  readonly service: string;
+  readonly method: string;
+  readonly type: CallType;
+  started: number;
+  /** By gRPC code. */
+  readonly handled: number[];
+  /** Calls by the first bound that they stay within; the last place is for those beyond all. */
+  readonly within: number[];
+  seconds: number;
+}
+
+/** One line of the text format. */
+interface Value {
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+  readonly metricName?: string;
+}
+
+export class CallStats implements CallCounters {
+  readonly #services = new Map<string, Map<string, MethodStats>>();
+
+  constructor(registry: Registry) {
+    const add = (metric: Description, values: () => readonly Value[]) => {
+      // All that a registry asks of a metric is `get`; the library's own classes count by themselves.
+      const own = { ...metric, get: () => Promise.resolve({ ...metric, aggregator: 'sum', values: values() }) };
+      registry.registerMetric({ ...own, reset: () => undefined } as unknown as Metric);
+    };
+    add(
+      { name: 'grpc_server_started_total', help: 'Total number of RPCs started on the server.', type: 'counter' },
+      () => this.#all().map((stats) => ({ labels: labelsOf(stats), value: stats.started })),
+    );
+    add(
+      {
+        name: 'grpc_server_handled_total',
+        help: 'Total number of RPCs completed on the server, regardless of success or failure.',
+        type: 'counter',
+      },
+      () => this.#all().flatMap(handledValues),
+    );
+    add(
+      {
+        name: 'grpc_server_handling_seconds',
+        help: 'Time from the request to its answer for unary RPCs.',
+        type: 'histogram',
+      },
+      () => this.#all().flatMap(handlingValues),
+    );
+  }
+
+  started(service: string, method: string, type: CallType): void {
+    this.#of(service, method, type).started += 1;
+  }
+
+  handled(service: string, method: string, type: CallType, code: number): void {
+    const { handled } = this.#of(service, method, type);
+    const known = code >= 0 && code < codeNames.length ? code : unknownCode;
+    handled[known] = (handled[known] ?? 0) + 1;
+  }
+
+  took(service: string, method: string, seconds: number): void {
+    const stats = this.#of(service, method, 'unary');
+    let place = 0;
+    while (place < boundsSeconds.length && seconds > (boundsSeconds[place] as number)) place += 1;
+    stats.within[place] = (stats.within[place] ?? 0) + 1;
+    stats.seconds += seconds;
+  }
+
+  #of(service: string, method: string, type: CallType): MethodStats {
+    const known = this.#services.get(service)?.get(method);
+    if (known !== undefined) return known;
+    const stats = { service, method, type, started: 0, handled: [], within: [], seconds: 0 };
+    const methods = this.#services.get(service) ?? new Map<string, MethodStats>();
+    this.#services.set(service, methods.set(method, stats));
+    return stats;
+  }
+
+  #all(): readonly MethodStats[] {
+    return [...this.#services.values()].flatMap((methods) => [...methods.values()]);
+  }
+}
+
+interface Description {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'histogram';
+}
+
+function labelsOf({ service, method, type }: MethodStats) {
+  return { grpc_service: service, grpc_method: method, grpc_type: type };
+}
+
+function handledValues(stats: MethodStats): readonly Value[] {
+  return stats.handled.flatMap((value, code) =>
+    value > 0 ? [{ labels: { ...labelsOf(stats), grpc_code: codeNames[code] ?? 'Unknown' }, value }] : [],
+  );
+}
+
+function handlingValues(stats: MethodStats): readonly Value[] {
+  const { service: grpc_service, method: grpc_method, within, seconds } = stats;
+  const name = 'grpc_server_handling_seconds';
+  let count = 0;
+  const buckets = [...boundsSeconds, '+Inf'].map((le, place) => {
+    count += within[place] ?? 0;
+    return { labels: { le, grpc_service, grpc_method }, value: count, metricName: `${name}_bucket` };
+  });
+  if (count === 0) return [];
+  const labels = { grpc_service, grpc_method };
+  return [
+    ...buckets,
+    { labels, value: seconds, metricName: `${name}_sum` },
+    { labels, value: count, metricName: `${name}_count` },
+  ];
+}
