@@ -11,6 +11,8 @@ const bytes = (text: string) => Buffer.from(text, 'latin1');
 const keys = ['a', 'aa', 'ab', 'b', 'ba', 'c', 'd', '\0', 'z', '\xff', '\xff\xff'];
 const ends = ['', '', '', '\0', 'a', 'b', 'c', 'b\0', '\xff', 'A'];
 const values = ['', '1', '2', 'x', 'y', 'xx', '\0', '\xff'];
+const nestedKeys = ['n', 'n1', 'n2'];
+const txnDepth = 2;
 /** Ids that clients chose; a request now and then names one that nobody has granted. */
 const leases = ['11', '12', '13', '9223372036854775807'];
 
@@ -53,9 +55,9 @@ export interface Known {
 export function anyRequest(dice: Dice, known: Known): Request {
   const roll = dice.next();
   if (roll < 0.28) return { service: 'KV', method: 'Range', request: range(dice, known) };
-  if (roll < 0.52) return { service: 'KV', method: 'Put', request: put(dice) };
+  if (roll < 0.52) return { service: 'KV', method: 'Put', request: plainPut(dice) };
   if (roll < 0.6) return { service: 'KV', method: 'DeleteRange', request: deleteRange(dice) };
-  if (roll < 0.85) return { service: 'KV', method: 'Txn', request: txn(dice, known, 2) };
+  if (roll < 0.85) return { service: 'KV', method: 'Txn', request: txn(dice, known, txnDepth) };
   if (roll < 0.87) return { service: 'KV', method: 'Compact', request: compact(dice, known) };
   return leaseRequest(dice);
 }
@@ -98,6 +100,18 @@ export function range(dice: Dice, known: Known): Message {
     minCreateRevision: bound(dice, known),
     maxCreateRevision: bound(dice, known),
   };
+}
+
+/** Something that makes events. */
+export function writeRequest(dice: Dice, known: Known): Request {
+  const roll = dice.next();
+  if (roll < 0.5) return { service: 'KV', method: 'Put', request: plainPut(dice) };
+  if (roll < 0.7) return { service: 'KV', method: 'DeleteRange', request: deleteRange(dice) };
+  return { service: 'KV', method: 'Txn', request: txn(dice, known, txnDepth) };
+}
+
+function plainPut(dice: Dice): Message {
+  return dice.chance(0.1) ? { ...put(dice), key: bytes(dice.one(nestedKeys)) } : put(dice);
 }
 
 export function put(dice: Dice): Message {
@@ -152,25 +166,34 @@ export function txn(dice: Dice, known: Known, depth: number): Message {
 
 /**
  * etcd means to refuse a transaction that puts and deletes one key, but does not see it when the deletion has no upper
- * end, and then writes the key twice in one revision. Keelson refuses as etcd's documentation says; the two would part.
+ * end, or when it stands in a nested transaction beside the one that puts; it then writes the key twice in one revision.
+ * Keelson refuses as etcd's documentation says, and the two would part: nested deletions keep to keys that only plain
+ * puts write.
  */
-function boundedDelete(dice: Dice): Message {
+function txnDelete(dice: Dice, depth: number): Message {
   const request = deleteRange(dice);
-  return (request['rangeEnd'] as Buffer).equals(bytes('\0')) ? { ...request, rangeEnd: bytes('\xff\xff\xff') } : request;
+  if (depth < txnDepth) return { ...request, key: bytes(dice.one(nestedKeys)), rangeEnd: bytes(dice.one(['', 'o'])) };
+  return (request['rangeEnd'] as Buffer).equals(bytes('\0'))
+    ? { ...request, rangeEnd: bytes('\xff\xff\xff') }
+    : request;
 }
 
 function operation(dice: Dice, known: Known, depth: number): Message {
   const roll = dice.next();
   if (roll < 0.35) return { requestRange: range(dice, known) };
   if (roll < 0.72) return { requestPut: put(dice) };
-  if (roll < 0.86) return { requestDeleteRange: boundedDelete(dice) };
+  if (roll < 0.86) return { requestDeleteRange: txnDelete(dice, depth) };
   if (roll < 0.98 && depth > 0) return { requestTxn: txn(dice, known, depth - 1) };
   if (roll < 0.985) return {};
   return { requestPut: put(dice) };
 }
 
-function compact(dice: Dice, known: Known): Message {
-  return { revision: dice.chance(0.8) ? known.revision - dice.integer(0, 20) : dice.one([-1, 1, 2, known.revision, known.revision + 1]) };
+export function compact(dice: Dice, known: Known): Message {
+  return {
+    revision: dice.chance(0.8)
+      ? known.revision - dice.integer(0, 20)
+      : dice.one([-1, 1, 2, known.revision, known.revision + 1]),
+  };
 }
 
 function leaseRequest(dice: Dice): Request {
@@ -180,7 +203,8 @@ function leaseRequest(dice: Dice): Request {
     const ttl = dice.one(['100000', '9000000000', '9000000001', '50000']);
     return { service: 'Lease', method: 'LeaseGrant', request: { ID: id === '77' ? '14' : id, TTL: ttl } };
   }
-  if (roll < 0.65) return { service: 'Lease', method: 'LeaseRevoke', request: { ID: dice.one([...leases, '14', '77']) } };
+  if (roll < 0.65)
+    return { service: 'Lease', method: 'LeaseRevoke', request: { ID: dice.one([...leases, '14', '77']) } };
   if (roll < 0.9) return { service: 'Lease', method: 'LeaseTimeToLive', request: { ID: id, keys: dice.chance(0.7) } };
   return { service: 'Lease', method: 'LeaseLeases', request: {} };
 }

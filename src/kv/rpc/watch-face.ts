@@ -23,7 +23,8 @@ export function watchFace(face: Face, { progressEveryMs }: WatchFaceOptions): re
     });
     return {
       request: (request: Out<WireWatchRequest>) => watches.take(request),
-      ended: () => answers.end(),
+      // Whoever has no more to ask still listens, until the stream is cancelled.
+      ended: () => undefined,
       drained: () => watches.drained(),
       gone: () => watches.close(),
     };

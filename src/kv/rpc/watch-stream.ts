@@ -39,6 +39,8 @@ interface ServedWatch {
   readonly wantsFragments: boolean;
   hasSentSinceTick: boolean;
   isPaused: boolean;
+  /** Ended by a compaction. As in etcd its id stays taken until the client cancels it. */
+  isOver: boolean;
   watcher: Watcher | undefined;
 }
 
@@ -102,13 +104,14 @@ export class WatchStream {
       wantsFragments: request.fragment ?? false,
       hasSentSinceTick: true,
       isPaused: false,
+      isOver: false,
       watcher: undefined,
     };
     this.#watches.set(id, watch);
     this.#write({ header: headerOf(this.#server), watchId: id, created: true });
     const watcher = this.#server.watch(watchRequest, this.#sink(id, watch));
     // An old start revision that is compacted has ended the watch by now.
-    if (this.#watches.get(id) === watch) watch.watcher = watcher;
+    if (!watch.isOver && this.#watches.get(id) === watch) watch.watcher = watcher;
     else watcher.cancel();
   }
 
@@ -136,9 +139,10 @@ export class WatchStream {
         return !this.#isFull;
       },
       compacted: (compactRevision) => {
-        this.#watches.delete(id);
-        const cancelReason = kvErrors.compacted[1];
-        this.#write({ header: headerOf(this.#server), watchId: id, canceled: true, compactRevision, cancelReason });
+        watch.isOver = true;
+        watch.watcher = undefined;
+        // etcd gives neither a revision nor a reason: the compacted revision says it all.
+        this.#write({ header: headerOf(this.#server, 0), watchId: id, canceled: true, compactRevision });
       },
     };
   }
@@ -180,6 +184,7 @@ export class WatchStream {
 
   #isInSync(): boolean {
     for (const watch of this.#watches.values()) {
+      if (watch.isOver) continue;
       if (watch.isPaused || !watch.watcher?.isSynced()) return false;
     }
     return true;
