@@ -7,6 +7,8 @@ import { silentLog } from '../../src/env/log.ts';
 import type { Raft } from '../../src/raft/core/raft.ts';
 import { checkTransition } from '../../src/raft/core/check-state.ts';
 import type { ReplicaId } from '../../src/raft/index.ts';
+import { createInlinePasswords } from '../../src/kv/auth/inline-passwords.ts';
+import { SimpleTokens } from '../../src/kv/auth/simple-tokens.ts';
 import { type RunningMember, startMember } from '../../src/kv/server/member.ts';
 import type { StoreServer } from '../../src/kv/server/server.ts';
 import type { RaftInvariants } from '../check/raft-invariants.ts';
@@ -112,6 +114,7 @@ export class SimMember {
   async #run(life: Incarnation): Promise<void> {
     const { plan, network, invariants } = this.#world;
     const names = Array.from({ length: plan.members }, (_, index) => `m${index + 1}`);
+    const authRandom = this.#random.fork(`auth-${this.#world.scheduler.events}`);
     life.running = await startMember({
       env: {
         clock: life.clock,
@@ -147,6 +150,11 @@ export class SimMember {
         timeToLive: () => Promise.reject(new Error('leases are not part of this world')),
         promote: () => Promise.reject(new Error('learners are not part of this world')),
         close: () => undefined,
+      },
+      auth: {
+        tokens: new SimpleTokens({ clock: life.clock, random: authRandom, ttlMs: 300_000 }),
+        passwords: createInlinePasswords(authRandom),
+        isCommonNameUser: false,
       },
       onServer: (server) => {
         life.server = server;

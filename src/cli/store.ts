@@ -16,6 +16,7 @@ import { startMember } from '../kv/server/member.ts';
 import { etcdVersion } from '../kv/server/version.ts';
 import { flagHelp } from './flags.ts';
 import { checkPorts, portsOf } from './listen-check.ts';
+import { openAuth } from './store-auth.ts';
 import { parseStoreFlags, readStoreConfig, type StoreConfig } from './store-config.ts';
 import { storeFlags } from './store-flags.ts';
 import { connectPeers } from './store-peers.ts';
@@ -63,6 +64,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     // State and log may disagree from here on: nothing more may be answered or written.
     process.exit(1);
   };
+  const auth = await openAuth(env, flags);
   const proxy = createLeaderProxy(clock, config.outgoingTls);
   const peers = connectPeers(env, config);
   let rpc: RpcServer | undefined;
@@ -98,6 +100,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     openBackend: (path) => openLevelBackend(path, { onFatal, log }),
     makeTransport: (identity) => peers.open(identity, () => kvServer),
     proxy,
+    auth,
     onServer: async (server) => {
       kvServer = server;
       rpc = await serveStore(server, {

@@ -175,8 +175,11 @@ export type InternalOp =
       readonly alarm: AlarmType;
     }
   | { readonly kind: 'auth'; readonly change: AuthChange }
-  /** Makes `tokenPrefix`, completed with the entry's index, a token of the user, whose password was checked before. */
-  | { readonly kind: 'authenticate'; readonly user: string; readonly tokenPrefix: string };
+  /**
+   * Makes `tokenPrefix`, completed with the entry's index, a token of the user, whose password was checked at
+   * `authRevision`: refused when users or roles have changed since.
+   */
+  | { readonly kind: 'authenticate'; readonly user: string; readonly tokenPrefix: string; readonly authRevision: number };
 
 export type AlarmType = 'none' | 'noSpace' | 'corrupt';
 

@@ -123,7 +123,7 @@ export class Executor {
       case 'auth':
         return this.#auth(op.change);
       case 'authenticate':
-        return this.#authenticate(op.user, op.tokenPrefix, index);
+        return this.#authenticate(op, index);
       default:
         return unreachable(op);
     }
@@ -206,14 +206,15 @@ export class Executor {
   }
 
   /**
-   * The password was checked by the member that was asked, which makes sure afterwards that nothing changed meanwhile. The
-   * token says at which index it came to be: a member that has not come so far waits before it calls a token unknown.
+   * The password was checked by the member that was asked, which takes its time: what it was checked against must still
+   * be so. The token says at which index it came to be, so that a member which has not come so far knows that it lags.
    */
-  #authenticate(name: string, tokenPrefix: string, index: number): Outcome {
+  #authenticate(op: Extract<InternalOp, { kind: 'authenticate' }>, index: number): Outcome {
     if (!this.auth.isEnabled()) return 'authNotEnabled';
-    const user = this.auth.user(name);
+    if (op.authRevision !== this.auth.revision()) return 'authOldRevision';
+    const user = this.auth.user(op.user);
     if (user === undefined || user.hasNoPassword) return 'authFailed';
-    return { kind: 'authenticate', token: `${tokenPrefix}.${index}` };
+    return { kind: 'authenticate', token: `${op.tokenPrefix}.${index}` };
   }
 
   /** Runs `run` as one transaction of the store. It must not fail halfway: everything was checked before. */

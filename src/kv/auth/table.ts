@@ -45,6 +45,7 @@ interface Permitted {
 
 export class AuthTable {
   #switch: AuthSwitch = initialSwitch;
+  #adoptions = 0;
   readonly #users = new Map<string, User>();
   readonly #roles = new Map<string, Role>();
   /** Per user, made when first asked for; emptied by every change. As many as there are users. */
@@ -57,6 +58,11 @@ export class AuthTable {
   /** Grows with every change to users, roles and with disabling; never falls. */
   revision(): number {
     return this.#switch.revision;
+  }
+
+  /** How often everything was replaced at once. */
+  adoptions(): number {
+    return this.#adoptions;
   }
 
   user(name: string): User | undefined {
@@ -88,6 +94,7 @@ export class AuthTable {
   /** Replaces everything by what a backend or a snapshot says. */
   adopt(content: AuthContent): void {
     assert(content.switch.revision >= initialSwitch.revision, 'auth revisions begin at one');
+    this.#adoptions++;
     this.#switch = content.switch;
     this.#users.clear();
     this.#roles.clear();

@@ -2,6 +2,9 @@
  * One member of the store as its protocol faces see it. Everything a client may ask for is here, as values; the faces
  * (src/kv/rpc) only translate. Every method that takes time rejects with KvError, and nothing is answered before it is
  * durable on a quorum, committed and applied here.
+ *
+ * `from` says who asks. Methods without it are for root or for everybody: the faces owe `auth.requireRoot` or
+ * `auth.requireUser` before they call those that etcd guards.
  */
 import type { Clock } from '../../env/clock.ts';
 import type { RaftNode, RaftStatus, SoftState } from '../../raft/index.ts';
@@ -10,6 +13,7 @@ import type {
   Bytes,
   DeleteRangeRequest,
   KeyValue,
+  KvErrorCode,
   LeaseId,
   Member,
   PutRequest,
@@ -20,6 +24,7 @@ import type {
   WatchRequest,
 } from '../api.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
+import type { AuthServer, From } from './auth-contract.ts';
 import type { StoreSnapshot } from '../snapshot/exporter.ts';
 
 export interface KvServerLimits {
@@ -45,26 +50,32 @@ export interface KvServer {
   readonly clock: Clock;
   readonly limits: KvServerLimits;
   readonly electionMs: number;
+  readonly auth: AuthServer;
 
-  range(request: RangeRequest): Promise<AtRevision<RangeResult>>;
-  put(request: PutRequest): Promise<AtRevision<{ readonly prevKv?: KeyValue }>>;
+  range(request: RangeRequest, from?: From): Promise<AtRevision<RangeResult>>;
+  put(request: PutRequest, from?: From): Promise<AtRevision<{ readonly prevKv?: KeyValue }>>;
   deleteRange(
     request: DeleteRangeRequest,
+    from?: From,
   ): Promise<AtRevision<{ readonly deleted: number; readonly prevKvs: readonly KeyValue[] }>>;
-  txn(request: TxnRequest): Promise<AtRevision<TxnResult>>;
+  txn(request: TxnRequest, from?: From): Promise<AtRevision<TxnResult>>;
   /** `isPhysical`: resolves once the space has been given back here. */
-  compact(revision: number, isPhysical: boolean): Promise<AtRevision<object>>;
+  compact(revision: number, isPhysical: boolean, from?: From): Promise<AtRevision<object>>;
+  /** The caller has asked `watchRefusal` first. */
   watch(request: WatchRequest, sink: WatchSink): Watcher;
+  /** Why `from` may not watch; a promise when that takes a look at the log. */
+  watchRefusal(request: WatchRequest, from?: From): KvErrorCode | undefined | Promise<KvErrorCode | undefined>;
 
   leaseGrant(
     id: LeaseId,
     ttlSeconds: number,
+    from?: From,
   ): Promise<AtRevision<{ readonly id: LeaseId; readonly ttlSeconds: number }>>;
-  leaseRevoke(id: LeaseId): Promise<AtRevision<object>>;
+  leaseRevoke(id: LeaseId, from?: From): Promise<AtRevision<object>>;
   /** Seconds from now, 0 when the lease is gone. */
-  leaseKeepAlive(id: LeaseId, signal: AbortSignal): Promise<number>;
-  leaseTimeToLive(id: LeaseId, withKeys: boolean, signal: AbortSignal): Promise<LeaseRemaining>;
-  leases(): Promise<readonly LeaseId[]>;
+  leaseKeepAlive(id: LeaseId, signal: AbortSignal, from?: From): Promise<number>;
+  leaseTimeToLive(id: LeaseId, withKeys: boolean, signal: AbortSignal, from?: From): Promise<LeaseRemaining>;
+  leases(from?: From): Promise<readonly LeaseId[]>;
 
   members(isLinearizable: boolean): Promise<readonly Member[]>;
   memberAdd(
@@ -74,6 +85,10 @@ export interface KvServer {
   memberRemove(id: number): Promise<readonly Member[]>;
   memberUpdate(id: number, peerUrls: readonly string[]): Promise<readonly Member[]>;
   memberPromote(id: number, signal: AbortSignal): Promise<readonly Member[]>;
+  /** Takes somebody in as a new learner, in place of the member it was; the leader does it. Resolves with its id. */
+  memberJoin(request: MemberJoin): Promise<number>;
+  /** A member has moved and has signed that it did. */
+  memberMove(request: MemberMove): Promise<void>;
 
   alarms(): readonly Alarm[];
   setAlarm(action: 'activate' | 'deactivate', memberId: number, alarm: AlarmType): Promise<readonly Alarm[]>;
@@ -97,6 +112,21 @@ export interface KvServer {
   counters(): KvCounters;
   /** Calls `listener` whenever role or leader change; the returned function ends that. */
   onSoftState(listener: (state: SoftState) => void): () => void;
+}
+
+export interface MemberJoin {
+  readonly peerUrls: readonly string[];
+  /** Public key; asking again with the same one is answered with the same member. */
+  readonly key: string;
+  /** Who it was before; 0 = unknown. */
+  readonly replaces: number;
+}
+
+export interface MemberMove {
+  readonly memberId: number;
+  readonly peerUrls: readonly string[];
+  /** Of `addressText`. */
+  readonly signature: string;
 }
 
 export interface Alarm {

@@ -9,6 +9,7 @@ import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
 import type { ApplyResult, InternalOp, LeaseId } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
+import type { Caller } from '../auth/contract.ts';
 import { toBytes } from '../backend/bytes.ts';
 import { KvError } from '../errors.ts';
 import type { LeaseRemaining } from './contract.ts';
@@ -97,18 +98,22 @@ export class LeaseKeeper {
     }
   }
 
-  async grant(id: LeaseId, ttlSeconds: number): Promise<ApplyResult & { readonly ok: true }> {
+  async grant(
+    id: LeaseId,
+    ttlSeconds: number,
+    caller: Caller | undefined,
+  ): Promise<ApplyResult & { readonly ok: true }> {
     if (ttlSeconds > ttlSecondsMax) throw new KvError('leaseTtlTooLarge');
     const op: InternalOp = {
       kind: 'leaseGrant',
       id: id === 0n ? this.#newId() : id,
       ttlSeconds: Math.max(ttlSeconds, this.#options.minTtlSeconds),
     };
-    return this.#options.proposer.propose(op);
+    return this.#options.proposer.propose(op, caller);
   }
 
-  revoke(id: LeaseId): Promise<ApplyResult & { readonly ok: true }> {
-    return this.#options.proposer.propose({ kind: 'leaseRevoke', id });
+  revoke(id: LeaseId, caller: Caller | undefined): Promise<ApplyResult & { readonly ok: true }> {
+    return this.#options.proposer.propose({ kind: 'leaseRevoke', id }, caller);
   }
 
   async keepAlive(id: LeaseId, signal: AbortSignal): Promise<number> {
@@ -178,7 +183,7 @@ export class LeaseKeeper {
     const nowMs = this.#options.clock.monotonicMs();
     for (const id of this.#lessor.takeExpired(nowMs)) {
       this.#expired++;
-      this.#options.proposer.propose({ kind: 'leaseRevoke', id }).catch((error: unknown) => {
+      this.#options.proposer.propose({ kind: 'leaseRevoke', id }, 'member').catch((error: unknown) => {
         // Revoked by its holder meanwhile is as good; anything else is tried again at the next step.
         if (error instanceof KvError && error.kv === 'leaseNotFound') return;
         this.#expired--;
@@ -191,7 +196,7 @@ export class LeaseKeeper {
 
   /** Proposes what nobody waits for. A lost checkpoint only makes a lease last longer after a change of leader. */
   #propose(op: InternalOp): void {
-    this.#options.proposer.propose(op).catch((error: unknown) => {
+    this.#options.proposer.propose(op, 'member').catch((error: unknown) => {
       this.#options.log.debug('a lease checkpoint was not taken', { error: errorText(error) });
     });
   }

@@ -29,7 +29,7 @@ import {
   writeMemberFile,
 } from './data-directory.ts';
 import type { LeaderProxy } from './lease-keeper.ts';
-import { StoreServer } from './server.ts';
+import { type AuthOptions, StoreServer } from './server.ts';
 
 /** What an existing cluster tells a member that joins it. */
 export interface JoinInfo {
@@ -64,6 +64,7 @@ export interface MemberOptions {
   readonly openBackend: (path: string) => Promise<Backend>;
   readonly makeTransport: (identity: MemberIdentity) => Promise<PeerTransport>;
   readonly proxy: LeaderProxy;
+  readonly auth: AuthOptions;
   /** Called when the server exists and before Raft runs: the time to listen for clients. */
   readonly onServer: (server: StoreServer) => Promise<void>;
   /** Instead of the usual ones; the simulation makes them tiny, so that rare orders of messages become common. */
@@ -314,6 +315,7 @@ function raftOptionsOf(
     snapshotEntries: options.snapshotEntries,
     catchUpEntries: options.catchUpEntries,
     segmentBytes,
+    ...(options.acceptLoss === undefined ? {} : { acceptLoss: options.acceptLoss }),
     transport,
     stateMachine: server.machine,
     ...(options.onCore === undefined ? {} : { onCore: options.onCore }),

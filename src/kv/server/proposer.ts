@@ -9,6 +9,7 @@ import type { Clock } from '../../env/clock.ts';
 import type { Random } from '../../env/random.ts';
 import type { ConfChangeStep, ProposeResult, RaftNode } from '../../raft/index.ts';
 import type { ApplyResult, InternalOp } from '../api.ts';
+import type { Caller } from '../auth/contract.ts';
 import { KvError } from '../errors.ts';
 import { encodeEntry, encodeMemberChange, type MemberChange } from './entry.ts';
 import type { ChangeOutcome } from './state-machine.ts';
@@ -48,12 +49,18 @@ export class Proposer {
     return this.#failed;
   }
 
-  /** Resolves with what applying gave; rejects with KvError, also for an outcome that is an error. */
-  async propose(op: InternalOp): Promise<ApplyResult & { readonly ok: true }> {
+  /**
+   * Resolves with what applying gave; rejects with KvError, also for an outcome that is an error. `caller` is in whose name:
+   * `member` for what this member does of itself.
+   */
+  async propose(op: InternalOp, caller: Caller | undefined): Promise<ApplyResult & { readonly ok: true }> {
     const { requests, memberId, requestBytesMax } = this.#options;
     const requestId = this.#nextRequestId++;
     assert(Number.isSafeInteger(requestId), 'request ids do not run out');
-    const data = encodeEntry({ proposer: memberId, request: { requestId, op } });
+    const data = encodeEntry({
+      proposer: memberId,
+      request: caller === undefined ? { requestId, op } : { requestId, caller, op },
+    });
     // The limit is about what a client asks for; checkpoints of many leases are the leader's own.
     if (data.length > requestBytesMax && op.kind !== 'leaseCheckpoint') throw new KvError('requestTooLarge');
     const result = await this.#carry(requests, requestId, () => this.#options.raft()?.propose(data));

@@ -17,9 +17,13 @@ import type {
   WatchRequest,
 } from '../api.ts';
 import type { KvState } from '../apply/index.ts';
+import type { Passwords } from '../auth/passwords.ts';
+import type { Tokens } from '../auth/tokens.ts';
 import { KvError } from '../errors.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
 import { SnapshotExporter, type StoreSnapshot } from '../snapshot/exporter.ts';
+import type { From } from './auth-contract.ts';
+import { AuthKeeper } from './auth-keeper.ts';
 import type {
   Alarm,
   AutoCompaction,
@@ -28,6 +32,8 @@ import type {
   KvServerLimits,
   KvStatus,
   LeaseRemaining,
+  MemberJoin,
+  MemberMove,
 } from './contract.ts';
 import { KeyRequests, writeOverheadBytes } from './key-requests.ts';
 import { Leadership } from './leadership.ts';
@@ -59,10 +65,18 @@ export interface KvServerOptions {
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly proxy: LeaderProxy;
+  readonly auth: AuthOptions;
   /** The member table changed: Raft's transport must know the addresses. */
   readonly onMembers: () => void;
   readonly onRemoved: () => void;
   readonly onFatal: (error: Error) => void;
+}
+
+export interface AuthOptions {
+  readonly tokens: Tokens;
+  readonly passwords: Passwords;
+  /** The common name of a verified client certificate is a user. */
+  readonly isCommonNameUser: boolean;
 }
 
 export class StoreServer implements KvServer {
@@ -71,6 +85,7 @@ export class StoreServer implements KvServer {
   readonly clock: Clock;
   readonly limits: KvServerLimits;
   readonly electionMs: number;
+  readonly auth: AuthKeeper;
   /** What Raft drives. */
   readonly machine: StoreMachine;
   readonly #options: KvServerOptions;
@@ -135,6 +150,8 @@ export class StoreServer implements KvServer {
       proposer: this.#proposer,
       raft: () => this.#running(),
       token: options.token,
+      clusterId: options.clusterId,
+      log: env.log,
       learnersMax: options.limits.learnersMax,
       isStrict: options.isStrictReconfiguration,
     });
@@ -151,11 +168,19 @@ export class StoreServer implements KvServer {
       bytesOnDisk: () => kv.stats().bytesOnDisk,
       onFatal: options.onFatal,
     });
+    this.auth = new AuthKeeper({
+      log: env.log,
+      kv,
+      proposer: this.#proposer,
+      reader: this.#reader,
+      ...options.auth,
+    });
     this.#keys = new KeyRequests({
       kv,
       proposer: this.#proposer,
       reader: this.#reader,
       upkeep: this.#upkeep,
+      auth: this.auth,
       txnOpsMax: options.limits.txnOpsMax,
       check: (error) => this.#check(error),
     });
@@ -205,58 +230,70 @@ export class StoreServer implements KvServer {
     this.#reader.stop();
     this.#upkeep.stop();
     this.#leases.stop();
+    this.auth.close();
     this.#requests.failAll('stopped');
     this.#changes.failAll('stopped');
   }
 
-  range(request: RangeRequest) {
-    return this.#keys.range(request);
+  range(request: RangeRequest, from?: From) {
+    return this.#keys.range(request, from);
   }
 
-  put(request: PutRequest) {
-    return this.#keys.put(request);
+  put(request: PutRequest, from?: From) {
+    return this.#keys.put(request, from);
   }
 
-  deleteRange(request: DeleteRangeRequest) {
-    return this.#keys.deleteRange(request);
+  deleteRange(request: DeleteRangeRequest, from?: From) {
+    return this.#keys.deleteRange(request, from);
   }
 
-  txn(request: TxnRequest) {
-    return this.#keys.txn(request);
+  txn(request: TxnRequest, from?: From) {
+    return this.#keys.txn(request, from);
   }
 
-  compact(revision: number, isPhysical: boolean) {
-    return this.#keys.compact(revision, isPhysical);
+  compact(revision: number, isPhysical: boolean, from?: From) {
+    return this.#keys.compact(revision, isPhysical, from);
   }
 
   watch(request: WatchRequest, sink: WatchSink): Watcher {
     return this.#kv.watch(request, sink);
   }
 
-  async leaseGrant(id: LeaseId, ttlSeconds: number) {
+  watchRefusal(request: WatchRequest, from?: From) {
+    return this.auth.watchRefusal(request, from);
+  }
+
+  async leaseGrant(id: LeaseId, ttlSeconds: number, from?: From) {
     this.#check(undefined);
     this.#upkeep.checkQuota(writeOverheadBytes);
-    const { revision, response } = await this.#leases.grant(id, ttlSeconds);
+    const { revision, response } = await this.#leases.grant(id, ttlSeconds, await this.auth.caller(from));
     assert(response.kind === 'leaseGrant', 'a grant is answered as a grant');
     return { id: response.id, ttlSeconds: response.ttlSeconds, revision };
   }
 
-  async leaseRevoke(id: LeaseId) {
+  async leaseRevoke(id: LeaseId, from?: From) {
     this.#check(undefined);
-    const { revision } = await this.#leases.revoke(id);
+    const { revision } = await this.#leases.revoke(id, await this.auth.caller(from));
     return { revision };
   }
 
-  leaseKeepAlive(id: LeaseId, signal: AbortSignal): Promise<number> {
+  async leaseKeepAlive(id: LeaseId, signal: AbortSignal, from?: From): Promise<number> {
+    if (this.auth.isEnabled()) await this.auth.checkLease(from, 'write', id);
     return this.#leases.keepAlive(id, AbortSignal.any([signal, this.#stopped.signal]));
   }
 
-  leaseTimeToLive(id: LeaseId, withKeys: boolean, signal: AbortSignal): Promise<LeaseRemaining> {
-    return this.#leases.timeToLive(id, withKeys, AbortSignal.any([signal, this.#stopped.signal]));
+  async leaseTimeToLive(id: LeaseId, withKeys: boolean, signal: AbortSignal, from?: From): Promise<LeaseRemaining> {
+    await this.auth.requireUser(from);
+    if (withKeys) await this.auth.checkLease(from, 'read', id);
+    const remaining = await this.#leases.timeToLive(id, withKeys, AbortSignal.any([signal, this.#stopped.signal]));
+    // The leader may know of more keys than this member did.
+    if (withKeys) await this.auth.checkKeys(from, remaining.keys);
+    return remaining;
   }
 
-  async leases(): Promise<readonly LeaseId[]> {
+  async leases(from?: From): Promise<readonly LeaseId[]> {
     await this.#reader.point();
+    await this.auth.checkLeases(from);
     return [...this.#kv.leases().all()].map((lease) => lease.id);
   }
 
@@ -291,13 +328,26 @@ export class StoreServer implements KvServer {
     return this.#membership.list();
   }
 
+  memberJoin(request: MemberJoin): Promise<number> {
+    return this.#membership.join(request);
+  }
+
+  memberMove(request: MemberMove): Promise<void> {
+    return this.#membership.move(request);
+  }
+
+  /** Tells the cluster this member's key and address, when the table has others. */
+  identify(key: string): Promise<void> {
+    return this.#membership.identify(this.memberId, key);
+  }
+
   alarms(): readonly Alarm[] {
     return this.#kv.alarms();
   }
 
   async setAlarm(action: 'activate' | 'deactivate', memberId: number, alarm: AlarmType): Promise<readonly Alarm[]> {
     const had = this.#kv.alarms().filter((item) => alarm === 'none' || item.alarm === alarm);
-    await this.#proposer.propose({ kind: 'alarm', action, memberId, alarm });
+    await this.#proposer.propose({ kind: 'alarm', action, memberId, alarm }, 'member');
     const isOn = this.#kv.alarms().some((item) => item.memberId === memberId && item.alarm === alarm);
     if (action === 'activate') return isOn ? [{ memberId, alarm }] : [];
     return had.filter((item) => memberId === 0 || item.memberId === memberId);
@@ -406,6 +456,7 @@ export class StoreServer implements KvServer {
 
   #applied(op: InternalOp, result: ApplyResult): void {
     this.#leases.applied(op, result);
+    this.auth.applied(op, result);
     if (!result.ok) return;
     if (op.kind === 'put') this.#counts.puts++;
     else if (op.kind === 'deleteRange') this.#counts.deletes++;

@@ -50,7 +50,7 @@ export class Upkeep {
     for (;;) {
       signal.throwIfAborted();
       try {
-        await proposer.propose({ kind: 'memberAttributes', memberId, name, clientUrls });
+        await proposer.propose({ kind: 'memberAttributes', memberId, name, clientUrls }, 'member');
         log.info('published local member to cluster through raft', { 'local-member-id': hexId(memberId), name });
         return;
       } catch (error) {
@@ -100,7 +100,7 @@ export class Upkeep {
       });
       const op: InternalOp = { kind: 'alarm', action: 'activate', memberId, alarm: 'noSpace' };
       this.#options.proposer
-        .propose(op)
+        .propose(op, 'member')
         .catch((error: unknown) => log.warn('the NOSPACE alarm was not stored', { error: errorText(error) }))
         .finally(() => {
           this.#isRaisingAlarm = false;
@@ -134,7 +134,7 @@ export class Upkeep {
   }
 
   #propose(op: InternalOp): void {
-    this.#options.proposer.propose(op).catch((error: unknown) => {
+    this.#options.proposer.propose(op, 'member').catch((error: unknown) => {
       if (error instanceof KvError && error.kv === 'compacted') return;
       this.#options.log.warn(`${op.kind} was not carried out`, { error: errorText(error) });
     });

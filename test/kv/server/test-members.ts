@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { silentLog } from '../../../src/env/log.ts';
 import { realClock, realDisk, realRandom } from '../../../src/env/real.ts';
+import { createInlinePasswords } from '../../../src/kv/auth/inline-passwords.ts';
+import { SimpleTokens } from '../../../src/kv/auth/simple-tokens.ts';
 import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
 import { createLeaderProxy } from '../../../src/kv/rpc/leader-proxy.ts';
 import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
@@ -72,6 +74,11 @@ async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestM
       return transport;
     },
     proxy: createLeaderProxy(realClock, undefined),
+    auth: {
+      tokens: new SimpleTokens({ clock: realClock, random: realRandom, ttlMs: 300_000 }),
+      passwords: createInlinePasswords(realRandom),
+      isCommonNameUser: false,
+    },
     onServer: async (made) => {
       server = made;
       rpc = await serveStore(made, {
