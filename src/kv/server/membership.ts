@@ -1,11 +1,16 @@
 /** Membership as clients change it: checks against the member table, then one Raft entry per change. */
+import { assert } from '../../env/assert.ts';
+import { KeelsonError } from '../../env/errors.ts';
+import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
 import type { RaftNode, ReplicaId } from '../../raft/index.ts';
 import type { Member } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { KvError } from '../errors.ts';
 import { memberIdOf } from './cluster-config.ts';
+import type { MemberJoin, MemberMove } from './contract.ts';
 import type { MemberChange } from './entry.ts';
+import { addressText, isSignedBy, type KeyedMember, keyOf } from './member-key.ts';
 import { arePeerUrlsValid, changeRefusal, wouldLoseQuorum } from './member-rules.ts';
 import type { Proposer } from './proposer.ts';
 
@@ -18,6 +23,8 @@ export interface MembershipOptions {
   readonly proposer: Proposer;
   readonly raft: () => RaftNode;
   readonly token: string;
+  readonly clusterId: number;
+  readonly log: Log;
   readonly learnersMax: number;
   readonly isStrict: boolean;
 }
@@ -33,11 +40,12 @@ export class Membership {
     return [...this.#options.kv.members().values()].sort((a, b) => a.id - b.id);
   }
 
-  async add(peerUrls: readonly string[], isLearner: boolean): Promise<Member> {
+  async add(peerUrls: readonly string[], isLearner: boolean, key?: string): Promise<Member> {
     if (!arePeerUrlsValid(peerUrls)) throw new KvError('badPeerUrls');
     const salt = Buffer.from(this.#options.random.bytes(8)).toString('hex');
     const id = memberIdOf(peerUrls, this.#options.token, salt);
-    const member: Member = { id, name: '', peerUrls: [...peerUrls], clientUrls: [], isLearner };
+    const keyed = key === undefined ? {} : { key };
+    const member: KeyedMember = { id, name: '', peerUrls: [...peerUrls], clientUrls: [], isLearner, ...keyed };
     await this.#change({ kind: 'add', member }, isLearner ? 'addLearner' : 'addVoter', id);
     return member;
   }
@@ -64,6 +72,58 @@ export class Membership {
     const learner = progress.get(id as ReplicaId);
     if (!learner || learner.match < lastIndex * readyShare) throw new KvError('learnerNotReady');
     await this.#change({ kind: 'promote', id }, 'addVoter', id);
+  }
+
+  /**
+   * A member that lost its data, or was removed, comes back as another one. Its old identity goes first, when those that
+   * stay are a quorum without it; the new one is a learner. Only on the leader, who knows who is there.
+   */
+  async join({ peerUrls, key, replaces }: MemberJoin): Promise<number> {
+    const { kv, raft, log } = this.#options;
+    const { role, progress } = raft().status();
+    // Not this member's to say: the caller asks the next one.
+    if (role !== 'leader') throw new KvError('noLeader');
+    const members = this.list();
+    const known = members.find((member) => keyOf(member) === key);
+    if (known !== undefined) return known.id;
+    const isOld = (member: Member) => member.id === replaces || member.peerUrls.some((url) => peerUrls.includes(url));
+    for (const old of members.filter(isOld)) {
+      if (progress.get(old.id as ReplicaId)?.recentActive === true) throw new KvError('unhealthy');
+      if (this.#isUnhealthyFor({ kind: 'remove', id: old.id })) throw new KvError('unhealthy');
+      log.warn('a member that comes back without its data is removed', { id: old.id, name: old.name });
+      await this.remove(old.id);
+    }
+    assert(!kv.removedMembers().has(replaces) || !kv.members().has(replaces), 'who was removed is no member');
+    const added = await this.add(peerUrls, true, key);
+    log.info('a member that comes back is taken in as a learner', { id: added.id, replaces, peerUrls });
+    return added.id;
+  }
+
+  /** A member says where it is now. Rejects with `BAD_SIGNATURE` unless it signed that, moving from where the table has it. */
+  async move({ memberId, peerUrls, signature }: MemberMove): Promise<void> {
+    const { kv, clusterId, log } = this.#options;
+    const member = kv.members().get(memberId);
+    if (member === undefined) throw new KvError('memberNotFound');
+    const key = keyOf(member);
+    const text = addressText({ clusterId, memberId, fromUrls: member.peerUrls, toUrls: peerUrls });
+    if (key === undefined || !isSignedBy(key, text, signature)) {
+      throw new KeelsonError(
+        'BAD_SIGNATURE',
+        `move member ${memberId} to ${peerUrls.join(',')}: that is not signed with its key: use member update instead`,
+      );
+    }
+    await this.update(memberId, peerUrls);
+    log.info('a member has moved', { id: memberId, from: member.peerUrls, to: peerUrls });
+  }
+
+  /** This member's own public key into the table, once. */
+  async identify(id: number, key: string): Promise<void> {
+    const current = this.#options.kv.members().get(id);
+    if (current === undefined) throw new KvError('memberNotFound');
+    if (keyOf(current) === key) return;
+    assert(keyOf(current) === undefined, () => `member ${id} is known by another key`);
+    const member: KeyedMember = { ...current, key };
+    await this.#change({ kind: 'update', member }, current.isLearner ? 'addLearner' : 'addVoter', id);
   }
 
   async #change(action: MemberChange['action'], step: 'addVoter' | 'addLearner' | 'remove', id: number): Promise<void> {
