@@ -20,6 +20,7 @@ import { openAuth } from './store-auth.ts';
 import { parseStoreFlags, readStoreConfig, type StoreConfig } from './store-config.ts';
 import { storeFlags } from './store-flags.ts';
 import { connectPeers } from './store-peers.ts';
+import { runSubcommand, subcommandHelp } from './store-subcommands.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 
 const summary = `Runs one member of the replicated store. Flags and ETCD_… variables are etcd’s.`;
@@ -27,9 +28,11 @@ const summary = `Runs one member of the replicated store. Flags and ETCD_… var
 type Level = 'debug' | 'info' | 'warn' | 'error';
 
 export async function run(args: readonly string[]): Promise<number> {
+  const code = await runSubcommand(args);
+  if (code !== undefined) return code;
   const parsed = parseStoreFlags(args, process.env);
   if (parsed.flags.help) {
-    process.stdout.write(flagHelp('keelson store [flags]', summary, storeFlags));
+    process.stdout.write(flagHelp('keelson store [flags]', summary, storeFlags) + subcommandHelp());
     return 0;
   }
   if (parsed.flags.version) {
