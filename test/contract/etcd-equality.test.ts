@@ -10,6 +10,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { anyRequest, compact, Dice, writeRequest, type Known, type Request } from './equality-requests.ts';
 import { type Answer, comparable, type Message, Side } from './equality-sides.ts';
+import { clusterCases, keyCases, leaseCases, maintenanceCases } from './equality-cases.ts';
 import { judgeWatches } from './equality-watch.ts';
 import { type StoreCluster, startStoreCluster } from './store-processes.ts';
 
@@ -29,7 +30,20 @@ const differences36: readonly {
   readonly why: string;
   readonly applies: (request: Request, old: Answer) => boolean;
   readonly adapt: (old: Answer, request: Request) => Answer;
-}[] = [];
+}[] = [
+  {
+    why: 'since 3.5 the answer to Alarm has a whole header',
+    applies: (request, old) => request.method === 'Alarm' && 'ok' in old,
+    adapt: (old) => ({ ok: { ...(old as { readonly ok: object }).ok, header: 'any' } }),
+  },
+  {
+    why: 'etcd makes a member’s id of its addresses and the second it was added in; here a retry within it is told of the address',
+    applies: (request, old) => request.method === 'MemberAdd' && isError(old, '9 etcdserver: member ID already exist'),
+    adapt: () => ({ error: '9 etcdserver: Peer URLs already exists' }),
+  },
+];
+
+const isError = (answer: Answer, text: string) => 'error' in answer && answer.error === text;
 
 /** Seconds that remain of a lease, asked of both a moment apart. */
 const remainingSecondsTolerance = 2;
@@ -41,9 +55,30 @@ function sortedLeases(answer: Answer): Answer {
   return { ok: { ...message, leases: [...(message.leases ?? [])].sort((a, b) => a.ID.localeCompare(b.ID)) } };
 }
 
+/** Members without their ids, and those that run without the addresses that the test gave them. */
+function withoutIdentity(answer: Answer): Answer {
+  if (!('ok' in answer)) return answer;
+  const plain = ({ ID: _, ...member }: Message) =>
+    'name' in member ? { ...member, clientURLs: 'any', peerURLs: 'any' } : member;
+  const { member, members, ...rest } = answer.ok as {
+    readonly member?: Message;
+    readonly members?: readonly Message[];
+  };
+  const sorted = members?.map(plain).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  return { ok: { ...rest, ...(member ? { member: plain(member) } : {}), ...(sorted ? { members: sorted } : {}) } };
+}
+
+/** Said by the gRPC library before the store sees the request; no client matches on it. */
+function isTooLargeMessage(answer: Answer): boolean {
+  return 'error' in answer && /^8 (grpc: )?received message larger than max/i.test(answer.error);
+}
+
 function comparedAnswers(request: Request, old: Answer, own: Answer): readonly [Answer, Answer] {
   const difference = differences36.find(({ applies }) => applies(request, old));
   const wanted = difference ? difference.adapt(old, request) : old;
+  if (isTooLargeMessage(wanted) && isTooLargeMessage(own)) return [wanted, wanted];
+  if (request.method === 'Alarm' && 'ok' in own) return [wanted, { ok: { ...(own.ok as Message), header: 'any' } }];
+  if (request.service === 'Cluster') return [withoutIdentity(wanted), withoutIdentity(own)];
   if (request.method === 'LeaseLeases') return [sortedLeases(wanted), sortedLeases(own)];
   if (request.method !== 'LeaseTimeToLive' || !('ok' in wanted) || !('ok' in own)) return [wanted, own];
   const [a, b] = [wanted.ok as Message, own.ok as Message];
@@ -62,11 +97,9 @@ async function judge(pair: Pair, request: Request, where: string): Promise<Answe
     pair.keelson.call(request.service, request.method, request.request),
   ]);
   const [wanted, got] = comparedAnswers(request, old, own);
-  assert.deepEqual(
-    got,
-    wanted,
-    `${where}: ${request.service}.${request.method} ${JSON.stringify(comparable(request.request))}`,
-  );
+  // The message stops early: a large value says no more than its beginning.
+  const asked = JSON.stringify(comparable(request.request)).slice(0, 4_000);
+  assert.deepEqual(got, wanted, `${where}: ${request.service}.${request.method} ${asked}`);
   return own;
 }
 
@@ -124,4 +157,20 @@ describe('Keelson answers as etcd does', () => {
       await judgeWatches(dice, known, talk, stepsPerConversation, where);
     }
   });
+
+  for (const [name, requests] of [
+    ['keys', keyCases],
+    ['leases', leaseCases],
+    ['members', clusterCases],
+    ['maintenance', maintenanceCases],
+  ] as const) {
+    test(`the edges: ${name}`, async () => {
+      const failures: string[] = [];
+      for (const [index, request] of requests.entries()) {
+        // All of them are tried: one difference should not hide the next.
+        await ask(request, `case ${index}`).catch((error: Error) => failures.push(error.message));
+      }
+      assert.deepEqual(failures, []);
+    });
+  }
 });

@@ -21,28 +21,28 @@ export function clusterFace(face: Face): readonly RpcMethod[] {
       clusterService['MemberAdd'],
       async (request: { readonly peerURLs: readonly string[]; readonly isLearner: boolean }) => {
         const { member, members } = await server.memberAdd(request.peerURLs, request.isLearner);
-        return { header: headerOf(server), member: toWireMember(member), members: members.map(toWireMember) };
+        return { header: headerOf(server, 0), member: toWireMember(member), members: members.map(toWireMember) };
       },
     ),
     unary(face, clusterService['MemberRemove'], async (request: { readonly ID: Int64Like }) => {
       const members = await server.memberRemove(memberIdFrom(request.ID));
-      return { header: headerOf(server), members: members.map(toWireMember) };
+      return { header: headerOf(server, 0), members: members.map(toWireMember) };
     }),
     unary(
       face,
       clusterService['MemberUpdate'],
       async (request: { readonly ID: Int64Like; readonly peerURLs: readonly string[] }) => {
         const members = await server.memberUpdate(memberIdFrom(request.ID), request.peerURLs);
-        return { header: headerOf(server), members: members.map(toWireMember) };
+        return { header: headerOf(server, 0), members: members.map(toWireMember) };
       },
     ),
     unary(face, clusterService['MemberList'], async (request: { readonly linearizable: boolean }) => {
       const members = await server.members(request.linearizable);
-      return { header: headerOf(server), members: members.map(toWireMember) };
+      return { header: headerOf(server, 0), members: members.map(toWireMember) };
     }),
     unary(face, clusterService['MemberPromote'], async (request: { readonly ID: Int64Like }, call) => {
       const members = await server.memberPromote(memberIdFrom(request.ID), call.signal);
-      return { header: headerOf(server), members: members.map(toWireMember) };
+      return { header: headerOf(server, 0), members: members.map(toWireMember) };
     }),
   ];
 }

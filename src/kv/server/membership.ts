@@ -55,9 +55,9 @@ export class Membership {
   }
 
   async update(id: number, peerUrls: readonly string[]): Promise<void> {
-    if (!arePeerUrlsValid(peerUrls)) throw new KvError('badPeerUrls');
     const current = this.#options.kv.members().get(id);
     if (!current) throw new KvError('memberNotFound');
+    if (!arePeerUrlsValid(peerUrls)) throw new KvError('badPeerUrls');
     // Raft sees the member become what it already is; the address is in the context.
     const step = current.isLearner ? 'addLearner' : 'addVoter';
     await this.#change({ kind: 'update', member: { ...current, peerUrls: [...peerUrls] } }, step, id);
