@@ -11,6 +11,10 @@ const subcommands: Readonly<Record<string, Subcommand>> = {
     summary: 'make a data directory out of a snapshot of etcd or Keelson',
     load: () => import('./store-restore.ts'),
   },
+  export: {
+    summary: 'write the store as an etcd snapshot file',
+    load: () => import('./store-export.ts'),
+  },
 };
 
 /** Runs the subcommand that the first argument names; undefined when it is a flag, or there is none. */

@@ -1,0 +1,48 @@
+/** Copies files through Disk, a piece at a time: for looking at data without touching it. */
+import { assert } from '../../env/assert.ts';
+import type { Disk } from '../../env/disk.ts';
+import { DiskError } from '../../env/disk.ts';
+
+const pieceBytes = 1024 * 1024;
+/** A data directory is two levels deep. */
+const depthMax = 8;
+
+/** Copies `from` and everything in it to `to`, which must not exist. Other things than files and directories are refused. */
+export async function copyDirectory(disk: Disk, from: string, to: string, depth = 0): Promise<void> {
+  assert(depth <= depthMax, () => `${from} is more than ${depthMax} directories deep`);
+  await disk.makeDirectory(to);
+  for (const name of await disk.list(from)) {
+    const [source, target] = [`${from}/${name}`, `${to}/${name}`];
+    if (await isDirectory(disk, source)) await copyDirectory(disk, source, target, depth + 1);
+    else await copyFile(disk, source, target);
+  }
+}
+
+async function isDirectory(disk: Disk, path: string): Promise<boolean> {
+  try {
+    await disk.list(path);
+    return true;
+  } catch (error) {
+    if (error instanceof DiskError && error.code === 'ENOTDIR') return false;
+    throw error;
+  }
+}
+
+async function copyFile(disk: Disk, from: string, to: string): Promise<void> {
+  const source = await disk.open(from, 'read');
+  try {
+    const target = await disk.open(to, 'create');
+    try {
+      for (let at = 0; ; ) {
+        const piece = await source.read(at, pieceBytes);
+        if (piece.length === 0) break;
+        await target.write(at, [piece]);
+        at += piece.length;
+      }
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
