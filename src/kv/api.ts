@@ -139,6 +139,8 @@ export interface Member {
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
   readonly isLearner: boolean;
+  /** Public key of its data directory; absent until it has published itself. */
+  readonly key?: string;
 }
 
 /**
@@ -166,6 +168,7 @@ export type InternalOp =
       readonly memberId: number;
       readonly name: string;
       readonly clientUrls: readonly string[];
+      readonly key?: string;
     }
   | { readonly kind: 'clusterVersion'; readonly version: string }
   | {
@@ -179,7 +182,12 @@ export type InternalOp =
    * Makes `tokenPrefix`, completed with the entry's index, a token of the user, whose password was checked at
    * `authRevision`: refused when users or roles have changed since.
    */
-  | { readonly kind: 'authenticate'; readonly user: string; readonly tokenPrefix: string; readonly authRevision: number };
+  | {
+      readonly kind: 'authenticate';
+      readonly user: string;
+      readonly tokenPrefix: string;
+      readonly authRevision: number;
+    };
 
 export type AlarmType = 'none' | 'noSpace' | 'corrupt';
 

@@ -12,6 +12,11 @@ export class Fields {
     this.#values = values;
   }
 
+  /** True when there are fields that an older program did not write. */
+  hasMore(): boolean {
+    return this.#at < this.#values.length;
+  }
+
   number(): number {
     const value = this.#next();
     if (typeof value !== 'number') throw unreadable('a number', value);

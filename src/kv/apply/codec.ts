@@ -191,7 +191,7 @@ function packOp(op: InternalOp): unknown[] {
     case 'leaseCheckpoint':
       return [op.remaining];
     case 'memberAttributes':
-      return [op.memberId, op.name, op.clientUrls];
+      return [op.memberId, op.name, op.clientUrls, ...(op.key === undefined ? [] : [op.key])];
     case 'clusterVersion':
       return [op.version];
     case 'alarm':
@@ -221,8 +221,11 @@ function unpackOp(kind: (typeof opKinds)[number], fields: Fields): InternalOp {
       return { kind, id: fields.lease() };
     case 'leaseCheckpoint':
       return { kind, remaining: fields.list((item) => [item.lease(), item.number()] as const) };
-    case 'memberAttributes':
-      return { kind, memberId: fields.number(), name: fields.text(), clientUrls: fields.texts() };
+    case 'memberAttributes': {
+      const attributes = { memberId: fields.number(), name: fields.text(), clientUrls: fields.texts() };
+      // Told by newer programs only.
+      return fields.hasMore() ? { kind, ...attributes, key: fields.text() } : { kind, ...attributes };
+    }
     case 'clusterVersion':
       return { kind, version: fields.text() };
     case 'alarm': {

@@ -186,7 +186,15 @@ export class Executor {
   #memberAttributes(op: Extract<InternalOp, { kind: 'memberAttributes' }>): Outcome {
     const known = this.members.get(op.memberId);
     if (known === undefined) return 'memberNotFound';
-    const member: Member = { ...known, name: op.name, clientUrls: op.clientUrls };
+    // A key is told once: another one under the same id is another data directory.
+    if (op.key !== undefined && known.key !== undefined && known.key !== op.key) return 'memberExists';
+    const key = known.key ?? op.key;
+    const member: Member = {
+      ...known,
+      name: op.name,
+      clientUrls: op.clientUrls,
+      ...(key === undefined ? {} : { key }),
+    };
     this.members.set(member.id, member);
     this.rows.push(memberRow(member));
     return { kind: 'none' };

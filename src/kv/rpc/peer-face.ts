@@ -1,6 +1,7 @@
 /** keelson.store.v1.Peer: what members ask each other beside Raft, and how it is asked. */
 import type * as grpc from '@grpc/grpc-js';
 import descriptor from '../../../proto/gen/store-peer.json' with { type: 'json' };
+import { assert } from '../../env/assert.ts';
 import type { Clock } from '../../env/clock.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import { loadService } from '../../proto/grpc-service.ts';
@@ -9,7 +10,7 @@ import { Caller } from '../client/calls.ts';
 import { Connections } from '../client/connections.ts';
 import type { KvClientOptions } from '../client/contract.ts';
 import { grpcStatus, KvError } from '../errors.ts';
-import type { KvServer } from '../server/contract.ts';
+import type { KvServer, MemberJoin, MemberMove } from '../server/contract.ts';
 import type { JoinInfo } from '../server/member.ts';
 
 export const peerService = loadService(descriptor, 'keelson.store.v1.Peer');
@@ -25,26 +26,60 @@ interface WireMembers {
     readonly peerUrls: readonly string[];
     readonly clientUrls: readonly string[];
     readonly isLearner: boolean;
+    readonly key: string;
   }[];
+  readonly memberId: Int64Like;
+}
+
+interface WireJoin {
+  readonly peerUrls: readonly string[];
+  readonly key: string;
+  readonly replaces: Int64Like;
+}
+
+interface WireMove {
+  readonly memberId: Int64Like;
+  readonly peerUrls: readonly string[];
+  readonly signature: string;
 }
 
 /** `server` is undefined until this member runs. */
 export function peerFace(server: () => KvServer | undefined): grpc.UntypedServiceImplementation {
-  const answer = async (): Promise<object> => {
-    const running = server();
-    if (!running) throw new KvError('noLeader');
-    return { clusterId: running.clusterId, members: await running.members(true) };
+  const handle =
+    <Request>(
+      carryOut: (running: KvServer, request: Request) => Promise<number>,
+    ): grpc.handleUnaryCall<Request, object> =>
+    (call, callback) => {
+      const answer = async (): Promise<object> => {
+        const running = server();
+        if (!running) throw new KvError('noLeader');
+        const memberId = await carryOut(running, call.request);
+        return { clusterId: running.clusterId, members: await running.members(true), memberId };
+      };
+      answer().then(
+        (value) => callback(null, value),
+        (error: unknown) => {
+          const code = error instanceof KvError ? error.grpcStatus : grpcStatus.unknown;
+          callback({ code, details: errorText(error) });
+        },
+      );
+    };
+  return {
+    Members: handle(async () => 0),
+    Join: handle((running, { peerUrls, key, replaces }: WireJoin) =>
+      running.memberJoin({ peerUrls, key, replaces: safeNumberFromInt64(replaces) }),
+    ),
+    Move: handle(async (running, { memberId, peerUrls, signature }: WireMove) => {
+      await running.memberMove({ memberId: safeNumberFromInt64(memberId), peerUrls, signature });
+      return 0;
+    }),
   };
-  const handle: grpc.handleUnaryCall<object, object> = (_call, callback) => {
-    answer().then(
-      (value) => callback(null, value),
-      (error: unknown) => {
-        const code = error instanceof KvError ? error.grpcStatus : grpcStatus.unknown;
-        callback({ code, details: errorText(error) });
-      },
-    );
-  };
-  return { Members: handle };
+}
+
+/** How members reach each other. */
+interface Way {
+  readonly clock: Clock;
+  readonly tls: KvClientOptions['tls'];
 }
 
 /** Asks whoever answers first. Rejects with one line when nobody does. */
@@ -53,10 +88,36 @@ export async function askMembers(
   peerUrls: readonly string[],
   tls: KvClientOptions['tls'],
 ): Promise<JoinInfo> {
+  return (await ask({ clock, tls }, peerUrls, 'Members', {})).info;
+}
+
+/** Asks the members in turn until the leader takes this one in; resolves with its new id. */
+export async function askToJoin(
+  way: Way,
+  peerUrls: readonly string[],
+  join: MemberJoin,
+): Promise<JoinInfo & { readonly memberId: number }> {
+  const { info, memberId } = await ask(way, peerUrls, 'Join', join);
+  assert(memberId > 0, 'who is taken in has an id');
+  return { ...info, memberId };
+}
+
+/** Tells anybody where this member is now. */
+export async function tellMove(way: Way, peerUrls: readonly string[], move: MemberMove): Promise<JoinInfo> {
+  return (await ask(way, peerUrls, 'Move', move)).info;
+}
+
+async function ask(
+  { clock, tls }: Way,
+  peerUrls: readonly string[],
+  method: string,
+  request: object,
+): Promise<{ readonly info: JoinInfo; readonly memberId: number }> {
   const connections = new Connections({ clock, endpoints: peerUrls, ...(tls ? { tls } : {}) });
   try {
     const caller = new Caller(connections, clock, timeoutMs);
-    const call = { service: peerService, method: 'Members', request: {}, isRead: true };
+    // Each of them may be asked again at the next member: a second time it changes nothing.
+    const call = { service: peerService, method, request, isRead: true };
     const answer = await caller.call<WireMembers>(call);
     const members = answer.members.map((member) => ({
       id: safeNumberFromInt64(member.id),
@@ -64,8 +125,10 @@ export async function askMembers(
       peerUrls: member.peerUrls,
       clientUrls: member.clientUrls,
       isLearner: member.isLearner,
+      ...(member.key === '' ? {} : { key: member.key }),
     }));
-    return { clusterId: safeNumberFromInt64(answer.clusterId), members };
+    const info = { clusterId: safeNumberFromInt64(answer.clusterId), members };
+    return { info, memberId: safeNumberFromInt64(answer.memberId) };
   } catch (error) {
     throw new KeelsonError(
       'CANNOT_JOIN',

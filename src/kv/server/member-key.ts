@@ -11,7 +11,6 @@ import type { Disk } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable, readTextIfAny, writeFileAtomic } from '../../env/files.ts';
 import type { Random } from '../../env/random.ts';
-import type { Member } from '../api.ts';
 
 const seedBytes = 32;
 const publicKeyBytes = 32;
@@ -19,21 +18,10 @@ const publicKeyBytes = 32;
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex');
 
-/** A member as the table holds it, when it has told its key. */
-export interface KeyedMember extends Member {
-  readonly key?: string;
-}
-
 export interface MemberKey {
   /** 32 bytes, base64url: what the others know. */
   readonly publicKey: string;
   sign(text: string): string;
-}
-
-/** The key a member told; undefined for one that has not published itself yet. */
-export function keyOf(member: Member | undefined): string | undefined {
-  const { key } = (member ?? {}) as Partial<KeyedMember>;
-  return key === undefined || key === '' ? undefined : key;
 }
 
 /** The directory's key; made when there is none. */

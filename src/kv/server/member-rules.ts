@@ -3,7 +3,6 @@ import { present } from '../../env/assert.ts';
 import type { KvErrorCode, Member } from '../api.ts';
 import { isUrl } from './cluster-config.ts';
 import type { MemberChange } from './entry.ts';
-import { type KeyedMember, keyOf } from './member-key.ts';
 
 export interface MemberTable {
   members(): ReadonlyMap<number, Member>;
@@ -48,14 +47,7 @@ export function changedMember(table: MemberTable, action: MemberChange['action']
   if (action.kind === 'add') return action.member;
   if (action.kind === 'update') {
     const current = present(table.members().get(action.member.id), 'member to update');
-    // A key is told once and stays.
-    const key = keyOf(current) ?? keyOf(action.member);
-    const updated: KeyedMember = {
-      ...current,
-      peerUrls: action.member.peerUrls,
-      ...(key === undefined ? {} : { key }),
-    };
-    return updated;
+    return { ...current, peerUrls: action.member.peerUrls };
   }
   const current = present(table.members().get(action.id), 'member to change');
   return action.kind === 'promote' ? { ...current, isLearner: false } : current;

@@ -10,7 +10,7 @@ import { KvError } from '../errors.ts';
 import { memberIdOf } from './cluster-config.ts';
 import type { MemberJoin, MemberMove } from './contract.ts';
 import type { MemberChange } from './entry.ts';
-import { addressText, isSignedBy, type KeyedMember, keyOf } from './member-key.ts';
+import { addressText, isSignedBy } from './member-key.ts';
 import { arePeerUrlsValid, changeRefusal, wouldLoseQuorum } from './member-rules.ts';
 import type { Proposer } from './proposer.ts';
 
@@ -45,7 +45,7 @@ export class Membership {
     const salt = Buffer.from(this.#options.random.bytes(8)).toString('hex');
     const id = memberIdOf(peerUrls, this.#options.token, salt);
     const keyed = key === undefined ? {} : { key };
-    const member: KeyedMember = { id, name: '', peerUrls: [...peerUrls], clientUrls: [], isLearner, ...keyed };
+    const member: Member = { id, name: '', peerUrls: [...peerUrls], clientUrls: [], isLearner, ...keyed };
     await this.#change({ kind: 'add', member }, isLearner ? 'addLearner' : 'addVoter', id);
     return member;
   }
@@ -84,7 +84,7 @@ export class Membership {
     // Not this member's to say: the caller asks the next one.
     if (role !== 'leader') throw new KvError('noLeader');
     const members = this.list();
-    const known = members.find((member) => keyOf(member) === key);
+    const known = members.find((member) => member.key === key);
     if (known !== undefined) return known.id;
     const isOld = (member: Member) => member.id === replaces || member.peerUrls.some((url) => peerUrls.includes(url));
     for (const old of members.filter(isOld)) {
@@ -104,7 +104,7 @@ export class Membership {
     const { kv, clusterId, log } = this.#options;
     const member = kv.members().get(memberId);
     if (member === undefined) throw new KvError('memberNotFound');
-    const key = keyOf(member);
+    const key = member.key;
     const text = addressText({ clusterId, memberId, fromUrls: member.peerUrls, toUrls: peerUrls });
     if (key === undefined || !isSignedBy(key, text, signature)) {
       throw new KeelsonError(
@@ -114,16 +114,6 @@ export class Membership {
     }
     await this.update(memberId, peerUrls);
     log.info('a member has moved', { id: memberId, from: member.peerUrls, to: peerUrls });
-  }
-
-  /** This member's own public key into the table, once. */
-  async identify(id: number, key: string): Promise<void> {
-    const current = this.#options.kv.members().get(id);
-    if (current === undefined) throw new KvError('memberNotFound');
-    if (keyOf(current) === key) return;
-    assert(keyOf(current) === undefined, () => `member ${id} is known by another key`);
-    const member: KeyedMember = { ...current, key };
-    await this.#change({ kind: 'update', member }, current.isLearner ? 'addLearner' : 'addVoter', id);
   }
 
   async #change(action: MemberChange['action'], step: 'addVoter' | 'addLearner' | 'remove', id: number): Promise<void> {

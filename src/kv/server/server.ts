@@ -59,6 +59,8 @@ export interface KvServerOptions {
   readonly name: string;
   readonly token: string;
   readonly clientUrls: readonly string[];
+  /** Public key of the data directory; absent when the others need not know it. */
+  readonly memberKey?: string;
   readonly limits: KvServerLimits;
   readonly compaction: AutoCompaction;
   readonly isStrictReconfiguration: boolean;
@@ -163,6 +165,7 @@ export class StoreServer implements KvServer {
       memberId,
       name: options.name,
       clientUrls: options.clientUrls,
+      ...(options.memberKey === undefined ? {} : { memberKey: options.memberKey }),
       quotaBytes: options.limits.quotaBytes,
       compaction: options.compaction,
       bytesOnDisk: () => kv.stats().bytesOnDisk,
@@ -334,11 +337,6 @@ export class StoreServer implements KvServer {
 
   memberMove(request: MemberMove): Promise<void> {
     return this.#membership.move(request);
-  }
-
-  /** Tells the cluster this member's key and address, when the table has others. */
-  identify(key: string): Promise<void> {
-    return this.#membership.identify(this.memberId, key);
   }
 
   alarms(): readonly Alarm[] {

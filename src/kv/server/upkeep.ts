@@ -25,6 +25,8 @@ export interface UpkeepOptions {
   readonly memberId: number;
   readonly name: string;
   readonly clientUrls: readonly string[];
+  /** Public; absent when the others need not know it. */
+  readonly memberKey?: string;
   readonly quotaBytes: number;
   readonly compaction: AutoCompaction;
   readonly bytesOnDisk: () => number;
@@ -46,11 +48,12 @@ export class Upkeep {
 
   /** Tells the cluster this member's name and client URLs; resolves once that is committed. */
   async publish(signal: AbortSignal): Promise<void> {
-    const { memberId, name, clientUrls, log, proposer, clock } = this.#options;
+    const { memberId, name, clientUrls, memberKey, log, proposer, clock } = this.#options;
+    const key = memberKey === undefined ? {} : { key: memberKey };
     for (;;) {
       signal.throwIfAborted();
       try {
-        await proposer.propose({ kind: 'memberAttributes', memberId, name, clientUrls }, 'member');
+        await proposer.propose({ kind: 'memberAttributes', memberId, name, clientUrls, ...key }, 'member');
         log.info('published local member to cluster through raft', { 'local-member-id': hexId(memberId), name });
         return;
       } catch (error) {

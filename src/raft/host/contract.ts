@@ -59,12 +59,28 @@ export interface PeerTransport {
   sendSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Where members are. Called whenever membership or addresses change. `urls` are peer URLs. */
   setPeers(peers: ReadonlyMap<ReplicaId, readonly string[]>): void;
+  /**
+   * Who may speak: the key each member is known by, and who was removed. Messages from anybody with another key, and from
+   * who was removed, are refused, and the sender is told why.
+   */
+  setIdentities?(known: PeerIdentities): void;
   close(): Promise<void>;
 }
+
+export interface PeerIdentities {
+  /** Members whose key is not known yet are absent: they are believed. */
+  readonly keys: ReadonlyMap<ReplicaId, string>;
+  readonly removed: ReadonlySet<ReplicaId>;
+}
+
+/** `otherKey`: this member's id belongs to another data directory. `removed`: it belongs to nobody any more. */
+export type RefusedAs = 'otherKey' | 'removed';
 
 export interface TransportHandlers {
   message(message: Message): void;
   unreachable(peer: ReplicaId): void;
+  /** A peer does not take this member for who it says it is. It never will again: ids and keys are used once. */
+  refused?(peer: ReplicaId, as: RefusedAs): void;
   /** Bytes of this snapshot's content that an earlier stream from this sender left here: the next one begins after them. */
   snapshotStaged?(message: Message & { type: 'snap' }): number;
   /**
@@ -101,10 +117,14 @@ export interface RaftNodeOptions {
   /** Entries kept behind a snapshot for slow followers. */
   readonly catchUpEntries: number;
   readonly segmentBytes: number;
+  /** The only voter of a cluster goes on without entries that damage took (WalOptions.acceptLoss). */
+  readonly acceptLoss?: boolean;
   readonly transport: PeerTransport;
   readonly stateMachine: StateMachine;
   /** Shows the core to whoever checks it from outside: the simulator after every event. */
   readonly onCore?: (core: RaftCore) => void;
+  /** The others refuse this member (TransportHandlers.refused). */
+  readonly onRefused?: (as: RefusedAs) => void;
   readonly onSoftState: (state: SoftState) => void;
   /** Disk failure or broken invariant: the process must stop with this error. */
   readonly onFatal: (error: Error) => void;

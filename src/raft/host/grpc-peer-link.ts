@@ -15,13 +15,18 @@ import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Message, ReplicaId } from '../core/types.ts';
 import { messageBytes, type ProtoMessageBatch, type ProtoSnapshotPart, toProto } from './message-codec.ts';
 import { addressOf, clientSecurity, encodeHeader, PeerClient } from './grpc-wire.ts';
+import type { RefusedAs } from './contract.ts';
 import { type PeerHeader, peerLimits, type PeerTls } from './grpc-wire.ts';
+import { refusalOf, stagedBytesOf, withPeerKey } from './grpc-words.ts';
 
 export interface PeerLinkOptions {
   readonly env: Pick<Env, 'clock' | 'log' | 'random'>;
   readonly header: PeerHeader;
   readonly tls: PeerTls | undefined;
+  /** What the peer knows this member by. */
+  readonly key: string | undefined;
   readonly unreachable: (peer: ReplicaId) => void;
+  readonly refused: (peer: ReplicaId, as: RefusedAs) => void;
 }
 
 type BatchStream = grpc.ClientWritableStream<ProtoMessageBatch>;
@@ -100,7 +105,7 @@ export class PeerLink {
     const answered = new Promise<void>((resolve, reject) => {
       settle = (error) => (error ? reject(error) : resolve());
     });
-    const stream = start<PartStream>(client, 'installSnapshot', this.#options.header, (error) => settle(error));
+    const stream = start<PartStream>(client, 'installSnapshot', this.#options, (error) => settle(error));
     this.#snapshots.add(stream);
     let cancelStall: Cancel = () => undefined;
     const moved = () => {
@@ -153,13 +158,13 @@ export class PeerLink {
 
   #connect(): void {
     assert(!this.#client && !this.#isEnded, 'a link has one connection');
-    const { header, tls, env } = this.#options;
+    const { tls, env } = this.#options;
     this.#state = 'connecting';
     this.#isBlocked = false;
     const url = present(this.#urls[this.#urlPosition % this.#urls.length], 'an address');
     const { credentials, options } = clientSecurity(url, tls);
     const client = new PeerClient(addressOf(url), credentials, options);
-    const stream = start<BatchStream>(client, 'stream', header, (error) => {
+    const stream = start<BatchStream>(client, 'stream', this.#options, (error) => {
       if (this.#stream === stream) this.#broken(error);
     });
     this.#client = client;
@@ -187,6 +192,8 @@ export class PeerLink {
     if (isRefused) this.#log('error', 'peer refuses this member', { reason });
     else if (this.#state === 'open') this.#log('warn', 'peer connection broke', { reason });
     else this.#log('debug', 'peer cannot be reached', { reason });
+    const as = error ? refusalOf(error.metadata) : undefined;
+    if (as !== undefined) this.#options.refused(this.#options.header.to, as);
     this.#reset(isRefused ? peerLimits.backoffRefusedMs : this.#backoffMs);
     this.#backoffMs = Math.min(this.#backoffMs * 2, peerLimits.backoffLastMs);
     this.#options.unreachable(this.#options.header.to);
@@ -238,31 +245,21 @@ export class PeerLink {
   }
 }
 
-const stagedBytesKey = 'keelson-staged-bytes';
-
-/** The answer to the first message of a snapshot stream: how much of its content the receiver has already. */
-export function encodeStagedBytes(stagedBytes: number): grpc.Metadata {
-  assert(Number.isSafeInteger(stagedBytes) && stagedBytes >= 0, 'staged bytes are a number of bytes');
-  const metadata = new grpc.Metadata();
-  metadata.set(stagedBytesKey, String(stagedBytes));
-  return metadata;
-}
-
 /** Resolves with the bytes the peer has; rejects when it refuses the snapshot instead. */
 function acceptedAfter(stream: PartStream, answered: Promise<void>): Promise<number> {
   const accepted = new Promise<number>((resolve) => {
     stream.once('metadata', (metadata: grpc.Metadata) => {
-      const stagedBytes = Number(metadata.get(stagedBytesKey)[0] ?? 0);
-      resolve(Number.isSafeInteger(stagedBytes) && stagedBytes >= 0 ? stagedBytes : 0);
+      resolve(stagedBytesOf(metadata));
     });
   });
   // A peer that had all of it, or wants none, answers without beginning.
   return Promise.race([accepted, answered.then(() => 0)]);
 }
 
-function start<T>(client: grpc.Client, method: string, header: PeerHeader, ended: EndCallback): T {
+function start<T>(client: grpc.Client, method: string, options: PeerLinkOptions, ended: EndCallback): T {
   const methods = client as unknown as Record<string, (metadata: grpc.Metadata, callback: EndCallback) => T>;
-  return present(methods[method], method).call(client, encodeHeader(header), ended);
+  const metadata = withPeerKey(encodeHeader(options.header), options.key);
+  return present(methods[method], method).call(client, metadata, ended);
 }
 
 function once(stream: grpc.ClientWritableStream<never>, event: string): Promise<void> {

@@ -12,9 +12,10 @@ import type { Env } from '../../env/env.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import { numberFromInt64 } from '../../proto/int64.ts';
 import type { Message, ReplicaId } from '../core/types.ts';
-import type { PeerTransport, TransportHandlers } from './contract.ts';
+import type { PeerIdentities, PeerTransport, RefusedAs, TransportHandlers } from './contract.ts';
 import { fromProto, type ProtoMessageBatch, type ProtoSnapshotPart } from './message-codec.ts';
-import { encodeStagedBytes, PeerLink } from './grpc-peer-link.ts';
+import { PeerLink } from './grpc-peer-link.ts';
+import { encodeRefusal, encodeStagedBytes, peerKeyOf, refusalTexts } from './grpc-words.ts';
 import { acceptHeader, serverOptions, peerService, type PeerTls, serverCredentials } from './grpc-wire.ts';
 
 export type { PeerTls } from './grpc-wire.ts';
@@ -24,6 +25,8 @@ export interface GrpcPeerTransportOptions {
   /** 16 hex digits. */
   readonly clusterId: string;
   readonly selfId: ReplicaId;
+  /** What the others know this member by. Absent: nobody checks. */
+  readonly key?: string;
   /** Absent: plain text, for tests and loopback. */
   readonly tls?: PeerTls;
   /** What `listen` without an argument binds: `host:port` each; port 0 lets the system choose. */
@@ -44,6 +47,9 @@ export class GrpcPeerTransport implements PeerTransport {
   readonly #incoming = new Map<ReplicaId, BatchCall>();
   #handlers: TransportHandlers | undefined;
   #isClosed = false;
+  #identities: PeerIdentities = { keys: new Map(), removed: new Set() };
+  /** The first key that each id came with, until the member table says: nobody changes it while this process runs. */
+  readonly #keysSeen = new Map<ReplicaId, string>();
 
   constructor(options: GrpcPeerTransportOptions) {
     assert(/^[0-9a-f]{16}$/.test(options.clusterId), 'a cluster id is 16 hex digits');
@@ -102,7 +108,7 @@ export class GrpcPeerTransport implements PeerTransport {
 
   setPeers(peers: ReadonlyMap<ReplicaId, readonly string[]>): void {
     if (this.#isClosed) return;
-    const { env, clusterId, selfId, tls } = this.#options;
+    const { env, clusterId, selfId, tls, key } = this.#options;
     for (const [id, link] of this.#links) {
       if ((peers.get(id)?.length ?? 0) > 0) continue;
       link.close();
@@ -117,8 +123,26 @@ export class GrpcPeerTransport implements PeerTransport {
       }
       const header = { clusterId, from: selfId, to: id };
       const unreachable = (peer: ReplicaId) => this.#handlers?.unreachable(peer);
-      this.#links.set(id, new PeerLink({ env, header, tls, unreachable }, urls));
+      const refused = (peer: ReplicaId, as: RefusedAs) => this.#handlers?.refused?.(peer, as);
+      this.#links.set(id, new PeerLink({ env, header, tls, key, unreachable, refused }, urls));
     }
+  }
+
+  setIdentities(identities: PeerIdentities): void {
+    this.#identities = identities;
+    for (const [from, call] of this.#incoming) if (this.#refusalOf(from, call) !== undefined) call.destroy();
+  }
+
+  /** Why this id may not speak with this key; undefined when it may. */
+  #refusalOf(from: ReplicaId, call: BatchCall | PartCall): RefusedAs | undefined {
+    if (this.#identities.removed.has(from)) return 'removed';
+    const key = peerKeyOf(call.metadata);
+    // A member that tells no key is of a version that has none: its id is all there is to go by.
+    if (key === undefined) return undefined;
+    const known = this.#identities.keys.get(from) ?? this.#keysSeen.get(from);
+    if (known !== undefined && known !== key) return 'otherKey';
+    this.#keysSeen.set(from, key);
+    return undefined;
   }
 
   /** Whether messages to `peer` leave at once, for status pages. */
@@ -143,6 +167,17 @@ export class GrpcPeerTransport implements PeerTransport {
       const { reason, ...who } = accepted;
       env.log.warn('refused a peer', { ...who, address: call.getPeer(), reason });
       answer({ code: grpc.status.FAILED_PRECONDITION, details: reason });
+      return undefined;
+    }
+    const refusedAs = this.#refusalOf(accepted.from, call);
+    if (refusedAs !== undefined) {
+      const reason = refusalTexts[refusedAs];
+      env.log.warn('refused a peer', { from: accepted.from, address: call.getPeer(), reason });
+      answer({
+        code: grpc.status.FAILED_PRECONDITION,
+        details: `member ${accepted.from}: ${reason}`,
+        metadata: encodeRefusal(refusedAs),
+      });
       return undefined;
     }
     if (this.#isClosed || !this.#handlers) {

@@ -114,6 +114,10 @@ export class RaftHost implements RaftNode {
     transport.start({
       message: (message) => this.#receive(message),
       unreachable: (peer) => this.#enter(() => this.#core.reportUnreachable(peer)),
+      refused: (peer, as) => {
+        this.#log.error('a peer refuses this member', { peer, as });
+        this.#options.onRefused?.(as);
+      },
       snapshotStaged: (message) => this.#snapshots.stagedBytes(message),
       snapshot: (message, chunks) => this.#receiveSnapshot(message, chunks),
     });
