@@ -70,9 +70,9 @@ export const kvErrors: Readonly<Record<KvErrorCode, Row>> = {
   roleNotFound: [9, 'etcdserver: role name not found'],
   roleEmpty: [3, 'etcdserver: role name is empty'],
   authFailed: [3, 'etcdserver: authentication failed, invalid user ID or password'],
-  // The next three have no text of the protocol: etcd answers UNKNOWN with these words of its own and its libraries'.
+  // The next three have no status of the protocol: etcd answers UNKNOWN with these words of its own and its libraries'.
   passwordNotWanted: [2, 'auth: authentication failed, password was given for no password user'],
-  passwordTooLong: [2, 'bcrypt: password length exceeds 72 bytes'],
+  passwordTooLong: [3, 'bcrypt: password length exceeds 72 bytes'],
   tokenVerifyOnly: [2, 'auth: token signing attempted with verify-only key'],
   permissionNotGiven: [3, 'etcdserver: permission not given'],
   permissionDenied: [7, 'etcdserver: permission denied'],

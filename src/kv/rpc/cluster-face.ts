@@ -15,32 +15,38 @@ export function memberIdFrom(id: Int64Like): number {
 
 export function clusterFace(face: Face): readonly RpcMethod[] {
   const { server } = face;
+  const { auth } = server;
   return [
     unary(
       face,
       clusterService['MemberAdd'],
-      async (request: { readonly peerURLs: readonly string[]; readonly isLearner: boolean }) => {
+      async (request: { readonly peerURLs: readonly string[]; readonly isLearner: boolean }, call) => {
+        await auth.requireRoot(call);
         const { member, members } = await server.memberAdd(request.peerURLs, request.isLearner);
         return { header: headerOf(server, 0), member: toWireMember(member), members: members.map(toWireMember) };
       },
     ),
-    unary(face, clusterService['MemberRemove'], async (request: { readonly ID: Int64Like }) => {
+    unary(face, clusterService['MemberRemove'], async (request: { readonly ID: Int64Like }, call) => {
+      await auth.requireRoot(call);
       const members = await server.memberRemove(memberIdFrom(request.ID));
       return { header: headerOf(server, 0), members: members.map(toWireMember) };
     }),
     unary(
       face,
       clusterService['MemberUpdate'],
-      async (request: { readonly ID: Int64Like; readonly peerURLs: readonly string[] }) => {
+      async (request: { readonly ID: Int64Like; readonly peerURLs: readonly string[] }, call) => {
+        await auth.requireRoot(call);
         const members = await server.memberUpdate(memberIdFrom(request.ID), request.peerURLs);
         return { header: headerOf(server, 0), members: members.map(toWireMember) };
       },
     ),
-    unary(face, clusterService['MemberList'], async (request: { readonly linearizable: boolean }) => {
+    unary(face, clusterService['MemberList'], async (request: { readonly linearizable: boolean }, call) => {
       const members = await server.members(request.linearizable);
+      await auth.requireUser(call);
       return { header: headerOf(server, 0), members: members.map(toWireMember) };
     }),
     unary(face, clusterService['MemberPromote'], async (request: { readonly ID: Int64Like }, call) => {
+      await auth.requireRoot(call);
       const members = await server.memberPromote(memberIdFrom(request.ID), call.signal);
       return { header: headerOf(server, 0), members: members.map(toWireMember) };
     }),

@@ -19,12 +19,20 @@ type Answers = FaceStream<object>;
 export function leaseFace(face: Face): readonly RpcMethod[] {
   const { server } = face;
   return [
-    unary(face, leaseService['LeaseGrant'], async (request: { readonly TTL: Int64Like; readonly ID: Int64Like }) => {
-      const { id, ttlSeconds, revision } = await server.leaseGrant(fromInt64(request.ID), saturate(request.TTL));
-      return { header: headerOf(server, revision), ID: id, TTL: ttlSeconds };
-    }),
-    unary(face, leaseService['LeaseRevoke'], async (request: { readonly ID: Int64Like }) => {
-      const { revision } = await server.leaseRevoke(fromInt64(request.ID));
+    unary(
+      face,
+      leaseService['LeaseGrant'],
+      async (request: { readonly TTL: Int64Like; readonly ID: Int64Like }, call) => {
+        const { id, ttlSeconds, revision } = await server.leaseGrant(
+          fromInt64(request.ID),
+          saturate(request.TTL),
+          call,
+        );
+        return { header: headerOf(server, revision), ID: id, TTL: ttlSeconds };
+      },
+    ),
+    unary(face, leaseService['LeaseRevoke'], async (request: { readonly ID: Int64Like }, call) => {
+      const { revision } = await server.leaseRevoke(fromInt64(request.ID), call);
       return { header: headerOf(server, revision) };
     }),
     unary(
@@ -32,12 +40,17 @@ export function leaseFace(face: Face): readonly RpcMethod[] {
       leaseService['LeaseTimeToLive'],
       async (request: { readonly ID: Int64Like; readonly keys: boolean }, call) => {
         const id = fromInt64(request.ID);
-        const { ttlSeconds, grantedTtlSeconds, keys } = await server.leaseTimeToLive(id, request.keys, call.signal);
+        const { ttlSeconds, grantedTtlSeconds, keys } = await server.leaseTimeToLive(
+          id,
+          request.keys,
+          call.signal,
+          call,
+        );
         return { header: headerOf(server), ID: id, TTL: ttlSeconds, grantedTTL: grantedTtlSeconds, keys };
       },
     ),
-    unary(face, leaseService['LeaseLeases'], async () => {
-      const leases = await server.leases();
+    unary(face, leaseService['LeaseLeases'], async (_request: object, call) => {
+      const leases = await server.leases(call);
       return { header: headerOf(server), leases: leases.map((id) => ({ ID: id })) };
     }),
     stream(face, leaseService['LeaseKeepAlive'], (answers: Answers) => keepAlive(face, answers)),
@@ -50,7 +63,7 @@ function keepAlive(face: Face, answers: Answers): RequestSink<KeepAliveRequest> 
   let pending = 0;
   let hasEnded = false;
   const answer = async (id: LeaseId) => {
-    const ttlSeconds = await server.leaseKeepAlive(id, gone.signal);
+    const ttlSeconds = await server.leaseKeepAlive(id, gone.signal, answers.call);
     if (!gone.signal.aborted) answers.write({ header: headerOf(server), ID: id, TTL: ttlSeconds });
   };
   return {

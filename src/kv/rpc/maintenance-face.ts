@@ -15,6 +15,7 @@ import { maintenanceService } from './wire.ts';
 const alarmTypes: readonly AlarmType[] = ['none', 'noSpace', 'corrupt'];
 const alarmNames: Readonly<Record<AlarmType, string>> = { none: 'NONE', noSpace: 'NOSPACE', corrupt: 'CORRUPT' };
 const downgradeValidate = 0;
+const alarmGet = 0;
 
 interface AlarmRequest {
   /** 0 = get, 1 = activate, 2 = deactivate. */
@@ -25,33 +26,44 @@ interface AlarmRequest {
 
 export function maintenanceFace(face: Face): readonly RpcMethod[] {
   const { server } = face;
+  const { auth } = server;
   return [
-    unary(face, maintenanceService['Alarm'], async (request: AlarmRequest) => {
+    unary(face, maintenanceService['Alarm'], async (request: AlarmRequest, call) => {
+      if (request.action === alarmGet) await auth.requireUser(call);
+      else await auth.requireRoot(call);
       const alarms = await changeAlarms(face, request);
       return { header: headerOf(server), alarms: alarms.map(toWireAlarm) };
     }),
-    unary(face, maintenanceService['Status'], async () => statusOf(face)),
-    unary(face, maintenanceService['Defragment'], async () => {
+    unary(face, maintenanceService['Status'], async (_request: object, call) => {
+      await auth.requireUser(call);
+      return statusOf(face);
+    }),
+    unary(face, maintenanceService['Defragment'], async (_request: object, call) => {
+      await auth.requireRoot(call);
       await server.defragment();
       return { header: headerOf(server) };
     }),
-    unary(face, maintenanceService['Hash'], async () => {
+    unary(face, maintenanceService['Hash'], async (_request: object, call) => {
+      await auth.requireRoot(call);
       const { hash } = await server.hashKv(0);
       return { header: headerOf(server), hash };
     }),
-    unary(face, maintenanceService['HashKV'], async (request: { readonly revision: Int64Like }) => {
+    unary(face, maintenanceService['HashKV'], async (request: { readonly revision: Int64Like }, call) => {
+      await auth.requireRoot(call);
       const { hash, compactRevision, revision } = await server.hashKv(Math.max(0, saturate(request.revision)));
       return { header: headerOf(server), hash, compactRevision, hashRevision: revision };
     }),
     snapshotMethod(face),
-    unary(face, maintenanceService['MoveLeader'], async (request: { readonly targetID: Int64Like }) => {
+    unary(face, maintenanceService['MoveLeader'], async (request: { readonly targetID: Int64Like }, call) => {
+      await auth.requireRoot(call);
       await server.moveLeader(memberIdFrom(request.targetID));
       return { header: headerOf(server) };
     }),
     unary(
       face,
       maintenanceService['Downgrade'],
-      async (request: { readonly action: number; readonly version: string }) => {
+      async (request: { readonly action: number; readonly version: string }, call) => {
+        await auth.requireRoot(call);
         // There is one version so far: it can be asked about, and nothing can be downgraded to.
         if (request.action === downgradeValidate && etcdVersion.startsWith(`${request.version.replace(/^v/, '')}.`)) {
           return { header: headerOf(server), version: server.status().clusterVersion };

@@ -1,4 +1,5 @@
 /** All methods of the store, for whichever server carries them. */
+import { authFace } from './auth-face.ts';
 import type { Face } from './call.ts';
 import { clusterFace } from './cluster-face.ts';
 import { healthFace } from './health-face.ts';
@@ -19,6 +20,7 @@ export function storeMethods(face: Face, options: StoreMethodsOptions): readonly
     ...leaseFace(face),
     ...clusterFace(face),
     ...maintenanceFace(face),
+    ...authFace(face),
     ...healthFace(face),
   ];
 }

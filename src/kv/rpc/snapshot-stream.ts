@@ -34,6 +34,7 @@ export function snapshotMethod(face: Face): StreamMethod<object, SnapshotAnswer>
 }
 
 async function send(face: Face, answers: FaceStream<SnapshotAnswer>, drained: () => Promise<void>): Promise<void> {
+  await face.server.auth.requireRoot(answers.call);
   const snapshot = await face.server.snapshot();
   try {
     await sendAll(face, answers, snapshot, drained);

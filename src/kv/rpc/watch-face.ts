@@ -17,6 +17,14 @@ export function watchFace(face: Face, { progressEveryMs }: WatchFaceOptions): re
   const open = (answers: FaceStream<Out<WireWatchResponse>>) => {
     const watches = new WatchStream({
       server,
+      from: answers.call,
+      hold: (work) => {
+        answers.pause();
+        work.then(
+          () => answers.resume(),
+          (error: unknown) => answers.fail(error),
+        );
+      },
       write: (response) => answers.write(response),
       progressEveryMs,
       fragmentBytes: server.limits.requestBytesMax + grpcOverheadBytes,

@@ -7,9 +7,10 @@
  */
 import { assert } from '../../env/assert.ts';
 import type { Cancel } from '../../env/clock.ts';
-import type { KvEvent } from '../api.ts';
-import { kvErrors } from '../errors.ts';
+import type { KvErrorCode, KvEvent, WatchRequest } from '../api.ts';
+import { grpcStatus, kvErrors } from '../errors.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
+import type { From } from '../server/auth-contract.ts';
 import type { KvServer } from '../server/contract.ts';
 import { headerOf } from './call.ts';
 import { fromWireWatch } from './codec-server.ts';
@@ -27,6 +28,10 @@ const watchesMax = 100_000;
 
 export interface WatchStreamOptions {
   readonly server: KvServer;
+  /** Who watches. */
+  readonly from?: From;
+  /** Holds the client back until `work` is done. */
+  readonly hold?: (work: Promise<void>) => void;
   /** False = the buffer is full: `drained` will be called. */
   readonly write: (response: Out<WireWatchResponse>) => boolean;
   readonly progressEveryMs: number;
@@ -87,8 +92,17 @@ export class WatchStream {
   }
 
   #create(request: Out<WireWatchCreateRequest>): void {
-    const wanted = saturate(request.watchId);
     const watchRequest = fromWireWatch(request);
+    const error = this.#server.watchRefusal(watchRequest, this.#options.from);
+    if (!(error instanceof Promise)) return this.#begin(request, watchRequest, error);
+    const { hold } = this.#options;
+    assert(hold, 'whoever may have to wait can be held back');
+    hold(error.then((decided) => this.#isClosed || this.#begin(request, watchRequest, decided)).then(() => undefined));
+  }
+
+  #begin(request: Out<WireWatchCreateRequest>, watchRequest: WatchRequest, error: KvErrorCode | undefined): void {
+    const wanted = saturate(request.watchId);
+    if (error !== undefined) return this.#refuse(denialReason(error));
     const { key, rangeEnd } = watchRequest;
     const isFromKeyOn = rangeEnd.length === 1 && rangeEnd[0] === 0;
     if (rangeEnd.length > 0 && !isFromKeyOn && Buffer.compare(key, rangeEnd) >= 0) {
@@ -209,4 +223,17 @@ export class WatchStream {
 function bytesOf(event: KvEvent): number {
   const previous = event.prevKv ? event.prevKv.key.length + event.prevKv.value.length : 0;
   return event.kv.key.length + event.kv.value.length + previous + eventOverheadBytes;
+}
+
+/** In the form in which Go's gRPC prints a status: clients compare with it to know that they need a new token. */
+function denialReason(error: KvErrorCode): string {
+  const known = error === 'invalidAuthToken' || error === 'authOldRevision' || error === 'userEmpty';
+  const [code, text] = kvErrors[known ? error : 'permissionDenied'];
+  const name =
+    code === grpcStatus.unauthenticated
+      ? 'Unauthenticated'
+      : code === grpcStatus.permissionDenied
+        ? 'PermissionDenied'
+        : 'InvalidArgument';
+  return `rpc error: code = ${name} desc = ${text}`;
 }

@@ -16,6 +16,7 @@ export const watchService = withLean(loadService(etcdDescriptor, 'etcdserverpb.W
 export const leaseService = loadService(etcdDescriptor, 'etcdserverpb.Lease');
 export const clusterService = loadService(etcdDescriptor, 'etcdserverpb.Cluster');
 export const maintenanceService = loadService(etcdDescriptor, 'etcdserverpb.Maintenance');
+export const authService = loadService(etcdDescriptor, 'etcdserverpb.Auth');
 export const healthService = loadService(healthDescriptor, 'grpc.health.v1.Health');
 
 /** `T` on its way out: any field may be absent. */
@@ -158,6 +159,13 @@ export interface WireWatchResponse {
   readonly cancelReason: string;
   readonly fragment: boolean;
   readonly events: readonly Out<WireEvent>[];
+}
+
+export interface WirePermission {
+  /** 0 = read, 1 = write, 2 = both. */
+  readonly permType: number;
+  readonly key: Bytes;
+  readonly rangeEnd: Bytes;
 }
 
 export interface WireMember {

@@ -336,6 +336,6 @@ function codeOf(error: unknown): KvErrorCode {
 /** etcd takes bytes of any kind here, with which nobody can ever authenticate; this store wants a hash, or nothing. */
 function fromBase64(text: string): string {
   const hash = Buffer.from(text, 'base64').toString('latin1');
-  if (text !== '' && !isBcryptHash(hash)) throw new KvError('passwordNotWanted');
+  if (text !== '' && !isBcryptHash(hash)) throw new KvError('invalidAuthManagement');
   return hash;
 }

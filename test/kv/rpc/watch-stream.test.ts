@@ -42,6 +42,7 @@ function world(room = 1_000) {
     memberId: 2,
     clock: { after: schedule(false), every: schedule(true), monotonicMs: () => 0, wallMs: () => 0 },
     position: () => ({ revision: 10, term: 3, leader: 2, isLearner: false }),
+    watchRefusal: () => undefined,
     watch: (_request: unknown, sink: WatchSink) => {
       const index = sinks.push(sink) - 1;
       return { resume: () => resumed.push(index), cancel: () => undefined, isSynced: () => isSynced };
