@@ -121,7 +121,7 @@ export class SimDisk implements Disk {
     return this.#run('open', path, () => {
       const { directory, name } = this.#tree.parent('open', path);
       const found = directory.get(name);
-      if (mode === 'open') {
+      if (mode !== 'create') {
         if (!found) throw new DiskError('ENOENT', 'open', path);
         if (!(found instanceof SimFileNode)) throw new DiskError('EISDIR', 'open', path);
         return this.#handle(path, found);
@@ -219,8 +219,9 @@ export class SimDisk implements Disk {
       write: (offset, chunks) => use('write', () => this.#write(path, node, offset, chunks)),
       truncate: (length) =>
         use('truncate', () => {
-          this.#usedBytes += length - node.size;
+          this.#usedBytes -= node.allocated;
           node.truncate(length);
+          this.#usedBytes += node.allocated;
         }),
       dataSync: () =>
         use(
@@ -239,11 +240,11 @@ export class SimDisk implements Disk {
     const capacity = this.#options.capacityBytes ?? Number.POSITIVE_INFINITY;
     let position = offset;
     for (const chunk of chunks) {
-      const room = node.size + Math.max(0, capacity - this.#usedBytes) - position;
+      const room = node.allocated + Math.max(0, capacity - this.#usedBytes) - position;
       const part = chunk.length <= room ? chunk : chunk.subarray(0, Math.max(0, room));
-      const sizeBefore = node.size;
+      const before = node.allocated;
       node.write(position, part);
-      this.#usedBytes += node.size - sizeBefore;
+      this.#usedBytes += node.allocated - before;
       if (part.length < chunk.length) throw new DiskError('ENOSPC', 'write', path);
       position += chunk.length;
     }

@@ -176,7 +176,13 @@ export class SimTree {
   }
 
   usedBytes(): number {
-    return this.files().reduce((sum, file) => sum + file.sizeBytes, 0);
+    let bytes = 0;
+    for (const { path } of this.files()) {
+      const node = this.find(path);
+      assert(node instanceof SimFileNode, () => `${path} is a file`);
+      bytes += node.allocated;
+    }
+    return bytes;
   }
 
   crash(policy: CrashPolicy, random: Random): SimTree {

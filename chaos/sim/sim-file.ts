@@ -17,8 +17,12 @@ import type { Random } from '../../src/env/random.ts';
 
 export const sectorBytes = 512;
 
-/** What happens at a crash to everything that was not synced. `random` decides sector by sector between the others. */
-export type CrashPolicy = 'kept' | 'lost' | 'torn' | 'random';
+/**
+ * What happens at a crash to everything that was not synced. `torn` keeps some sectors and loses others, as disks do, which
+ * write a sector whole or not at all; `shredded` breaks sectors in the middle as well, which only a disk does that breaks
+ * its word. `random` decides sector by sector between kept, lost and torn.
+ */
+export type CrashPolicy = 'kept' | 'lost' | 'torn' | 'shredded' | 'random';
 
 interface Layer {
   /** Bytes before the first write of this layer, by sector number. Always a whole sector; beyond the end it is zeros. */
@@ -32,10 +36,16 @@ export class SimFileNode {
   readonly kind = 'file';
   #bytes: Buffer = Buffer.alloc(0);
   #size = 0;
+  #allocated = 0;
   #layers: Layer[] = [{ before: new Map(), sizeBefore: 0, isLost: false }];
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Bytes that the file takes on the disk: a file that was made longer without being written has none there. */
+  get allocated(): number {
+    return this.#allocated;
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -51,6 +61,7 @@ export class SimFileNode {
     this.#remember(offset, end);
     this.#bytes.set(bytes, offset);
     this.#size = Math.max(this.#size, end);
+    this.#allocated = Math.max(this.#allocated, end);
   }
 
   truncate(length: number): void {
@@ -61,6 +72,7 @@ export class SimFileNode {
       this.#bytes.fill(0, length, this.#size);
     }
     this.#size = length;
+    this.#allocated = Math.min(this.#allocated, length);
   }
 
   /** Begins a sync and returns how to end it. Writes made meanwhile are not covered. */
@@ -101,6 +113,7 @@ export class SimFileNode {
     const after = new SimFileNode();
     after.#bytes = bytes.subarray(0, size);
     after.#size = size;
+    after.#allocated = Math.min(this.#allocated, size);
     after.#layers = [{ before: new Map(), sizeBefore: size, isLost: false }];
     return after;
   }
@@ -140,9 +153,9 @@ export class SimFileNode {
       if (!before) continue;
       const fate = layer.isLost ? 'lost' : policy === 'random' ? drawFate(random) : policy;
       if (fate === 'kept') return after;
-      if (fate === 'torn' && random.next() < 0.5) return mix(before, after, random);
-      // A torn crash loses some sectors whole, as out-of-order write-back does.
-      if (fate === 'torn' && random.next() < 0.5) return after;
+      if (fate === 'shredded' && random.next() < 0.5) return mix(before, after, random);
+      // Some sectors are lost whole, as out-of-order write-back does.
+      if ((fate === 'torn' || fate === 'shredded') && random.next() < 0.5) return after;
       after = before;
     }
     return after;
@@ -155,7 +168,9 @@ export class SimFileNode {
       if (layer.sizeBefore === size) continue;
       const fate = layer.isLost ? 'lost' : policy === 'random' ? drawFate(random) : policy;
       if (fate === 'kept') return size;
-      if (fate === 'torn' && size > layer.sizeBefore) return random.integer(layer.sizeBefore, size);
+      if ((fate === 'torn' || fate === 'shredded') && size > layer.sizeBefore) {
+        return random.integer(layer.sizeBefore, size);
+      }
       size = layer.sizeBefore;
     }
     return size;

@@ -167,6 +167,8 @@ export class WalModel {
   async check(opened: OpenedWal): Promise<void> {
     const { hardState, snapshot, entries } = opened.restored;
     assert.deepEqual(opened.setAside, [], 'no snapshot that counts is damaged by a crash');
+    assert.deepEqual(opened.damage, [], 'what a crash leaves is not taken for damage');
+    assert.equal(opened.lost, undefined, 'a crash loses nothing that was acknowledged');
     assert.ok(snapshot.index >= this.acknowledgedSnapshot, 'the acknowledged snapshot is there');
     assert.ok(this.snapshots.has(snapshot.index), `snapshot ${snapshot.index} was never begun`);
     const lastIndex = snapshot.index + entries.length;

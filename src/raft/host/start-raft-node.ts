@@ -5,6 +5,7 @@
 import { assert, present } from '../../env/assert.ts';
 import type { Disk } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
+import type { Log } from '../../env/log.ts';
 import { changeMembership } from '../core/conf-change.ts';
 import { decodeConfChange } from '../core/conf-change-codec.ts';
 import { Raft } from '../core/raft.ts';
@@ -79,19 +80,22 @@ export async function startRaftNode(
 }
 
 function walOptions(options: RaftNodeOptions): WalOptions {
-  return { disk: options.env.disk, directory: options.directory, segmentBytes: options.segmentBytes };
+  const { env, directory, segmentBytes, stateMachine, acceptLoss } = options;
+  const state = { index: stateMachine.appliedIndex(), snapshot: () => stateMachine.snapshot() };
+  return { disk: env.disk, directory, segmentBytes, state, ...(acceptLoss !== undefined && { acceptLoss }) };
 }
 
 async function run(options: RaftNodeOptions, opened: OpenedWal): Promise<RaftNode> {
   try {
-    const { wal, restored, cutBytes, setAside } = opened;
+    const { wal, restored } = opened;
     const log = options.env.log.with({ replica: options.raft.id });
-    if (cutBytes > 0) log.warn('cut the torn end of the log, which nobody was told about', { cutBytes });
-    for (const file of setAside) log.error('set a damaged snapshot aside', { ...file });
+    tellDamage(log, opened);
     const { stateMachine } = options;
-    if (stateMachine.appliedIndex() < restored.snapshot.index) {
-      await restoreSnapshot(wal, stateMachine, restored.snapshot);
-    }
+    const { snapshot } = restored;
+    const isAhead = stateMachine.appliedIndex() > snapshot.index + restored.entries.length;
+    // A state beyond a log that lost its end goes back: what it held is sent again by the leader, or is lost by consent.
+    const goesBack = isAhead && restored.lostUpTo !== undefined && snapshot.index > 0;
+    if (stateMachine.appliedIndex() < snapshot.index || goesBack) await restoreSnapshot(wal, stateMachine, snapshot);
     const start = startOf(opened, stateMachine.appliedIndex(), options.directory);
     const appliedConfState = confStateAt(opened, start.index);
     stateMachine.membershipChanged(appliedConfState);
@@ -121,6 +125,21 @@ function leaseOf({ leaseReads, raft, tickMs, env }: RaftNodeOptions): Pick<RaftC
   if (leaseReads !== true) return {};
   const durationMs = (raft.electionTicks - 1) * tickMs * leaseShare;
   return { lease: { durationMs, nowMs: () => env.clock.monotonicMs() } };
+}
+
+function tellDamage(log: Log, opened: OpenedWal): void {
+  const { restored, cutBytes, setAside, damage, lost, hasNoState } = opened;
+  if (cutBytes > 0) log.warn('cut the torn end of the log, which nobody was told about', { cutBytes });
+  for (const file of setAside) log.error('set a damaged snapshot aside', { ...file });
+  for (const line of damage) log.error('the log was damaged; what is left was written anew', { damage: line });
+  if (damage.length > 0 && !lost) log.info('nothing was lost by the damage to the log');
+  if (lost) log.error('entries of the log are lost', { from: lost.from, upTo: lost.upTo, reason: lost.reason });
+  if (restored.lostUpTo === undefined) return;
+  log.warn('this member neither campaigns nor helps to forget lost entries until the leader has sent them again', {
+    logEndsAt: restored.snapshot.index + restored.entries.length,
+    lostUpTo: restored.lostUpTo,
+    waitsForSnapshot: hasNoState,
+  });
 }
 
 /** The applied index with its term; the log must reach it. */

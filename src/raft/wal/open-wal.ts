@@ -1,24 +1,35 @@
 /**
  * Making and opening a data directory's log.
  *
- * Opening decides what of the last segment's end is torn (cut, and told) and what is damage (refused, never cut), picks
- * the newest whole snapshot that counts, and syncs what it found before anybody relies on it: after a killed process
- * the page cache can show records that a power loss would still take away.
+ * Opening cuts what a crash left of a group that was never durable (and tells), picks the newest whole snapshot that
+ * counts, and syncs what it found before anybody relies on it: after a killed process the page cache can show records that
+ * a power loss would still take away. Anything else that cannot be read is damage: what is left is written anew
+ * (rebuild.ts), and what is lost is told in OpenedWal.lost.
  */
 import { assert, present } from '../../env/assert.ts';
-import type { Disk, DiskFile } from '../../env/disk.ts';
-import { makeDirectoryDurable } from '../../env/files.ts';
+import { type Disk, DiskError, type DiskFile } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
-import type { ConfState, Index, ReplicaId, Term } from '../core/types.ts';
-import { Replay } from './replay.ts';
+import { makeDirectoryDurable } from '../../env/files.ts';
+import type { Index, ReplicaId, Term } from '../core/types.ts';
+import { newestSequence, writeNewest } from './newest.ts';
 import type { SnapshotMark } from './payload.ts';
-import { createSegment, SegmentedWal } from './segmented-wal.ts';
-import { corruptError, parseSegmentName, readSegment, segmentName, walFormatVersion } from './segment.ts';
-import type { SegmentContent, SegmentName } from './segment.ts';
+import { rebuild, removeSuperseded } from './rebuild.ts';
+import { isOnlyVoter, nobody, planRepair, type Repair } from './repair.ts';
+import { hopeless, Replay } from './replay.ts';
+import {
+  type Damage,
+  describeDamage,
+  parseSegmentName,
+  readSegment,
+  type SegmentContent,
+  type SegmentName,
+  segmentName,
+  walFormatVersion,
+} from './segment.ts';
+import { createSegment } from './create-segment.ts';
+import { SegmentedWal } from './segmented-wal.ts';
 import { snapshotName, verifySnapshotFile, writeError } from './snapshot-file.ts';
 import type { OpenedWal, WalBeginning, WalIdentity, WalOptions } from './wal.ts';
-
-const nobody: ConfState = { voters: [], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
 
 /** The identity of data written by this version. */
 export function walIdentity(clusterId: string, memberId: string): WalIdentity {
@@ -61,8 +72,10 @@ export async function createWal(
       hardState: { term: 0 as Term, vote: 0 as ReplicaId, commit: 0 as Index },
       marks: [{ meta, isReceived: false }],
       confMarks: [],
+      isNewBeginning: false,
     });
     await created.file.close();
+    await writeNewest(disk, directory, 1);
   } catch (error) {
     throw writeError(`make log in ${directory}`, error);
   }
@@ -71,7 +84,8 @@ export async function createWal(
 
 /**
  * Opens an existing log. `expected` is what the caller knows about who it belongs to. Rejects with `WAL_MISSING`,
- * `WAL_CORRUPT`, `DATA_NEWER_VERSION` or `DATA_OTHER_CLUSTER`.
+ * `DATA_NEWER_VERSION`, `DATA_OTHER_CLUSTER`, and for damage that must not be gone over with `WAL_CORRUPT` (nothing left),
+ * `WAL_VOTE_LOST` or `WAL_ENTRIES_LOST`, nothing touched.
  */
 export async function openWal(
   options: WalOptions,
@@ -81,33 +95,45 @@ export async function openWal(
   if (!(await walExists(disk, directory))) {
     throw new KeelsonError('WAL_MISSING', `open log in ${directory}: there is none`);
   }
+  const names = await segmentNames(options);
+  const found = await replaySegments(options, names, expected);
+  const { replay, identity } = found;
+  const { mark, setAside } = await chooseSnapshot(options, replay);
+  const plan = planRepair({
+    replay,
+    mark,
+    stateIndex: options.state?.index,
+    memberId: Number.parseInt(identity.memberId, 16),
+  });
+  const damage = found.damage.map(describeDamage);
+  const reasons = [...damage, ...setAside.map(({ reason }) => reason)];
+  if (plan.lost && reasons.length === 0) reasons.push('segments with the entries after the snapshot are missing');
+  const reason = reasons.join('; ');
+  const isWhole = found.damage.length === 0 && !plan.lost && plan.baseIs === 'file';
+  if (!isWhole) refuseUnlessSafe(options, found, plan, reason);
   await makeDirectoryDurable(disk, `${directory}/snap`);
   await removeTemporary(disk, `${directory}/wal`);
   await removeTemporary(disk, `${directory}/snap`);
-  const names = await segmentNames(options);
-  const { replay, last, lastBytes } = await replaySegments(options, names, expected);
-  const lastName = present(names[names.length - 1], 'a segment');
-  const file = await settleTail(options, lastName, last, lastBytes);
-  const { mark, setAside } = await chooseSnapshot(options, replay);
-  const start = mark.meta.index + 1;
-  if (replay.entries.length > 0 && replay.startIndex > start) {
-    throw corruptError(lastName.name, last.endOffset, `entries ${start} to ${replay.startIndex - 1} are missing`);
-  }
-  const entries = replay.entries.slice(Math.max(0, start - replay.startIndex));
-  assert(entries.length === 0 || entries[0]?.index === start, 'entries begin right after the snapshot');
-  const { hardState } = replay;
-  const commit = Math.max(hardState.commit, mark.meta.index) as Index;
-  const lastIndex = Math.max(replay.lastIndex, mark.meta.index) as Index;
-  const state = { hardState: { ...hardState, commit }, lastIndex, marks: replay.marks, confMarks: replay.confMarks };
-  const identity = last.header.identity;
-  const position = { ...state, identity, segments: [...names], file, offset: last.endOffset, lastCrc: last.lastCrc };
+  for (const { path } of setAside) if (await disk.exists(path)) await disk.rename(path, `${path}.broken`);
+  const position = isWhole
+    ? await settle(options, found, present(mark, 'a whole snapshot'))
+    : await rebuild(options, { ...found, plan });
+  const { hardState, lastIndex, confMarks, lost } = position;
   return {
     wal: new SegmentedWal(options, position),
     identity,
-    restored: { hardState: state.hardState, snapshot: mark.meta, entries },
-    confMarks: replay.confMarks.filter((conf) => conf.index > mark.meta.index && conf.index <= lastIndex),
-    cutBytes: lastBytes.length - last.endOffset,
+    restored: {
+      hardState,
+      snapshot: plan.base.meta,
+      entries: plan.entries,
+      ...(lost && { lostUpTo: lost.upTo, lostTerm: lost.term }),
+    },
+    confMarks: confMarks.filter((conf) => conf.index > plan.base.meta.index && conf.index <= lastIndex),
+    cutBytes: found.last?.torn?.bytes ?? 0,
     setAside,
+    damage,
+    ...(plan.lost && { lost: { ...plan.lost, reason } }),
+    hasNoState: plan.baseIs === 'nothing',
   };
 }
 
@@ -118,46 +144,125 @@ async function removeTemporary(disk: Disk, path: string): Promise<void> {
 
 async function segmentNames(options: WalOptions): Promise<readonly SegmentName[]> {
   const names = (await options.disk.list(`${options.directory}/wal`)).map(parseSegmentName);
-  const segments = names.filter((name) => name !== undefined).sort((a, b) => a.sequence - b.sequence);
-  const first = present(segments[0], 'a segment');
-  segments.forEach((segment, position) => {
-    if (segment.sequence === first.sequence + position) return;
-    throw corruptError(segment.name, 0, `segment ${first.sequence + position} before it is missing`);
-  });
-  return segments;
+  return names.filter((name) => name !== undefined).sort((a, b) => a.sequence - b.sequence);
+}
+
+/** What the segments say, before anything is changed. */
+export interface FoundLog {
+  readonly replay: Replay;
+  readonly identity: WalIdentity;
+  readonly damage: readonly Damage[];
+  /** In use; without those that a new beginning made useless. */
+  readonly segments: readonly SegmentName[];
+  /** All that there are. */
+  readonly names: readonly SegmentName[];
+  readonly lastSequence: number;
+  /** The last segment, when it is there and can be read up to its end. */
+  readonly last: SegmentContent | undefined;
+  readonly lastBytes: Buffer;
 }
 
 async function replaySegments(
   options: WalOptions,
   names: readonly SegmentName[],
   expected: Partial<Pick<WalIdentity, 'clusterId' | 'memberId'>>,
-): Promise<{ readonly replay: Replay; readonly last: SegmentContent; readonly lastBytes: Buffer }> {
+): Promise<FoundLog> {
+  const wal = `${options.directory}/wal`;
   let replay: Replay | undefined;
-  let last: SegmentContent | undefined;
+  let identity: WalIdentity | undefined;
+  let damage: Damage[] = [];
+  let segments: SegmentName[] = [];
+  let previous: SegmentContent | undefined;
   let lastBytes: Buffer = Buffer.alloc(0);
-  for (const [position, name] of names.entries()) {
-    const path = `${options.directory}/wal/${name.name}`;
-    const read = await options.disk.readFile(path);
-    const bytes = Buffer.from(read.buffer, read.byteOffset, read.byteLength);
-    const content = readSegment(path, bytes);
-    checkIdentity(path, content.header.identity, last ? last.header.identity : expected);
-    if (content.header.sequence !== name.sequence || content.header.firstIndex !== name.firstIndex) {
-      throw corruptError(path, 0, 'name and header differ');
+  const suffer = (what: Damage) => {
+    damage.push(what);
+    replay?.damage(what);
+  };
+  /** Missing segments, until the next one there says in which term it begins. */
+  const missing: Damage[] = [];
+  const sufferMissing = (term?: number) => {
+    for (const what of missing.splice(0)) suffer(term === undefined ? what : { ...what, next: { term } });
+  };
+  const newest = Math.max(await newestSequence(options.disk, options.directory), names.at(-1)?.sequence ?? 0);
+  const first = present(names[0], 'a segment').sequence;
+  for (let sequence = first; sequence <= newest; sequence++) {
+    const name = names.find((candidate) => candidate.sequence === sequence);
+    if (!name) {
+      missing.push({
+        path: `${wal} number ${sequence}`,
+        offset: 0,
+        bytes: options.segmentBytes,
+        reason: 'it is missing',
+      });
+      previous = undefined;
+      continue;
     }
-    if (last && content.header.previousSegmentCrc !== last.lastCrc) {
-      throw corruptError(path, 0, 'it does not follow the segment before it, whose end is missing or damaged');
+    const path = `${wal}/${name.name}`;
+    const bytes = await readWhole(options.disk, path);
+    const content = readSegment(path, bytes, sequence === newest);
+    const { header } = content;
+    sufferMissing(header?.hardState.term);
+    if (header) {
+      const next = { term: header.hardState.term };
+      checkIdentity(path, header.identity, identity ?? expected);
+      identity = header.identity;
+      const isStart = header.isNewBeginning || replay === undefined;
+      if (header.sequence !== sequence || header.firstIndex !== name.firstIndex) {
+        suffer({ path, offset: 0, bytes: 0, reason: 'name and header differ', next });
+      }
+      if (!isStart && previous && header.previousSegmentCrc !== previous.lastCrc) {
+        const reason = 'it does not follow the segment before it, whose end is missing or damaged';
+        suffer({ path, offset: 0, bytes: 0, reason, next });
+      }
+      if (isStart) {
+        const hadDamage = !header.isNewBeginning && damage.length > 0;
+        replay = new Replay(header);
+        if (hadDamage) replay.holeBefore();
+        if (header.isNewBeginning) [damage, segments] = [[], []];
+      } else {
+        replay?.header(header);
+      }
     }
-    const { broken } = content;
-    if (broken && (broken.witness || position < names.length - 1)) {
-      throw corruptError(path, broken.offset, broken.reason);
+    segments.push(name);
+    for (const item of content.items) {
+      if (item.kind === 'damage') suffer(item.damage);
+      else replay?.record(item.record, path);
     }
-    replay ??= new Replay(content.header);
-    for (const record of content.records) replay.record(record, path);
-    last = content;
+    previous = content;
     lastBytes = bytes;
   }
-  return { replay: present(replay, 'a segment'), last: present(last, 'a segment'), lastBytes };
+  sufferMissing();
+  if (!replay || !identity) throw hopeless(present(damage[0], 'a reason'));
+  return { replay, identity, damage, segments, names, lastSequence: newest, last: previous, lastBytes };
 }
+
+/** A file's bytes; those that the disk refuses to give are filled with a value that no end of a log has. */
+async function readWhole(disk: Disk, path: string): Promise<Buffer> {
+  try {
+    const read = await disk.readFile(path);
+    return Buffer.from(read.buffer, read.byteOffset, read.byteLength);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'EIO') throw error;
+  }
+  const file = await disk.open(path, 'read');
+  try {
+    const bytes = Buffer.alloc(await file.size(), unreadableByte);
+    for (let offset = 0; offset < bytes.length; offset += readableBytes) {
+      try {
+        bytes.set(await file.read(offset, Math.min(readableBytes, bytes.length - offset)), offset);
+      } catch (error) {
+        if (!(error instanceof DiskError) || error.code !== 'EIO') throw error;
+      }
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}
+
+const unreadableByte = 0xff;
+/** A page: what the system reads at least, so that one bad sector takes no more than that with it. */
+const readableBytes = 4096;
 
 function checkIdentity(
   path: string,
@@ -171,6 +276,51 @@ function checkIdentity(
     `open log: ${path} belongs to member ${found.memberId} of cluster ${found.clusterId}, not to member ` +
       `${expected.memberId ?? found.memberId} of cluster ${expected.clusterId ?? found.clusterId}: check the data directory`,
   );
+}
+
+/** What nobody else can make up for is not gone over without being asked to; nothing has been changed so far. */
+function refuseUnlessSafe(options: WalOptions, found: FoundLog, plan: Repair, what: string): void {
+  const { replay, identity } = found;
+  const isAlone = isOnlyVoter(replay, Number.parseInt(identity.memberId, 16));
+  if (!isAlone && !replay.isHardStateKnown) {
+    throw new KeelsonError(
+      'WAL_VOTE_LOST',
+      `open log in ${options.directory}: ${what}. This member’s last vote may have been there, and with another one it ` +
+        'could elect a second leader. Keep the directory for inspection, remove this member from the cluster and add it ' +
+        'again with an empty data directory',
+    );
+  }
+  if (!isAlone || !plan.lost || options.acceptLoss === true) return;
+  const { from, upTo } = plan.lost;
+  const atMost = replay.isHardStateKnown ? '' : 'at most ';
+  throw new KeelsonError(
+    'WAL_ENTRIES_LOST',
+    `open log in ${options.directory}: ${atMost}entries ${from} to ${upTo} are lost: ${what}. This member is the only ` +
+      'voter, so nobody else has them: restore the latest backup, or start once with --accept-loss to go on without them',
+  );
+}
+
+/** Takes a log without damage as it is. */
+async function settle(options: WalOptions, found: FoundLog, mark: SnapshotMark): ReturnType<typeof rebuild> {
+  const { replay, identity, segments, names } = found;
+  const last = present(found.last, 'the last segment');
+  const file = await settleTail(options, present(segments.at(-1), 'a segment'), last, found.lastBytes);
+  await removeSuperseded(options, names, segments);
+  const commit = Math.max(replay.hardState.commit, mark.meta.index) as Index;
+  return {
+    identity,
+    hardState: { ...replay.hardState, commit },
+    lastIndex: Math.max(replay.lastIndex, mark.meta.index) as Index,
+    // What was set aside does not count any more; a new snapshot at the same index may take its place.
+    marks: replay.marks.slice(replay.marks.indexOf(mark)),
+    confMarks: replay.confMarks,
+    ...(replay.lost && { lost: replay.lost }),
+    segments: [...segments],
+    file,
+    offset: last.endOffset,
+    lastCrc: present(last.lastCrc, 'a last record'),
+    allocatedBytes: last.torn ? last.endOffset : found.lastBytes.length,
+  };
 }
 
 /**
@@ -188,7 +338,7 @@ async function settleTail(
     const file = await options.disk.open(path, 'open');
     const { lastGroupStart, endOffset } = content;
     assert(endOffset <= bytes.length && lastGroupStart < endOffset, 'records end inside the file');
-    if (endOffset < bytes.length) await file.truncate(endOffset);
+    if (content.torn) await file.truncate(endOffset);
     await file.write(lastGroupStart, [bytes.subarray(lastGroupStart, endOffset)]);
     await file.dataSync();
     await options.disk.syncDirectory(`${options.directory}/wal`);
@@ -198,36 +348,17 @@ async function settleTail(
   }
 }
 
-/** The newest whole snapshot that counts. Damaged newer ones are set aside when the log leads past them. */
+/** The newest whole snapshot that counts, and those before it that are damaged. */
 async function chooseSnapshot(
   options: WalOptions,
   replay: Replay,
-): Promise<{ readonly mark: SnapshotMark; readonly setAside: OpenedWal['setAside'] }> {
+): Promise<{ readonly mark: SnapshotMark | undefined; readonly setAside: OpenedWal['setAside'] }> {
   const { disk, directory } = options;
   const setAside: { path: string; reason: string }[] = [];
-  for (const [position, mark] of replay.marks.entries()) {
-    const { index } = mark.meta;
-    if (index === 0) return settle(mark, replay, position, setAside);
-    const reason = await verifySnapshotFile(disk, `${directory}/snap`, mark.meta);
-    if (reason === undefined) return settle(mark, replay, position, setAside);
-    const path = `${directory}/snap/${snapshotName(mark.meta)}`;
-    const isLast = position === replay.marks.length - 1;
-    if (isLast || mark.isReceived) {
-      throw new KeelsonError(
-        'SNAPSHOT_CORRUPT',
-        `open ${directory}: ${reason}. No older snapshot with the entries after it is left: remove this member from ` +
-          'the cluster and add it again with an empty data directory; if it is the only member, restore the latest backup',
-      );
-    }
-    if (await disk.exists(path)) await disk.rename(path, `${path}.broken`);
-    setAside.push({ path, reason });
+  for (const mark of replay.marks) {
+    const reason = mark.meta.index === 0 ? undefined : await verifySnapshotFile(disk, `${directory}/snap`, mark.meta);
+    if (reason === undefined) return { mark, setAside };
+    setAside.push({ path: `${directory}/snap/${snapshotName(mark.meta)}`, reason });
   }
-  throw new KeelsonError('WAL_CORRUPT', `open ${directory}: the log names no snapshot to begin after`);
-}
-
-function settle(mark: SnapshotMark, replay: Replay, position: number, setAside: OpenedWal['setAside']) {
-  // What was set aside does not count any more; a new snapshot at the same index may take its place.
-  replay.marks = replay.marks.slice(position);
-  assert(replay.marks[0] === mark, 'the chosen snapshot is the newest that counts');
-  return { mark, setAside };
+  return { mark: undefined, setAside };
 }

@@ -28,6 +28,17 @@ export interface SegmentHeader {
   readonly marks: readonly SnapshotMark[];
   /** Outcomes of membership changes after the oldest mark, ascending. */
   readonly confMarks: readonly ConfMark[];
+  /** The log was written anew from here on; segments before this one are of no use any more. */
+  readonly isNewBeginning: boolean;
+  /** Absent when nothing is missing. */
+  readonly lost?: LostEntries;
+}
+
+/** Entries that were acknowledged, or may have been, and are not in the log; until a leader has sent them again. */
+export interface LostEntries {
+  readonly upTo: Index;
+  /** None of them is of a later term. */
+  readonly term: Term;
 }
 
 /** One Ready's worth. Term and vote are always in the same record as what depends on them. */
@@ -141,6 +152,8 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
     packHardState(header.hardState),
     header.marks.map((mark) => [packMeta(mark.meta), mark.isReceived]),
     header.confMarks.map((mark) => [mark.index, packConfState(mark.confState)]),
+    header.isNewBeginning,
+    header.lost === undefined ? null : [header.lost.upTo, header.lost.term],
   ]);
 }
 
@@ -151,7 +164,8 @@ export function decodeIdentity(payload: Uint8Array): WalIdentity {
 
 export function decodeSegmentHeader(payload: Uint8Array): SegmentHeader {
   const what = 'a segment header';
-  const [identity, sequence, firstIndex, previousSegmentCrc, hardState, marks, confMarks] = unpack(payload, what);
+  const [identity, sequence, firstIndex, previousSegmentCrc, hardState, marks, confMarks, isNewBeginning, lost] =
+    unpack(payload, what);
   return {
     identity: toIdentity(identity),
     sequence: integer(sequence, what),
@@ -163,7 +177,14 @@ export function decodeSegmentHeader(payload: Uint8Array): SegmentHeader {
       return { meta: toMeta(meta), isReceived: isReceived === true };
     }),
     confMarks: list(confMarks, what).map((mark) => toConfMark(mark)),
+    isNewBeginning: isNewBeginning === true,
+    ...(lost === null ? {} : { lost: toLost(lost) }),
   };
+}
+
+function toLost(value: unknown): LostEntries {
+  const [upTo, term] = list(value, 'lost entries');
+  return { upTo: integer(upTo, 'a lost index') as Index, term: integer(term, 'a lost term') as Term };
 }
 
 export function encodeBatch(batch: Batch): Uint8Array {

@@ -27,7 +27,7 @@ export type WalItem =
       readonly segment: string;
       readonly offset: number;
       readonly reason: string;
-      /** A torn end, which the next start cuts; anything else keeps the member from starting. */
+      /** A torn end, which the next start cuts; anything else is repaired from peers, or keeps a single member from starting. */
       readonly isTornTail: boolean;
     };
 
@@ -52,24 +52,24 @@ export async function* readWal(disk: Disk, directory: string): AsyncGenerator<Wa
 
 function* readOne(segment: string, bytes: Buffer, isLast: boolean): Generator<WalItem> {
   try {
-    const content = readSegment(segment, bytes);
-    const { header } = content;
-    const text = `segment ${header.sequence} from index ${header.firstIndex}, term ${header.hardState.term}`;
-    yield { kind: 'record', segment, offset: 0, type: 'header', text, identity: header.identity };
-    for (const record of content.records) {
-      yield { kind: 'record', segment, offset: record.offset, ...describeRecord(record) };
+    const { header, items, torn } = readSegment(segment, bytes, isLast);
+    if (header) {
+      const text = `segment ${header.sequence} from index ${header.firstIndex}, term ${header.hardState.term}`;
+      yield { kind: 'record', segment, offset: 0, type: 'header', text, identity: header.identity };
     }
-    const { broken } = content;
-    if (!broken) return;
-    yield { kind: 'damage', segment, ...pick(broken), isTornTail: isLast && broken.witness === undefined };
+    for (const item of items) {
+      if (item.kind === 'damage') {
+        const { offset, reason } = item.damage;
+        yield { kind: 'damage', segment, offset, reason, isTornTail: false };
+      } else {
+        yield { kind: 'record', segment, offset: item.record.offset, ...describeRecord(item.record) };
+      }
+    }
+    if (torn) yield { kind: 'damage', segment, offset: torn.offset, reason: torn.reason, isTornTail: true };
   } catch (error) {
     if (!(error instanceof KeelsonError)) throw error;
     yield { kind: 'damage', segment, offset: 0, reason: errorText(error), isTornTail: false };
   }
-}
-
-function pick(broken: { readonly offset: number; readonly reason: string }) {
-  return { offset: broken.offset, reason: broken.reason };
 }
 
 function describeRecord(record: WalRecord): { readonly type: string; readonly text: string } {

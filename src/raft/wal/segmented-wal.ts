@@ -10,12 +10,14 @@
 import { assert, present } from '../../env/assert.ts';
 import type { DiskFile } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
-import type { HardState, Index, Persist, SnapshotMeta } from '../core/types.ts';
+import type { HardState, Index, Persist, SnapshotMeta, Term } from '../core/types.ts';
 import { type Durable, mintDurable } from './durable.ts';
-import { type ConfMark, encodeBatch, encodeConfMark, encodeSegmentHeader, encodeSnapshotMark } from './payload.ts';
-import type { SnapshotMark } from './payload.ts';
-import { frameRecord, type RecordType, recordTypes } from './record.ts';
-import { addMark, trimConfMarks } from './replay.ts';
+import { allocatedFor, createSegment } from './create-segment.ts';
+import { writeNewest } from './newest.ts';
+import { type ConfMark, encodeBatch, encodeConfMark, encodeSnapshotMark } from './payload.ts';
+import type { LostEntries, SnapshotMark } from './payload.ts';
+import { framedBytes, frameRecord, type RecordType, recordTypes } from './record.ts';
+import { addMark, stillLost, trimConfMarks } from './replay.ts';
 import { type SegmentName, segmentName } from './segment.ts';
 import { createSnapshotFile, openSnapshotFile, parseSnapshotName, writeError } from './snapshot-file.ts';
 import type { SnapshotOrigin, SnapshotReader, SnapshotWriter, Wal, WalIdentity, WalOptions, WalStats } from './wal.ts';
@@ -27,11 +29,14 @@ interface LogState {
   /** Newest first, at most two. */
   readonly marks: readonly SnapshotMark[];
   readonly confMarks: readonly ConfMark[];
+  readonly lost?: LostEntries;
 }
 
 interface PendingRecord {
   readonly type: RecordType;
   readonly payload: Uint8Array;
+  /** Of its entries; 0 = none. */
+  readonly firstIndex: number;
 }
 
 interface Pending {
@@ -49,6 +54,8 @@ export interface WalPosition extends LogState {
   readonly file: DiskFile;
   readonly offset: number;
   readonly lastCrc: number;
+  /** Length of the file; what follows `offset` is zeros. */
+  readonly allocatedBytes: number;
 }
 
 export class SegmentedWal implements Wal {
@@ -58,6 +65,8 @@ export class SegmentedWal implements Wal {
   #file: DiskFile;
   #offset: number;
   #lastCrc: number;
+  /** Invariant: #offset <= #allocatedBytes whenever no group is being written. */
+  #allocatedBytes: number;
   /** After everything that was handed over. */
   #state: LogState;
   /** After everything that is durable: all that a new segment's header may say, and all that others may rely on. */
@@ -83,8 +92,9 @@ export class SegmentedWal implements Wal {
     this.#file = position.file;
     this.#offset = position.offset;
     this.#lastCrc = position.lastCrc;
-    const { hardState, lastIndex, marks, confMarks } = position;
-    this.#state = { hardState, lastIndex, marks, confMarks };
+    this.#allocatedBytes = position.allocatedBytes;
+    const { hardState, lastIndex, marks, confMarks, lost } = position;
+    this.#state = { hardState, lastIndex, marks, confMarks, ...(lost && { lost }) };
     this.#durable = this.#state;
   }
 
@@ -108,10 +118,12 @@ export class SegmentedWal implements Wal {
       const { lastIndex } = this.#state;
       assert(first.index <= lastIndex + 1, () => `entry ${first.index} after ${lastIndex} leaves a gap`);
       this.#state = { ...this.#state, lastIndex: (first.index + entries.length - 1) as Index };
+      this.#endLossAt(present(entries[entries.length - 1], 'an entry'));
     }
     this.#hasUnwrittenCommit = false;
     const payload = encodeBatch(snapshot ? { hardState, entries, snapshot } : { hardState, entries });
-    return this.#enqueue({ type: recordTypes.batch, payload }).then(() => mintDurable(token));
+    const record = { type: recordTypes.batch, payload, firstIndex: first?.index ?? 0 };
+    return this.#enqueue(record).then(() => mintDurable(token));
   }
 
   appendConfMark(mark: ConfMark): Promise<void> {
@@ -119,7 +131,7 @@ export class SegmentedWal implements Wal {
     // A snapshot that was received meanwhile says it all.
     if (mark.index <= present(this.#state.marks[0], 'a mark').meta.index) return this.#enqueue(undefined);
     this.#state = { ...this.#state, confMarks: [...this.#state.confMarks, mark] };
-    return this.#enqueue({ type: recordTypes.confMark, payload: encodeConfMark(mark) });
+    return this.#enqueue({ type: recordTypes.confMark, payload: encodeConfMark(mark), firstIndex: 0 });
   }
 
   createSnapshot(meta: SnapshotMeta, origin: SnapshotOrigin): Promise<SnapshotWriter> {
@@ -136,7 +148,7 @@ export class SegmentedWal implements Wal {
         if (origin === 'received' || meta.index <= newest) return;
         assert(meta.index <= this.#state.lastIndex, 'a snapshot of applied entries lies in the log');
         this.#mark({ meta, isReceived: false });
-        await this.#enqueue({ type: recordTypes.snapshotMark, payload: encodeSnapshotMark(meta) });
+        await this.#enqueue({ type: recordTypes.snapshotMark, payload: encodeSnapshotMark(meta), firstIndex: 0 });
       },
     });
   }
@@ -181,7 +193,7 @@ export class SegmentedWal implements Wal {
     if (this.#isClosed) return;
     if (this.#hasUnwrittenCommit && !this.#failure) {
       const payload = encodeBatch({ hardState: this.#state.hardState, entries: [] });
-      void this.#enqueue({ type: recordTypes.batch, payload }).catch(() => undefined);
+      void this.#enqueue({ type: recordTypes.batch, payload, firstIndex: 0 }).catch(() => undefined);
     }
     this.#isClosed = true;
     await this.#writing;
@@ -193,6 +205,14 @@ export class SegmentedWal implements Wal {
     const confMarks = trimConfMarks(this.#state.confMarks, marks);
     const lastIndex = mark.isReceived ? mark.meta.index : this.#state.lastIndex;
     this.#state = { ...this.#state, lastIndex, marks, confMarks };
+    if (mark.isReceived) this.#endLossAt(mark.meta);
+  }
+
+  /** The log equals a leader's up to `last`: what was lost before may be there again. */
+  #endLossAt(last: { readonly index: Index; readonly term: Term }): void {
+    const { lost, ...state } = this.#state;
+    if (lost === undefined || stillLost(lost, last)) return;
+    this.#state = state;
   }
 
   #enqueue(record: PendingRecord | undefined): Promise<void> {
@@ -223,41 +243,51 @@ export class SegmentedWal implements Wal {
 
   async #writeGroup(group: readonly Pending[]): Promise<void> {
     const start = this.#offset;
+    let groupEnd = start;
+    for (const { record } of group) if (record) groupEnd += framedBytes(record.payload.length);
+    if (groupEnd === start) return;
+    assert(groupEnd < 2 ** 32, 'offsets in a segment fit 32 bits');
     const chunks: Uint8Array[] = [];
-    for (const { record } of group) {
+    for (const { record, after } of group) {
       if (!record) continue;
-      const place = { offset: this.#offset, previousCrc: this.#lastCrc, groupStart: start };
-      const framed = frameRecord(record.type, record.payload, place);
-      chunks.push(...framed.chunks);
+      const place = { offset: this.#offset, previousCrc: this.#lastCrc, groupStart: start, groupEnd };
+      const { term, vote } = after.hardState;
+      const facts = { term, vote, firstIndex: record.firstIndex, lastIndex: after.lastIndex };
+      const framed = frameRecord(record.type, record.payload, place, facts);
+      for (const chunk of framed.chunks) chunks.push(chunk);
       this.#offset += framed.bytes;
       this.#lastCrc = framed.crc;
     }
-    if (chunks.length === 0) return;
-    assert(this.#offset < 2 ** 32, 'offsets in a segment fit 32 bits');
+    assert(this.#offset === groupEnd, 'a group is as long as its records');
+    if (groupEnd > this.#allocatedBytes) {
+      this.#allocatedBytes = allocatedFor(groupEnd, this.#options.segmentBytes);
+      await this.#file.truncate(this.#allocatedBytes);
+    }
     await this.#file.write(start, chunks);
     await this.#file.dataSync();
     this.#durable = present(group[group.length - 1], 'a record').after;
     this.#syncs += 1;
-    this.#bytes += this.#offset - start;
+    this.#bytes += groupEnd - start;
   }
 
   /** Begins the next segment. Everything before it is durable; what waits in the queue is not in its header. */
   async #cut(): Promise<void> {
     const last = present(this.#segments[this.#segments.length - 1], 'a segment');
     const old = this.#file;
-    const { hardState, lastIndex, marks, confMarks } = this.#durable;
+    const { lastIndex, ...state } = this.#durable;
     const name = segmentName(last.sequence + 1, (lastIndex + 1) as Index);
     const created = await createSegment(this.#options, name, {
+      ...state,
       identity: this.#identity,
       previousSegmentCrc: this.#lastCrc,
-      hardState,
-      marks,
-      confMarks,
+      isNewBeginning: false,
     });
     this.#file = created.file;
     this.#offset = created.offset;
     this.#lastCrc = created.lastCrc;
+    this.#allocatedBytes = created.allocatedBytes;
     this.#segments.push(name);
+    await writeNewest(this.#options.disk, this.#options.directory, name.sequence);
     await old.close();
   }
 
@@ -273,35 +303,4 @@ function assertHardStateFollows(before: HardState, after: HardState): void {
   assert(after.term >= before.term, () => `a term never goes back: ${before.term} to ${after.term}`);
   const isVoteKept = after.term > before.term || before.vote === 0 || after.vote === before.vote;
   assert(isVoteKept, () => `a vote is not taken back in term ${after.term}: ${before.vote} to ${after.vote}`);
-}
-
-/** Makes a segment durable under its final name. */
-export async function createSegment(
-  options: WalOptions,
-  name: SegmentName,
-  state: Parameters<typeof headerRecord>[1],
-): Promise<{ readonly file: DiskFile; readonly offset: number; readonly lastCrc: number }> {
-  const path = `${options.directory}/wal/${name.name}`;
-  const temporary = `${path}.tmp`;
-  const framed = headerRecord(name, state);
-  const file = await options.disk.open(temporary, 'create');
-  await file.write(0, framed.chunks);
-  await file.dataSync();
-  await options.disk.rename(temporary, path);
-  await options.disk.syncDirectory(`${options.directory}/wal`);
-  return { file, offset: framed.bytes, lastCrc: framed.crc };
-}
-
-function headerRecord(
-  name: SegmentName,
-  state: {
-    readonly identity: WalIdentity;
-    readonly previousSegmentCrc: number;
-    readonly hardState: HardState;
-    readonly marks: readonly SnapshotMark[];
-    readonly confMarks: readonly ConfMark[];
-  },
-) {
-  const payload = encodeSegmentHeader({ ...state, sequence: name.sequence, firstIndex: name.firstIndex });
-  return frameRecord(recordTypes.segmentHeader, payload, { offset: 0, previousCrc: 0, groupStart: 0 });
 }

@@ -10,7 +10,7 @@ import { type Disk, DiskError, type DiskFile } from '../../env/disk.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Index, SnapshotMeta, Term } from '../core/types.ts';
 import { decodeSnapshotHeader, decodeSnapshotTrailer, encodeSnapshotHeader, encodeSnapshotTrailer } from './payload.ts';
-import { framedBytes, frameRecord, isBroken, readRecord, recordHeaderBytes, recordTypes } from './record.ts';
+import { framedBytes, frameRecord, isBroken, readRecord, recordHeadBytes, recordTypes } from './record.ts';
 import type { RecordType, WalRecord } from './record.ts';
 import { hex, walFormatVersion } from './segment.ts';
 import type { SnapshotReader, SnapshotWriter, WalIdentity } from './wal.ts';
@@ -83,9 +83,11 @@ export async function createSnapshotFile(options: SnapshotWriterOptions): Promis
   let bytesUnsynced = 0;
   let chunks = 0;
   let contentBytes = 0;
-  let state: 'open' | 'done' = 'open';
+  let state: 'open' | 'finishing' | 'done' = 'open';
+  let isFileOpen = false;
   const append = async (type: RecordType, payload: Uint8Array): Promise<void> => {
-    const record = frameRecord(type, payload, { offset, previousCrc, groupStart: 0 });
+    const groupEnd = offset + framedBytes(payload.length);
+    const record = frameRecord(type, payload, { offset, previousCrc, groupStart: 0, groupEnd });
     const at = offset;
     offset += record.bytes;
     previousCrc = record.crc;
@@ -104,6 +106,7 @@ export async function createSnapshotFile(options: SnapshotWriterOptions): Promis
   };
   await guarded(async () => {
     file = await disk.open(temporary, 'create');
+    isFileOpen = true;
     await append(recordTypes.snapshotHeader, encodeSnapshotHeader(options.identity, meta));
   });
   return {
@@ -121,11 +124,13 @@ export async function createSnapshotFile(options: SnapshotWriterOptions): Promis
     finish: () =>
       guarded(async () => {
         assert(state === 'open', 'a snapshot is finished once');
-        state = 'done';
+        state = 'finishing';
         await append(recordTypes.snapshotTrailer, encodeSnapshotTrailer({ chunks, bytes: contentBytes }));
         await file.dataSync();
+        isFileOpen = false;
         await file.close();
         await disk.rename(temporary, path);
+        state = 'done';
         await disk.syncDirectory(directory);
         await options.onDurable();
         return meta;
@@ -134,7 +139,7 @@ export async function createSnapshotFile(options: SnapshotWriterOptions): Promis
       guarded(async () => {
         if (state === 'done') return;
         state = 'done';
-        await file.close();
+        if (isFileOpen) await file.close();
         await disk.remove(temporary);
       }),
   };
@@ -189,9 +194,9 @@ async function* readChunks(file: DiskFile, header: WalRecord): AsyncGenerator<Ui
 }
 
 async function readAt(file: DiskFile, offset: number): Promise<WalRecord> {
-  const head = Buffer.from(await file.read(offset, recordHeaderBytes));
-  if (head.length < recordHeaderBytes) throw corrupt(file.path, offset, 'the file ends without its trailer');
-  const length = head.readUInt32LE(4);
+  const head = Buffer.from(await file.read(offset, recordHeadBytes));
+  if (head.length < recordHeadBytes) throw corrupt(file.path, offset, 'the file ends without its trailer');
+  const length = head.readUInt32LE(8);
   if (length > snapshotChunkBytesMax) throw corrupt(file.path, offset, `length ${length} is over the limit`);
   const bytes = await file.read(offset, framedBytes(length));
   const record = readRecord(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset, offset);
@@ -210,8 +215,10 @@ export async function verifySnapshotFile(disk: Disk, directory: string, id: Snap
     }
     return undefined;
   } catch (error) {
-    const code = error instanceof KeelsonError ? error.code : '';
-    if (code === 'SNAPSHOT_CORRUPT' || code === 'SNAPSHOT_MISSING' || code === 'WAL_CORRUPT') return errorText(error);
+    const code = error instanceof KeelsonError || error instanceof DiskError ? error.code : '';
+    if (code === 'SNAPSHOT_CORRUPT' || code === 'SNAPSHOT_MISSING' || code === 'WAL_CORRUPT' || code === 'EIO') {
+      return errorText(error);
+    }
     throw error;
   }
 }

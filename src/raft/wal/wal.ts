@@ -22,6 +22,13 @@ export interface WalOptions {
   readonly directory: string;
   /** A segment is cut once it is larger than this. */
   readonly segmentBytes: number;
+  /**
+   * What the state machine holds durably. Only looked at when log or snapshots are damaged: what the state reaches over is
+   * not lost. `snapshot` is as StateMachine.snapshot, at `index`.
+   */
+  readonly state?: { readonly index: Index; readonly snapshot: () => AsyncIterable<Uint8Array> };
+  /** The only voter goes on without entries that are lost, instead of refusing to start. */
+  readonly acceptLoss?: boolean;
 }
 
 export interface OpenedWal {
@@ -38,6 +45,16 @@ export interface OpenedWal {
   readonly cutBytes: number;
   /** Damaged snapshot files that were set aside (renamed to `*.broken`), each with what is wrong. */
   readonly setAside: readonly { readonly path: string; readonly reason: string }[];
+  /** Damage that was found in the log, which was then written anew; a line each. */
+  readonly damage: readonly string[];
+  /**
+   * Entries that this start found lost: they may have been acknowledged, and the log ends before them. `upTo` may be too high
+   * when even the heads of the last records are gone. Until a leader has sent them again, every start has
+   * `restored.lostUpTo`; this is only there at the first one.
+   */
+  readonly lost?: { readonly from: Index; readonly upTo: Index; readonly reason: string };
+  /** No snapshot is left, nor a state to go on from: the state machine must be empty, and waits for a leader's snapshot. */
+  readonly hasNoState: boolean;
 }
 
 /** What a new log begins with. */

@@ -8,9 +8,9 @@ import type { Entry, Index, PersistToken, ReplicaId, Term } from '../../../src/r
 import { createWal, openWal, walIdentity } from '../../../src/raft/wal/open-wal.ts';
 import { encodeSegmentHeader } from '../../../src/raft/wal/payload.ts';
 import { readWal, type WalItem } from '../../../src/raft/wal/read-wal.ts';
-import { frameRecord, recordTypes } from '../../../src/raft/wal/record.ts';
+import { framedBytes, frameRecord, recordHeadBytes, recordTypes } from '../../../src/raft/wal/record.ts';
 import { segmentName, walFormatVersion } from '../../../src/raft/wal/segment.ts';
-import type { OpenedWal, Wal } from '../../../src/raft/wal/wal.ts';
+import type { OpenedWal, Wal, WalOptions } from '../../../src/raft/wal/wal.ts';
 import { confState } from '../../contract/wal-workload.ts';
 
 const identity = walIdentity('00000000000000aa', '0000000000000001');
@@ -29,6 +29,13 @@ async function write(wal: Wal, from: number, to: number): Promise<void> {
   for (let index = from; index <= to; index++) {
     await wal.append({ token: index as PersistToken, hardState, entries: [entry(index)], mustSync: true });
   }
+}
+
+function append(wal: Wal, token: number, index: number, term = 1, bytes = 200) {
+  const { data, kind } = entry(index, bytes);
+  const state = { ...hardState, term: term as Term };
+  const entries: Entry[] = [{ term: term as Term, index: index as Index, kind, data }];
+  return wal.append({ token: token as PersistToken, hardState: state, entries, mustSync: true });
 }
 
 async function logOf(entries: number, segmentBytes?: number): Promise<{ disk: SimDisk; opened: OpenedWal }> {
@@ -51,71 +58,244 @@ async function itemsOf(disk: SimDisk): Promise<WalItem[]> {
   return items;
 }
 
-test('damage before the end of the last segment is refused with segment, offset and what to do', async () => {
+/** Another process that opens what the first left behind, after a clean close or a kill. */
+const reopen = (disk: SimDisk, extra: Partial<WalOptions> = {}) =>
+  openWal({ ...options(disk.crash('kept')), ...extra });
+const indexes = (opened: OpenedWal) => opened.restored.entries.map(({ index }) => index);
+const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, at) => first + at);
+
+async function recordOf(disk: SimDisk, position: number): Promise<{ segment: string; offset: number }> {
+  const records = (await itemsOf(disk)).filter((item) => item.kind === 'record' && item.type === 'batch');
+  return records[position] as { segment: string; offset: number };
+}
+
+const inPayload = recordHeadBytes + 40;
+
+test('a damaged entry in the middle is told, what is before it is kept, and every start says so until it is there again', async () => {
   const { disk } = await logOf(10);
-  const [segment] = segments(disk);
-  const records = (await itemsOf(disk)).filter((item) => item.kind === 'record');
-  const third = records[3];
-  disk.corrupt(segment?.path ?? '', (third?.offset ?? 0) + 60);
-  const expected = new RegExp(
-    `${segment?.path} is damaged at offset ${third?.offset}: the checksum.*remove this member`,
+  const fifth = await recordOf(disk, 4);
+  disk.corrupt(fifth.segment, fifth.offset + inPayload);
+  const life = disk.crash('kept');
+  const opened = await openWal(options(life));
+  assert.deepEqual(indexes(opened), upTo(4));
+  assert.deepEqual([opened.lost?.from, opened.lost?.upTo], [5, 10]);
+  assert.match(opened.damage[0] ?? '', new RegExp(`${fifth.segment} is damaged at offset ${fifth.offset} .*checksum`));
+  assert.deepEqual([opened.restored.lostUpTo, opened.restored.lostTerm], [10, 1]);
+  assert.ok(
+    life.files().some(({ path }) => path.endsWith('.wal.broken')),
+    'the damaged segment is kept for inspection',
   );
-  await assert.rejects(openWal(options(disk.crash('kept'))), withCode('WAL_CORRUPT', expected));
+  await write(opened.wal, 5, 7);
+  await opened.wal.close();
+  const second = await openWal(options(life));
+  assert.deepEqual([second.lost, second.damage, second.restored.lostUpTo], [undefined, [], 10]);
+  for (let index = 8; index <= 10; index++) await append(second.wal, index - 7, index);
+  await second.wal.close();
+  const third = await openWal(options(life));
+  assert.equal(third.restored.lostUpTo, undefined, 'the log reaches as far again');
+  assert.deepEqual(indexes(third), upTo(10));
 });
 
-test('a damaged length cannot hide what comes after it', async () => {
+test('what is missing stays known over segment cuts, and an entry of a later term ends it', async () => {
   const { disk } = await logOf(10);
-  const [segment] = segments(disk);
-  const records = (await itemsOf(disk)).filter((item) => item.kind === 'record');
-  for (const byte of [4, 5, 6, 7]) disk.corrupt(segment?.path ?? '', (records[5]?.offset ?? 0) + byte);
-  await assert.rejects(openWal(options(disk.crash('kept'))), withCode('WAL_CORRUPT'));
+  const third = await recordOf(disk, 2);
+  disk.corrupt(third.segment, third.offset + inPayload);
+  const life = disk.crash('kept');
+  const opened = await openWal(options(life, 1000));
+  for (let index = 3; index <= 8; index++) await append(opened.wal, index, index);
+  assert.ok(opened.wal.stats().segments > 1);
+  await opened.wal.close();
+  const second = await openWal(options(life, 1000));
+  assert.equal(second.restored.lostUpTo, 10);
+  await append(second.wal, 1, 9, 2);
+  await second.wal.close();
+  assert.equal((await openWal(options(life, 1000))).restored.lostUpTo, undefined);
 });
 
-test('damage in a segment before the last is refused, its last record included', async () => {
-  for (const fromEnd of [100, 1]) {
+test('a damaged head hides neither what comes after it nor which vote is the newest', async () => {
+  const { disk, opened } = await logOf(9);
+  const voted = { term: 7 as Term, vote: 3 as ReplicaId, commit: 0 as Index };
+  await opened.wal.append({ token: 99 as PersistToken, hardState: voted, entries: [], mustSync: true });
+  const ninth = await recordOf(disk, 8);
+  for (const byte of [0, 9, 10, 50]) disk.corrupt(ninth.segment, ninth.offset + byte);
+  const again = await reopen(disk);
+  assert.deepEqual([again.restored.hardState.term, again.restored.hardState.vote], [7, 3]);
+  // The term changed after the hole: a later leader may have replaced what was not committed, so only that is trusted.
+  assert.deepEqual([indexes(again), again.lost?.from, again.lost?.upTo], [[], 1, 9]);
+});
+
+test('entries before a hole are kept when no other leader can have replaced them in it', async () => {
+  const { disk } = await logOf(9);
+  const sixth = await recordOf(disk, 5);
+  disk.corrupt(sixth.segment, sixth.offset + 9);
+  const again = await reopen(disk);
+  assert.deepEqual([indexes(again), again.lost?.from, again.lost?.upTo], [upTo(5), 6, 9]);
+});
+
+test('a damaged record without entries loses none', async () => {
+  const { disk, opened } = await logOf(5);
+  const voted = { ...hardState, term: 2 as Term };
+  await opened.wal.append({ token: 50 as PersistToken, hardState: voted, entries: [], mustSync: true });
+  await append(opened.wal, 51, 6, 2);
+  const vote = await recordOf(disk, 5);
+  disk.corrupt(vote.segment, vote.offset + recordHeadBytes);
+  const again = await reopen(disk);
+  assert.deepEqual([indexes(again), again.lost, again.damage.length], [upTo(6), undefined, 1]);
+  assert.equal(again.restored.hardState.term, 2);
+});
+
+test('damage in a segment before the last is no torn end, its last record included', async () => {
+  for (const record of [4, 2]) {
     const { disk } = await logOf(20, 1000);
     const [, second] = segments(disk);
-    disk.corrupt(second?.path ?? '', (second?.sizeBytes ?? 0) - fromEnd * 8);
-    await assert.rejects(openWal(options(disk.crash('kept'))), withCode('WAL_CORRUPT'));
+    const records = (await itemsOf(disk)).filter((item) => item.kind === 'record' && item.segment === second?.path);
+    const damaged = records[records.length - record] as { offset: number };
+    disk.corrupt(second?.path ?? '', damaged.offset + inPayload);
+    const again = await reopen(disk);
+    assert.equal(again.cutBytes, 0);
+    assert.deepEqual([again.damage.length, again.lost?.upTo], [1, 20]);
+    assert.deepEqual(indexes(again), upTo((again.lost?.from ?? 0) - 1));
   }
 });
 
-test('a segment that is missing in the middle or at the cut is refused', async () => {
+test('a segment that is missing in the middle, at the beginning or cut short is told', async () => {
   const middle = await logOf(20, 1000);
-  await middle.disk.remove(segments(middle.disk)[1]?.path ?? '');
-  await assert.rejects(openWal(options(middle.disk)), withCode('WAL_CORRUPT', /segment 2 before it is missing/));
+  const [first, second] = segments(middle.disk);
+  await middle.disk.remove(second?.path ?? '');
+  const again = await reopen(middle.disk);
+  assert.match(again.damage[0] ?? '', /number 2 is damaged at offset 0 .*: it is missing/);
+  assert.deepEqual([indexes(again), again.lost?.upTo], [upTo((again.lost?.from ?? 0) - 1), 20]);
+  assert.ok((again.lost?.from ?? 0) > 1);
+
+  const headless = await logOf(20, 1000);
+  await headless.disk.remove(first?.path ?? '');
+  const rest = await reopen(headless.disk);
+  assert.deepEqual([indexes(rest), rest.lost?.from, rest.lost?.upTo], [[], 1, 20]);
+
   const shortened = await logOf(20, 1000);
-  const first = segments(shortened.disk)[0];
-  const file = await shortened.disk.open(first?.path ?? '', 'open');
   const records = (await itemsOf(shortened.disk)).filter(
     (item) => item.kind === 'record' && item.segment === first?.path,
   );
+  const file = await shortened.disk.open(first?.path ?? '', 'open');
   await file.truncate((records.at(-1) as { offset: number }).offset);
-  await assert.rejects(openWal(options(shortened.disk)), withCode('WAL_CORRUPT', /does not follow the segment before/));
+  assert.match((await reopen(shortened.disk)).damage[0] ?? '', /does not follow the segment before/);
 });
 
-test('a broken last record with nothing after it is cut and counted, and the log goes on', async () => {
-  const { disk } = await logOf(10);
-  const [segment] = segments(disk);
-  disk.corrupt(segment?.path ?? '', (segment?.sizeBytes ?? 0) - 9);
+test('without its last segment a member may have forgotten a vote: it is refused, and nothing is touched', async () => {
+  const { disk } = await logOf(20, 1000);
+  const last = segments(disk).at(-1);
+  await disk.remove(last?.path ?? '');
+  const life = disk.crash('kept');
+  const before = life.files();
+  await assert.rejects(
+    openWal(options(life)),
+    withCode('WAL_VOTE_LOST', /could elect a second leader.*remove this member/),
+  );
+  assert.deepEqual(life.files(), before);
+});
+
+test('the only voter refuses to go on without what it acknowledged, says what is lost, and obeys when told to', async () => {
+  const disk = new SimDisk({ random: seededRandom('alone') });
+  const alone = { ...confState, voters: [1 as ReplicaId] };
+  const { wal } = await createWal(options(disk), identity, { confState: alone });
+  await write(wal, 1, 10);
+  const fifth = await recordOf(disk, 4);
+  disk.corrupt(fifth.segment, fifth.offset + inPayload);
+  const life = disk.crash('kept');
+  const before = life.files();
+  await assert.rejects(
+    openWal(options(life)),
+    withCode('WAL_ENTRIES_LOST', new RegExp(`entries 5 to 10 are lost: segment ${fifth.segment} .*--accept-loss`)),
+  );
+  assert.deepEqual(life.files(), before, 'nothing is touched');
+  const accepted = await openWal({ ...options(life), acceptLoss: true });
+  assert.deepEqual([indexes(accepted), accepted.lost?.from, accepted.restored.lostUpTo], [upTo(4), 5, undefined]);
+  await write(accepted.wal, 5, 6);
+  await accepted.wal.close();
+  const again = await openWal(options(life));
+  assert.deepEqual([indexes(again), again.lost], [upTo(6), undefined]);
+});
+
+test('what the state machine holds is not lost: the log begins after it', async () => {
+  for (const voters of [[1], [1, 2, 3]]) {
+    const disk = new SimDisk({ random: seededRandom('state') });
+    const members = { ...confState, voters: voters as ReplicaId[] };
+    const { wal } = await createWal(options(disk), identity, { confState: members });
+    await write(wal, 1, 10);
+    const fifth = await recordOf(disk, 4);
+    disk.corrupt(fifth.segment, fifth.offset + inPayload);
+    const life = disk.crash('kept');
+    async function* snapshot() {
+      yield new Uint8Array([7, 7, 7]);
+    }
+    const again = await openWal({ ...options(life), state: { index: 8 as Index, snapshot } });
+    assert.deepEqual([again.lost, again.restored.lostUpTo, again.damage.length], [undefined, undefined, 1]);
+    assert.deepEqual(again.restored.snapshot, { index: 8, term: 1, confState: members });
+    assert.deepEqual(indexes(again), [9, 10]);
+    const reader = await again.wal.openSnapshot(again.restored.snapshot);
+    for await (const chunk of reader.chunks()) assert.deepEqual([...chunk], [7, 7, 7]);
+    await again.wal.close();
+    assert.equal((await openWal(options(life))).restored.snapshot.index, 8);
+  }
+});
+
+test('the last group, written whole and changed since, counts as acknowledged; one that lacks a sector was torn', async () => {
+  const whole = await logOf(10);
+  const last = await recordOf(whole.disk, 9);
+  whole.disk.corrupt(last.segment, last.offset + inPayload);
+  const damaged = await reopen(whole.disk);
+  assert.deepEqual([damaged.cutBytes, damaged.lost?.from, damaged.lost?.upTo], [0, 10, 10]);
+
+  const { disk, opened } = await logOf(9);
+  const large = append(opened.wal, 10, 10, 1, 2000);
+  await large;
+  const tenth = await recordOf(disk, 9);
+  const file = await disk.open(tenth.segment, 'open');
+  await file.write(Math.ceil((tenth.offset + 512) / 512) * 512, [new Uint8Array(512)]);
   const damage = (await itemsOf(disk)).find((item) => item.kind === 'damage');
   assert.equal(damage?.kind === 'damage' && damage.isTornTail, true);
-  const opened = await openWal(options(disk.crash('kept')));
-  assert.ok(opened.cutBytes > 200);
-  assert.equal(opened.restored.entries.length, 9);
-  await write(opened.wal, 10, 12);
-  await opened.wal.close();
+  const torn = await reopen(disk);
+  assert.ok(torn.cutBytes > 2000);
+  assert.deepEqual([indexes(torn), torn.lost], [upTo(9), undefined]);
+  await append(torn.wal, 1, 10);
+  await torn.wal.close();
 });
 
-test('zeros after the last record, as a crash leaves them, are a torn end', async () => {
+test('a last record whose head is gone may have been a vote', async () => {
+  const { disk } = await logOf(10);
+  const last = await recordOf(disk, 9);
+  disk.corrupt(last.segment, last.offset + 33);
+  await assert.rejects(reopen(disk), withCode('WAL_VOTE_LOST'));
+});
+
+test('zeros after the last record are space that was made ahead, not a torn end', async () => {
   const { disk, opened } = await logOf(3);
   await opened.wal.close();
   const [segment] = segments(disk);
   const file = await disk.open(segment?.path ?? '', 'open');
   await file.write(segment?.sizeBytes ?? 0, [new Uint8Array(4096)]);
   const again = await openWal(options(disk));
-  assert.equal(again.cutBytes, 4096);
+  assert.equal(again.cutBytes, 0);
   assert.equal(again.restored.entries.length, 3);
+});
+
+test('a sector that the disk cannot read is damage like any other', async () => {
+  const { disk } = await logOf(60);
+  const record = await recordOf(disk, 30);
+  let reads = 0;
+  const life = disk.crash('kept', {
+    onOperation: ({ kind, path }) => {
+      if (path !== record.segment) return undefined;
+      if (kind === 'readFile') return { kind: 'error', code: 'EIO' };
+      // The second page of the file.
+      if (kind === 'read' && ++reads === 2) return { kind: 'error', code: 'EIO' };
+      return undefined;
+    },
+  });
+  const again = await openWal(options(life));
+  assert.equal(again.lost?.upTo, 60);
+  assert.deepEqual(indexes(again), upTo((again.lost?.from ?? 0) - 1));
+  assert.ok((again.lost?.from ?? 0) > 5);
 });
 
 test('data of another cluster or another member is refused by name', async () => {
@@ -142,8 +322,10 @@ test('data of a newer version is refused, and says so', async () => {
     hardState,
     marks: [],
     confMarks: [],
+    isNewBeginning: false,
   });
-  const framed = frameRecord(recordTypes.segmentHeader, payload, { offset: 0, previousCrc: 0, groupStart: 0 });
+  const place = { offset: 0, previousCrc: 0, groupStart: 0, groupEnd: framedBytes(payload.length) };
+  const framed = frameRecord(recordTypes.segmentHeader, payload, place);
   const file = await disk.open(`/data/wal/${segmentName(1, 1 as Index).name}`, 'create');
   await file.write(0, framed.chunks);
   await assert.rejects(openWal(options(disk)), withCode('DATA_NEWER_VERSION', /start the newer Keelson/));
@@ -177,14 +359,32 @@ test('a damaged newest snapshot is set aside: the one before and the log after i
   assert.equal(again.wal.latestSnapshot().index, 15);
 });
 
-test('a damaged snapshot that came from the leader cannot be made up for', async () => {
+test('a damaged snapshot that came from the leader is asked for again: the member begins with nothing', async () => {
   const { disk, opened } = await logOf(3);
   await snapshotAt(opened.wal, 50, 'received');
   const meta = { index: 50 as Index, term: 1 as Term, confState };
   await opened.wal.append({ token: 100 as PersistToken, entries: [], snapshot: meta, mustSync: true });
   const file = disk.files().find(({ path }) => path.endsWith('.snap'));
   disk.corrupt(file?.path ?? '', 2000);
-  await assert.rejects(openWal(options(disk.crash('kept'))), withCode('SNAPSHOT_CORRUPT', /restore the latest backup/));
+  const again = await reopen(disk);
+  assert.deepEqual([again.hasNoState, again.restored.snapshot.index, indexes(again)], [true, 0, []]);
+  assert.deepEqual([again.restored.lostUpTo, again.restored.hardState.term], [50, 1]);
+  assert.match(again.lost?.reason ?? '', /checksum/);
+});
+
+test('a damaged snapshot is made again from a state machine that holds as much', async () => {
+  const { disk, opened } = await logOf(3);
+  await snapshotAt(opened.wal, 50, 'received');
+  const meta = { index: 50 as Index, term: 1 as Term, confState };
+  await opened.wal.append({ token: 100 as PersistToken, entries: [], snapshot: meta, mustSync: true });
+  await append(opened.wal, 101, 51);
+  const file = disk.files().find(({ path }) => path.endsWith('.snap'));
+  disk.corrupt(file?.path ?? '', 2000);
+  async function* snapshot() {
+    yield new Uint8Array(5);
+  }
+  const again = await reopen(disk, { state: { index: 50 as Index, snapshot } });
+  assert.deepEqual([again.lost, again.restored.snapshot.index, indexes(again)], [undefined, 50, [51]]);
 });
 
 test('a snapshot is read with its checksums: damage that happened later does not pass', async () => {

@@ -88,12 +88,12 @@ test('what a restarted process finds after a failed sync is made durable before 
 });
 
 test('a full disk has a code of its own, and what did not fit is cut at the next start', async () => {
-  const { disk, wal } = await newLog({ capacityBytes: 700 });
+  const { disk, wal } = await newLog({ capacityBytes: 1200 });
   await append(wal, 1);
-  const entry = { term: 1 as Term, index: 2 as Index, kind: 'normal' as const, data: new Uint8Array(2000) };
+  const entry = { term: 1 as Term, index: 2 as Index, kind: 'normal' as const, data: new Uint8Array(2000).fill(1) };
   const large = wal.append({ token: 2 as PersistToken, entries: [entry], mustSync: true });
   await assert.rejects(large, (error) => (error as KeelsonError).code === 'NO_SPACE');
-  const again = await openWal(options(disk.crash('kept', { capacityBytes: 1 << 20 })));
+  const again = await openWal(options(disk.crash('kept', { capacityBytes: 1 << 24 })));
   assert.equal(again.restored.entries.length, 1);
   assert.ok(again.cutBytes > 0);
 });
