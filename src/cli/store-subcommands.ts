@@ -15,6 +15,8 @@ const subcommands: Readonly<Record<string, Subcommand>> = {
     summary: 'write the store as an etcd snapshot file',
     load: () => import('./store-export.ts'),
   },
+  verify: { summary: 'check a data directory', load: () => import('./store-verify.ts') },
+  dump: { summary: 'print what a data directory holds', load: () => import('./store-dump.ts') },
 };
 
 /** Runs the subcommand that the first argument names; undefined when it is a flag, or there is none. */

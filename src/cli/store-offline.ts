@@ -1,0 +1,33 @@
+/** What `verify` and `dump` have in common: the directory they are given, and where its copy goes. */
+import { tmpdir } from 'node:os';
+import { realEnv } from '../env/real.ts';
+import { openLevelBackend } from '../kv/backend/level.ts';
+import type { OfflineOptions } from '../kv/snapshot/offline.ts';
+import { type FlagTable, UsageError } from './flags.ts';
+
+export const offlineFlags = {
+  'data-dir': { type: 'string', default: '', help: 'data directory of a member that does not run' },
+  scratch: { type: 'string', default: '', help: 'where its files are copied to for reading (default: TMPDIR)' },
+  help: { type: 'boolean', help: 'print this' },
+} as const satisfies FlagTable;
+
+export function offlineOptions(
+  command: string,
+  values: { readonly 'data-dir': string; readonly scratch: string },
+  positionals: readonly string[],
+): OfflineOptions {
+  const directory = values['data-dir'] || positionals[0];
+  if (!directory) throw new UsageError(`keelson ${command}: give the data directory`);
+  const env = realEnv('warn');
+  return {
+    env,
+    directory: directory.replace(/(?<=.)\/+$/, ''),
+    scratch: `${values.scratch || tmpdir()}/keelson-offline-${env.random.uuid()}`,
+    openBackend: (path) =>
+      openLevelBackend(path, {
+        log: env.log,
+        // Every call on the backend throws the failure from then on, which ends the command.
+        onFatal: (error) => env.log.error('the backend failed', { error: error.message }),
+      }),
+  };
+}
