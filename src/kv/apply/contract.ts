@@ -23,6 +23,12 @@ import type { Row } from './snapshot-stream.ts';
 export interface KvState {
   /** Applies one request at Raft index `index`. Indexes only grow; one at or below `consistentIndex` is a bug of the caller. */
   apply(index: number, request: InternalRequest): ApplyResult;
+  /**
+   * From here to `endBatch`, what is applied is only in memory: the backend gets it as one batch then, and the watchers
+   * get their events together. The caller gives nobody else a turn in between.
+   */
+  beginBatch(): void;
+  endBatch(): void;
   /** An entry without a request (no-op, membership): only moves the index. Owed for every such entry. */
   skip(index: number): void;
   consistentIndex(): number;

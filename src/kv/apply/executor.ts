@@ -50,6 +50,7 @@ export class Executor {
   /** Rows of the entry being applied that are not revisions. */
   rows: BackendWrite[] = [];
   readonly #store: Store;
+  #checks: TxnChecks | undefined;
 
   constructor(store: Store) {
     this.#store = store;
@@ -59,7 +60,7 @@ export class Executor {
   adopt(stored: StoredState): void {
     this.leases.clear();
     for (const lease of stored.leases) this.leases.grant(lease.id, lease.ttlSeconds, lease.remainingSeconds);
-    for (const kv of this.#store.heads()) if (kv.lease !== 0n) this.leases.attach(kv.lease, toText(kv.key));
+    for (const [lease, key] of this.#store.leased()) this.leases.attach(lease, key);
     this.members.clear();
     for (const member of stored.members) this.members.set(member.id, member);
     this.removedMembers.clear();
@@ -255,20 +256,22 @@ export class Executor {
     );
     const value = request.ignoreValue && current !== undefined ? current.value : request.value;
     const lease = request.ignoreLease && current !== undefined ? current.lease : request.lease;
-    const { previous } = txn.put(request.key, value, lease);
-    const key = toText(request.key);
-    if (previous !== undefined && previous.lease !== 0n) this.leases.detach(previous.lease, key);
-    if (lease !== 0n) this.leases.attach(lease, key);
-    return previous;
+    const replaced = txn.put(request.key, value, lease);
+    const previousLease = replaced.previousLease();
+    if (previousLease !== 0n) this.leases.detach(previousLease, toText(request.key));
+    if (lease !== 0n) this.leases.attach(lease, toText(request.key));
+    return request.prevKv ? replaced.previous() : undefined;
   }
 
+  /** What checks ask; one object for all, as it is asked for with every write. */
   checks(): TxnChecks {
-    return {
+    this.#checks ??= {
       revision: () => this.#store.revision(),
       compactRevision: () => this.#store.compactRevision(),
       range: (request) => this.#store.range(request),
-      isLive: (key) => this.#store.head(key) !== undefined,
+      isLive: (key) => this.#store.isLive(key),
       hasLease: (id) => this.leases.has(id),
     };
+    return this.#checks;
   }
 }

@@ -87,6 +87,10 @@ class AppliedState implements KvState {
   #durableIndex = 0;
   #syncingIndex = 0;
   #isFlushed = true;
+  /** Rows of applied entries that the backend does not have yet; not empty only within a batch. */
+  #gathered: BackendWrite[] = [];
+  #gatheredApplied: { readonly index: number; readonly revision: number } | undefined;
+  #isBatching = false;
   #isRestoring = false;
   #restores = 0;
 
@@ -94,7 +98,12 @@ class AppliedState implements KvState {
     this.#backend = options.backend;
     this.#syncEntries = options.syncEntries ?? syncEntriesDefault;
     assert(this.#syncEntries > 0, 'syncs are some entries apart');
-    this.#store = new Store({ backend: options.backend, commit: (rows) => this.#flush(rows) });
+    const read: Pick<Backend, 'get' | 'write' | 'bytesOnDisk'> = {
+      get: (key) => this.#handedOver().get(key),
+      write: (batch) => this.#handedOver().write(batch),
+      bytesOnDisk: () => options.backend.bytesOnDisk(),
+    };
+    this.#store = new Store({ backend: read, commit: (rows) => this.#flush(rows) });
     this.#executor = new Executor(this.#store);
   }
 
@@ -110,6 +119,20 @@ class AppliedState implements KvState {
     const revision = this.#store.revision();
     if (typeof outcome === 'string') return { ok: false, revision, error: outcome };
     return { ok: true, revision, response: outcome };
+  }
+
+  beginBatch(): void {
+    assert(!this.#isBatching, 'batches are not nested');
+    this.#isBatching = true;
+    this.#store.holdEvents();
+  }
+
+  endBatch(): void {
+    assert(this.#isBatching, 'a batch ends once');
+    this.#isBatching = false;
+    this.#handOver();
+    this.#store.releaseEvents();
+    if (this.#index - this.#syncingIndex >= this.#syncEntries) this.#syncInBackground();
   }
 
   skip(index: number): void {
@@ -168,14 +191,14 @@ class AppliedState implements KvState {
   setMember(member: Member): void {
     assert(!this.#isRestoring, 'members do not change while the state is replaced');
     this.#executor.members.set(member.id, member);
-    this.#backend.write([memberRow(member)]);
+    this.#handedOver().write([memberRow(member)]);
   }
 
   removeMember(id: number): void {
     assert(!this.#isRestoring, 'members do not change while the state is replaced');
     this.#executor.members.delete(id);
     this.#executor.removedMembers.add(id);
-    this.#backend.write([memberGone(id), removedMemberRow(id)]);
+    this.#handedOver().write([memberGone(id), removedMemberRow(id)]);
   }
 
   alarms(): readonly Alarm[] {
@@ -214,7 +237,7 @@ class AppliedState implements KvState {
     const index = this.#index;
     const restores = this.#restores;
     this.#syncingIndex = index;
-    await this.#backend.sync();
+    await this.#handedOver().sync();
     // What was synced may have been replaced meanwhile; and a later sync may have finished first.
     if (restores !== this.#restores) return;
     this.#durableIndex = Math.max(this.#durableIndex, index);
@@ -232,7 +255,7 @@ class AppliedState implements KvState {
   snapshot(): AsyncIterable<Uint8Array> {
     assert(!this.#isRestoring, 'a snapshot is not taken while the state is replaced');
     // The scan is as of this call, and everything that makes up the state is a row.
-    return encodeSnapshot(this.#backend.scan(allRowsFrom, allRowsTo));
+    return encodeSnapshot(this.#handedOver().scan(allRowsFrom, allRowsTo));
   }
 
   async restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -325,16 +348,36 @@ class AppliedState implements KvState {
 
   #finishEntry(): void {
     if (!this.#isFlushed) this.#flush([]);
+    if (this.#isBatching) return;
+    this.#handOver();
     if (this.#index - this.#syncingIndex >= this.#syncEntries) this.#syncInBackground();
   }
 
-  /** One batch: the entry's revisions, what else it changed, and the index. */
+  /** The entry's revisions and what else it changed; they stay together until they are handed over. */
   #flush(revisionRows: readonly BackendWrite[]): void {
-    assert(!this.#isFlushed, 'an entry is handed to the backend once');
+    assert(!this.#isFlushed, 'an entry is gathered once');
     this.#isFlushed = true;
-    const applied = appliedRow({ index: this.#index, revision: this.#store.revision() });
-    this.#backend.write([...revisionRows, ...this.#executor.rows, applied]);
+    for (const row of revisionRows) this.#gathered.push(row);
+    for (const row of this.#executor.rows) this.#gathered.push(row);
     this.#executor.rows = [];
+    this.#gatheredApplied = { index: this.#index, revision: this.#store.revision() };
+  }
+
+  /** One batch of the backend: whole entries, and the index of the last of them. */
+  #handOver(): void {
+    const applied = this.#gatheredApplied;
+    if (applied === undefined) return;
+    this.#gatheredApplied = undefined;
+    this.#gathered.push(appliedRow(applied));
+    const rows = this.#gathered;
+    this.#gathered = [];
+    this.#backend.write(rows);
+  }
+
+  /** The backend with everything that was applied. */
+  #handedOver(): Backend {
+    this.#handOver();
+    return this.#backend;
   }
 
   #syncInBackground(): void {

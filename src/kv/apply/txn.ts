@@ -21,6 +21,7 @@ import type { ReadView } from '../mvcc/contract.ts';
 
 /** What carries the writes out; the leases' side of them is its business. */
 export interface TxnTarget extends ReadView {
+  /** What it replaced, for a request that asks. */
   put(request: PutRequest): KeyValue | undefined;
   deleteRange(key: Uint8Array, rangeEnd: Uint8Array): readonly KeyValue[];
 }

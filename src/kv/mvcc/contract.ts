@@ -23,11 +23,18 @@ export interface ReadView {
   range(request: RangeRequest): RangeResult | KvErrorCode;
 }
 
+/** What a put replaced; its values are made when they are asked for. */
+export interface Replaced {
+  previous(): KeyValue | undefined;
+  /** 0n when there was none. */
+  previousLease(): LeaseId;
+}
+
 /** One writing transaction: all its writes share a main revision, taken only if there is at least one. */
 export interface WriteTxn extends ReadView {
-  put(key: Uint8Array, value: Uint8Array, lease: LeaseId): { readonly previous: KeyValue | undefined };
+  put(key: Uint8Array, value: Uint8Array, lease: LeaseId): Replaced;
   deleteRange(key: Uint8Array, rangeEnd: Uint8Array): readonly KeyValue[];
-  /** Publishes to the watchers and hands the batch to the backend; returns the store's revision. */
+  /** Hands the batch to the backend and publishes to the watchers; returns the store's revision. */
   end(): number;
 }
 

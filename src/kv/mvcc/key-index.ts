@@ -23,7 +23,7 @@
  * A key whose last generation is dropped has no history left and its entry is removed from the index.
  */
 import { assert } from '../../env/assert.ts';
-import type { KeyValue } from '../api.ts';
+import type { Slab } from './row-arena.ts';
 
 /** Revisions lie flat in one array, three numbers each, because there is one for every write that compaction has left. */
 const stride = 3;
@@ -32,9 +32,9 @@ interface Generation {
   /** Main revision of the put that began it. */
   readonly created: number;
   /** Puts so far, dropped ones included. */
-  version: number;
+  readonly version: number;
   /** True once the last revision is a tombstone. */
-  ended: boolean;
+  readonly ended: boolean;
   /** main, sub, row bytes, … Invariant: main grows; at least one revision. */
   revisions: number[];
 }
@@ -49,38 +49,67 @@ export interface KeptRevision extends FoundRevision {
   readonly isTombstone: boolean;
 }
 
+/**
+ * There is one of these for every key, so what nearly all keys have lies in the entry itself: the newest revision and what
+ * the newest generation counts. Older revisions of that generation, and older generations, are arrays that come when they
+ * are needed.
+ */
 export class KeyEntry {
   readonly key: string;
-  /** The live version at the head; undefined while the key is deleted. Invariant: set exactly when the last generation is open. */
-  head: KeyValue | undefined;
-  #generations: Generation[] = [];
+  /** Where the row of the live version lies; undefined while the key is deleted. Kept by the store. */
+  slab: Slab | undefined = undefined;
+  slabAt = 0;
+  /** Newest revision; 0 = none. */
+  #main = 0;
+  #sub = 0;
+  #rowBytes = 0;
+  /** Of the newest generation. */
+  #created = 0;
+  #version = 0;
+  #ended = false;
+  /** Older revisions of the newest generation, flat. */
+  #older: number[] | undefined = undefined;
+  /** Generations before the newest, oldest first; all have ended. */
+  #past: Generation[] | undefined = undefined;
 
   constructor(key: string) {
     this.key = key;
   }
 
-  /** Records a put. `version` of the new head must be the one that this returns. */
-  put(main: number, sub: number, rowBytes: number): { readonly created: number; readonly version: number } {
-    assert(main > this.lastModified(), () => `put at ${main} follows a write at ${this.lastModified()}`);
+  /** Whether the newest generation is open. */
+  isLive(): boolean {
+    return this.#main !== 0 && !this.#ended;
+  }
+
+  /** Main revision of the put that began the newest generation. */
+  created(): number {
+    return this.#created;
+  }
+
+  /** Puts of the newest generation so far. */
+  version(): number {
+    return this.#version;
+  }
+
+  /** Row bytes of the newest revision. */
+  rowBytes(): number {
+    return this.#rowBytes;
+  }
+
+  /** Records a put. */
+  put(main: number, sub: number, rowBytes: number): void {
+    assert(main > this.#main, () => `put at ${main} follows a write at ${this.#main}`);
     assert(rowBytes > 0, 'a row has bytes');
-    let generation = this.#generations.at(-1);
-    if (generation === undefined || generation.ended) {
-      generation = { created: main, version: 0, ended: false, revisions: [] };
-      this.#generations.push(generation);
-    }
-    generation.version += 1;
-    generation.revisions.push(main, sub, rowBytes);
-    return { created: generation.created, version: generation.version };
+    this.#push(main, sub, rowBytes, main);
+    this.#version += 1;
   }
 
   /** Records a delete; the key must be alive. */
   tombstone(main: number, sub: number, rowBytes: number): void {
-    assert(main > this.lastModified(), () => `delete at ${main} follows a write at ${this.lastModified()}`);
-    const generation = this.#generations.at(-1);
-    assert(generation !== undefined && !generation.ended, 'only a live key can be deleted');
-    generation.ended = true;
-    generation.revisions.push(main, sub, rowBytes);
-    this.head = undefined;
+    assert(main > this.#main, () => `delete at ${main} follows a write at ${this.#main}`);
+    assert(this.isLive(), 'only a live key can be deleted');
+    this.#push(main, sub, rowBytes, main);
+    this.#ended = true;
   }
 
   /**
@@ -88,46 +117,49 @@ export class KeyEntry {
    * began and how many puts that had; a tombstone whose generation is gone makes one of its own.
    */
   restore(row: KeptRevision, put: { readonly created: number; readonly version: number } | undefined): void {
-    assert(row.main > this.lastModified(), () => `row at ${row.main} follows one at ${this.lastModified()}`);
+    assert(row.main > this.#main, () => `row at ${row.main} follows one at ${this.#main}`);
     assert(row.isTombstone === (put === undefined), 'a row is either a put or a tombstone');
-    let generation = this.#generations.at(-1);
-    if (generation === undefined || generation.ended) {
-      generation = { created: put?.created ?? row.main, version: 0, ended: false, revisions: [] };
-      this.#generations.push(generation);
+    this.#push(row.main, row.sub, row.rowBytes, put?.created ?? row.main);
+    if (put === undefined) {
+      this.#ended = true;
+      return;
     }
-    if (put === undefined) generation.ended = true;
-    else {
-      assert(generation.created === put.created, () => `two create revisions in one life: ${put.created}`);
-      assert(put.version > generation.version, () => `version ${put.version} after ${generation.version}`);
-      generation.version = put.version;
-    }
-    generation.revisions.push(row.main, row.sub, row.rowBytes);
+    assert(this.#created === put.created, () => `two create revisions in one life: ${put.created}`);
+    assert(put.version > this.#version, () => `version ${put.version} after ${this.#version}`);
+    this.#version = put.version;
   }
 
   /** Main revision of the last write; 0 for a key never written. */
   lastModified(): number {
-    return this.#generations.at(-1)?.revisions.at(-stride) ?? 0;
+    return this.#main;
   }
 
   /** The revision that a reader at `atMain` sees, or undefined when the key was not alive then. */
   find(atMain: number): FoundRevision | undefined {
     assert(atMain > 0, () => `a reader cannot be at revision ${atMain}`);
-    for (let index = this.#generations.length - 1; index >= 0; index--) {
-      const generation = this.#generations[index];
+    if (this.#main !== 0 && this.#main <= atMain) {
+      return this.#ended ? undefined : { main: this.#main, sub: this.#sub };
+    }
+    const older = this.#older;
+    if (older !== undefined && (older[0] as number) <= atMain) return foundAt(older, latestAtOrBelow(older, atMain));
+    for (let index = (this.#past?.length ?? 0) - 1; index >= 0; index--) {
+      const generation = (this.#past as Generation[])[index];
       assert(generation !== undefined && generation.revisions.length > 0, 'a generation has a revision');
       const { revisions } = generation;
       if ((revisions[0] as number) > atMain) continue;
       const at = latestAtOrBelow(revisions, atMain);
       if (generation.ended && at === revisions.length - stride) return undefined;
-      return { main: revisions[at] as number, sub: revisions[at + 1] as number };
+      return foundAt(revisions, at);
     }
     return undefined;
   }
 
   /** The write at exactly `main`. */
   writeAt(main: number): KeptRevision | undefined {
-    for (let index = this.#generations.length - 1; index >= 0; index--) {
-      const generation = this.#generations[index] as Generation;
+    if (main === this.#main) return this.#newest();
+    const generations = this.#generations();
+    for (let index = generations.length - 1; index >= 0; index--) {
+      const generation = generations[index] as Generation;
       const { revisions } = generation;
       if ((revisions[0] as number) > main) continue;
       const at = latestAtOrBelow(revisions, main);
@@ -138,9 +170,15 @@ export class KeyEntry {
 
   /** What compaction at `atMain` keeps of this key, oldest first, at or below `limitMain`. */
   *kept(atMain: number, limitMain: number): Generator<KeptRevision> {
-    const first = this.#firstKept(atMain);
-    for (let index = first.generation; index < this.#generations.length; index++) {
-      const generation = this.#generations[index] as Generation;
+    if (this.#older === undefined && this.#past === undefined) {
+      const isGone = this.#ended && this.#main < atMain;
+      if (this.#main !== 0 && !isGone && this.#main <= limitMain) yield this.#newest();
+      return;
+    }
+    const generations = this.#generations();
+    const first = firstKept(generations, atMain);
+    for (let index = first.generation; index < generations.length; index++) {
+      const generation = generations[index] as Generation;
       const start = index === first.generation ? first.at : 0;
       for (let at = start; at < generation.revisions.length; at += stride) {
         const revision = revisionAt(generation, at);
@@ -152,31 +190,31 @@ export class KeyEntry {
 
   /** Drops what nobody can read at `atMain` or later and returns it. See the example above. */
   compact(atMain: number): KeptRevision[] {
-    const first = this.#firstKept(atMain);
+    // The newest revision of a live key is always kept.
+    if (this.#older === undefined && this.#past === undefined && !this.#ended) return [];
+    const generations = this.#generations();
+    const first = firstKept(generations, atMain);
     const dropped: KeptRevision[] = [];
-    for (let index = 0; index <= first.generation && index < this.#generations.length; index++) {
-      const generation = this.#generations[index] as Generation;
+    for (let index = 0; index <= first.generation && index < generations.length; index++) {
+      const generation = generations[index] as Generation;
       const end = index === first.generation ? first.at : generation.revisions.length;
       for (let at = 0; at < end; at += stride) dropped.push(revisionAt(generation, at));
       if (index === first.generation) generation.revisions = generation.revisions.slice(end);
     }
-    this.#generations = this.#generations.slice(first.generation);
-    assert(
-      this.#generations.every((generation) => generation.revisions.length > 0),
-      'compaction leaves no empty generation',
-    );
-    assert(this.head === undefined || this.#generations.length > 0, 'compaction never drops a live key');
+    const isLive = this.isLive();
+    this.#keep(generations.slice(first.generation));
+    assert(!isLive || this.#main !== 0, 'compaction never drops a live key');
     return dropped;
   }
 
   /** True when no revision is left and the entry can go. */
   isEmpty(): boolean {
-    return this.#generations.length === 0;
+    return this.#main === 0;
   }
 
   /** `[2, 4, 5(t)] [6]`, for tests and messages. */
   describe(): string {
-    const lives = this.#generations.map((generation) => {
+    const lives = this.#generations().map((generation) => {
       const mains = generation.revisions.filter((_, at) => at % stride === 0).map(String);
       if (generation.ended) mains.push(`${mains.pop()}(t)`);
       return `[${mains.join(', ')}]`;
@@ -184,18 +222,75 @@ export class KeyEntry {
     return lives.join(' ');
   }
 
-  /** Where the kept part begins: the last revision at or below `atMain` of the first generation that did not end before it. */
-  #firstKept(atMain: number): { readonly generation: number; readonly at: number } {
-    let index = 0;
-    while (index < this.#generations.length) {
-      const generation = this.#generations[index] as Generation;
-      if (!generation.ended || (generation.revisions.at(-stride) as number) >= atMain) break;
-      index += 1;
-    }
-    const generation = this.#generations[index];
-    if (generation === undefined || (generation.revisions[0] as number) > atMain) return { generation: index, at: 0 };
-    return { generation: index, at: latestAtOrBelow(generation.revisions, atMain) };
+  #newest(): KeptRevision {
+    const isTombstone = this.#ended;
+    return { main: this.#main, sub: this.#sub, rowBytes: this.#rowBytes, isTombstone };
   }
+
+  /** Makes this the newest revision, in a generation of its own when the last one has ended. */
+  #push(main: number, sub: number, rowBytes: number, created: number): void {
+    if (this.#main === 0) this.#created = created;
+    else if (this.#ended) {
+      this.#past = this.#generations();
+      this.#older = undefined;
+      this.#created = created;
+      this.#version = 0;
+      this.#ended = false;
+    } else {
+      this.#older ??= [];
+      this.#older.push(this.#main, this.#sub, this.#rowBytes);
+    }
+    this.#main = main;
+    this.#sub = sub;
+    this.#rowBytes = rowBytes;
+  }
+
+  /** All generations as arrays, oldest first. */
+  #generations(): Generation[] {
+    if (this.#main === 0) return [];
+    const revisions = [...(this.#older ?? []), this.#main, this.#sub, this.#rowBytes];
+    const newest = { created: this.#created, version: this.#version, ended: this.#ended, revisions };
+    return [...(this.#past ?? []), newest];
+  }
+
+  /** The reverse of #generations. */
+  #keep(generations: Generation[]): void {
+    assert(
+      generations.every((generation) => generation.revisions.length > 0),
+      'compaction leaves no empty generation',
+    );
+    const newest = generations.pop();
+    this.#past = generations.length > 0 ? generations : undefined;
+    if (newest === undefined) {
+      this.#main = 0;
+      this.#version = 0;
+      this.#ended = false;
+      this.#older = undefined;
+      return;
+    }
+    assert(newest.revisions.at(-stride) === this.#main, 'the newest revision goes last of all');
+    this.#older = newest.revisions.length > stride ? newest.revisions.slice(0, -stride) : undefined;
+  }
+}
+
+/** Where the kept part begins: the last revision at or below `atMain` of the first generation that did not end before it. */
+function firstKept(
+  generations: readonly Generation[],
+  atMain: number,
+): { readonly generation: number; readonly at: number } {
+  let index = 0;
+  while (index < generations.length) {
+    const generation = generations[index] as Generation;
+    if (!generation.ended || (generation.revisions.at(-stride) as number) >= atMain) break;
+    index += 1;
+  }
+  const generation = generations[index];
+  if (generation === undefined || (generation.revisions[0] as number) > atMain) return { generation: index, at: 0 };
+  return { generation: index, at: latestAtOrBelow(generation.revisions, atMain) };
+}
+
+function foundAt(revisions: readonly number[], at: number): FoundRevision {
+  return { main: revisions[at] as number, sub: revisions[at + 1] as number };
 }
 
 function revisionAt(generation: Generation, at: number): KeptRevision {

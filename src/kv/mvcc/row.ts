@@ -8,11 +8,11 @@
  *     25..28      length of the key
  *     29..        key, then value
  *
- * All numbers are big-endian. A row has memory of its own and is never changed: the KeyValue made from it holds views of
- * it, so a live key costs its row once, however large the request was that it came in.
+ * All numbers are big-endian. A row is never changed: the KeyValue made from it holds views of it.
  */
 import { assert } from '../../env/assert.ts';
 import type { KeyValue, LeaseId } from '../api.ts';
+import { asBuffer } from '../backend/bytes.ts';
 
 const putKind = 1;
 const tombstoneKind = 2;
@@ -27,17 +27,29 @@ export interface PutRow {
   readonly lease: LeaseId;
 }
 
+/** Length of the row of a put. */
+export function putRowBytes(key: Uint8Array, value: Uint8Array): number {
+  return headerBytes + key.length + value.length;
+}
+
+/** Writes the row of a put into `target` at `at`. */
+export function writePut(target: Buffer, at: number, put: PutRow): void {
+  assert(put.createRevision > 0 && put.version > 0, 'a put has a create revision and a version');
+  assert(at + putRowBytes(put.key, put.value) <= target.length, 'a row fits where it is written');
+  target[at] = putKind;
+  writeNumber(target, put.createRevision, at + 1);
+  writeNumber(target, put.version, at + 9);
+  if (put.lease === 0n) target.fill(0, at + 17, at + 25);
+  else target.writeBigInt64BE(put.lease, at + 17);
+  target.writeUInt32BE(put.key.length, at + 25);
+  target.set(put.key, at + headerBytes);
+  target.set(put.value, at + headerBytes + put.key.length);
+}
+
 /** The row of a put. */
 export function encodePut(put: PutRow): Uint8Array {
-  assert(put.createRevision > 0 && put.version > 0, 'a put has a create revision and a version');
-  const row = Buffer.allocUnsafeSlow(headerBytes + put.key.length + put.value.length);
-  row[0] = putKind;
-  writeNumber(row, put.createRevision, 1);
-  writeNumber(row, put.version, 9);
-  row.writeBigInt64BE(put.lease, 17);
-  row.writeUInt32BE(put.key.length, 25);
-  row.set(put.key, headerBytes);
-  row.set(put.value, headerBytes + put.key.length);
+  const row = Buffer.allocUnsafeSlow(putRowBytes(put.key, put.value));
+  writePut(row, 0, put);
   return row;
 }
 
@@ -59,27 +71,40 @@ export function isTombstone(row: Uint8Array): boolean {
 
 /** The version in a row, written at `modRevision`. A tombstone gives key and modRevision only. */
 export function decodeRow(row: Uint8Array, modRevision: number): KeyValue {
-  assert(row.length >= headerBytes, () => `a revision row has ${row.length} bytes, fewer than its header`);
+  return decodeRowAt(asBuffer(row), 0, row.length, modRevision);
+}
+
+/** The version in the row of `length` bytes at `at`. */
+export function decodeRowAt(bytes: Buffer, at: number, length: number, modRevision: number): KeyValue {
+  assert(length >= headerBytes, () => `a revision row has ${length} bytes, fewer than its header`);
   assert(modRevision > 0, () => `a row cannot be at revision ${modRevision}`);
-  const view = new DataView(row.buffer, row.byteOffset, row.byteLength);
-  const keyEnd = headerBytes + view.getUint32(25);
-  assert(keyEnd <= row.length, () => `a revision row of ${row.length} bytes claims a key up to byte ${keyEnd}`);
+  const keyEnd = headerBytes + bytes.readUInt32BE(at + 25);
+  assert(keyEnd <= length, () => `a revision row of ${length} bytes claims a key up to byte ${keyEnd}`);
   return {
-    key: row.subarray(headerBytes, keyEnd),
-    value: row.subarray(keyEnd),
-    createRevision: readNumber(view, 1),
+    key: bytes.subarray(at + headerBytes, at + keyEnd),
+    value: bytes.subarray(at + keyEnd, at + length),
+    createRevision: readNumber(bytes, at + 1),
     modRevision,
-    version: readNumber(view, 9),
-    lease: view.getBigInt64(17),
+    version: readNumber(bytes, at + 9),
+    lease: leaseAt(bytes, at),
   };
 }
 
-/** The row that a KeyValue from `decodeRow` is a view of. */
-export function rowOf(kv: KeyValue): Uint8Array {
-  const { buffer, byteOffset } = kv.key;
-  assert(buffer === kv.value.buffer && byteOffset >= headerBytes, 'a version is a view of its row');
-  assert(kv.value.byteOffset === byteOffset + kv.key.length, 'in a row the value follows the key');
-  return new Uint8Array(buffer, byteOffset - headerBytes, headerBytes + kv.key.length + kv.value.length);
+/** The lease in the row at `at`. */
+export function leaseAt(bytes: Buffer, at: number): LeaseId {
+  if (bytes.readUInt32BE(at + 17) === 0 && bytes.readUInt32BE(at + 21) === 0) return 0n;
+  return bytes.readBigInt64BE(at + 17);
+}
+
+/** The key in the row at `at`, as text. */
+export function keyTextAt(bytes: Buffer, at: number): string {
+  const from = at + headerBytes;
+  return bytes.toString('latin1', from, from + bytes.readUInt32BE(at + 25));
+}
+
+/** Create revision and version in the row of a put at `at`. */
+export function countsAt(bytes: Buffer, at: number): { readonly created: number; readonly version: number } {
+  return { created: readNumber(bytes, at + 1), version: readNumber(bytes, at + 9) };
 }
 
 function writeNumber(row: Buffer, value: number, at: number): void {
@@ -88,8 +113,8 @@ function writeNumber(row: Buffer, value: number, at: number): void {
   row.writeUInt32BE(value % wordValues, at + 4);
 }
 
-function readNumber(view: DataView, at: number): number {
-  const value = view.getUint32(at) * wordValues + view.getUint32(at + 4);
+function readNumber(bytes: Buffer, at: number): number {
+  const value = bytes.readUInt32BE(at) * wordValues + bytes.readUInt32BE(at + 4);
   assert(Number.isSafeInteger(value), () => `${value} in a revision row is above 2^53`);
   return value;
 }

@@ -1,11 +1,11 @@
 /** A writing transaction of the store: gathers changes and rows under one main revision until it ends. */
-import { assert } from '../../env/assert.ts';
+import { assert, present } from '../../env/assert.ts';
 import type { KeyValue, KvErrorCode, LeaseId, RangeRequest, RangeResult } from '../api.ts';
 import type { BackendWrite } from '../backend/contract.ts';
-import type { ReadView, WriteTxn } from './contract.ts';
+import type { ReadView, Replaced, WriteTxn } from './contract.ts';
 import type { FoundRevision, KeyEntry } from './key-index.ts';
 import { encodeRevision } from './revision.ts';
-import type { Change } from './watch-hub.ts';
+import type { Change } from './change.ts';
 
 /** What a transaction needs of the store it belongs to. */
 export interface TxnStore extends ReadView {
@@ -13,11 +13,11 @@ export interface TxnStore extends ReadView {
   applyPut(
     put: { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: LeaseId },
     at: FoundRevision,
-  ): { readonly change: Change; readonly row: Uint8Array };
+  ): Change;
   /** The live entries of an interval, in key order. */
   liveEntries(key: Uint8Array, rangeEnd: Uint8Array): KeyEntry[];
   /** Deletes one live key in memory. */
-  applyDelete(entry: KeyEntry, at: FoundRevision): { readonly change: Change; readonly row: Uint8Array };
+  applyDelete(entry: KeyEntry, at: FoundRevision): Change;
   /** Makes the writes the head, hands them to the backend and then to the watchers; returns the revision. */
   finish(txn: StoreTxn, changes: readonly Change[], rows: readonly BackendWrite[]): number;
 }
@@ -49,22 +49,21 @@ export class StoreTxn implements WriteTxn {
     return this.#store.range(isOwn ? { ...request, revision: 0 } : request);
   }
 
-  put(key: Uint8Array, value: Uint8Array, lease: LeaseId): { readonly previous: KeyValue | undefined } {
+  put(key: Uint8Array, value: Uint8Array, lease: LeaseId): Replaced {
     assert(this.#isOpen, 'an ended transaction does not write');
     assert(key.length > 0, 'a put has a key');
-    const { change, row } = this.#store.applyPut({ key, value, lease }, this.#nextRevision());
-    this.#record(change, row);
-    return { previous: change.previous };
+    const change = this.#store.applyPut({ key, value, lease }, this.#nextRevision());
+    this.#record(change);
+    return change;
   }
 
   deleteRange(key: Uint8Array, rangeEnd: Uint8Array): readonly KeyValue[] {
     assert(this.#isOpen, 'an ended transaction does not write');
     const deleted: KeyValue[] = [];
     for (const entry of this.#store.liveEntries(key, rangeEnd)) {
-      const { change, row } = this.#store.applyDelete(entry, this.#nextRevision());
-      this.#record(change, row);
-      assert(change.previous !== undefined, 'a deleted key had a version');
-      deleted.push(change.previous);
+      const change = this.#store.applyDelete(entry, this.#nextRevision());
+      this.#record(change);
+      deleted.push(present(change.previous(), 'the version of a deleted key'));
     }
     return deleted;
   }
@@ -79,9 +78,9 @@ export class StoreTxn implements WriteTxn {
     return { main: this.#store.revision() + 1, sub: this.#changes.length };
   }
 
-  #record(change: Change, row: Uint8Array): void {
+  #record(change: Change): void {
     const { main, sub } = this.#nextRevision();
     this.#changes.push(change);
-    this.#rows.push({ type: 'put', key: encodeRevision(main, sub), value: row });
+    this.#rows.push({ type: 'put', key: encodeRevision(main, sub), value: change.row });
   }
 }

@@ -10,23 +10,34 @@
 import { crc32 } from 'node:zlib';
 import { assert, present } from '../../env/assert.ts';
 import type { KeyValue, KvErrorCode, LeaseId, RangeRequest, RangeResult, WatchRequest } from '../api.ts';
-import { toText } from '../backend/bytes.ts';
+import { asBuffer, toBytes, toText } from '../backend/bytes.ts';
 import type { Backend, BackendWrite } from '../backend/contract.ts';
+import { Change, type RowPlace } from './change.ts';
 import { Cleaner } from './cleaner.ts';
 import type { MvccStore, Watcher, WatchSink, WriteTxn } from './contract.ts';
 import { History } from './history.ts';
-import type { FoundRevision, KeyEntry } from './key-index.ts';
+import { type FoundRevision, KeyEntry } from './key-index.ts';
 import { KeyTable } from './key-table.ts';
 import { keyRange } from './key-range.ts';
 import { selectRange } from './range.ts';
 import { decodeRevision, encodeRevision, revisionKeyBytes } from './revision.ts';
-import { decodeRow, encodePut, encodeTombstone, isTombstone, rowOf } from './row.ts';
+import { RowArena, type Slab } from './row-arena.ts';
+import {
+  countsAt,
+  decodeRow,
+  decodeRowAt,
+  encodeTombstone,
+  isTombstone,
+  keyTextAt,
+  leaseAt,
+  putRowBytes,
+  writePut,
+} from './row.ts';
 import { StoreTxn } from './store-txn.ts';
-import type { Change } from './watch-hub.ts';
 import { WatchHub } from './watch-hub.ts';
 
 export interface StoreOptions {
-  readonly backend: Backend;
+  readonly backend: Pick<Backend, 'get' | 'write' | 'bytesOnDisk'>;
   /** Takes the rows of an ended transaction to the backend; the owner adds its own rows to the same batch. */
   readonly commit: (rows: readonly BackendWrite[]) => void;
 }
@@ -45,6 +56,10 @@ export class Store implements MvccStore {
   readonly #hub: WatchHub;
   readonly #cleaner: Cleaner;
   #table = new KeyTable();
+  /** The rows of all live keys. */
+  #arena = new RowArena();
+  /** Whether events wait for `releaseEvents`. */
+  #isHoldingEvents = false;
   #history = new History(emptyRevision + 1);
   #revision = emptyRevision;
   #compactRevision = 0;
@@ -84,10 +99,9 @@ export class Store implements MvccStore {
       forEach: (visit) =>
         this.#table.forEach(range, (entry) => {
           const found = isHead ? undefined : entry.find(request.revision);
-          if (isHead ? entry.head !== undefined : found !== undefined) visit(entry, found);
+          if (isHead ? entry.isLive() : found !== undefined) visit(entry, found);
         }),
-      load: (entry, found) =>
-        found === undefined ? present(entry.head, 'the head of a live key') : this.#load(entry, found),
+      load: (entry, found) => (found === undefined ? this.#live(entry) : this.#load(entry, found)),
     });
   }
 
@@ -130,8 +144,7 @@ export class Store implements MvccStore {
     for (const entry of this.#table.entries()) {
       for (const kept of entry.kept(this.#compactRevision, at)) {
         hash = crc32(encodeRevision(kept.main, kept.sub), hash);
-        const { head } = entry;
-        hash = crc32(head?.modRevision === kept.main ? rowOf(head) : this.#row(kept), hash);
+        hash = crc32(this.#liveRow(entry, kept.main) ?? this.#row(kept), hash);
       }
     }
     return { hash, compactRevision: this.#compactRevision, revision: at };
@@ -146,16 +159,40 @@ export class Store implements MvccStore {
     };
   }
 
-  /** The live version of a key, or undefined. */
-  head(key: Uint8Array): KeyValue | undefined {
-    return this.#table.get(toText(key))?.head;
+  /** What the rows of live keys take in memory. */
+  memory(): { readonly liveBytes: number; readonly slabs: number } {
+    return { liveBytes: this.#arena.liveBytes(), slabs: this.#arena.slabs() };
   }
 
-  /** Every live version, in key order. */
-  *heads(): Generator<KeyValue> {
-    for (const { head } of this.#table.entries()) {
-      if (head !== undefined) yield head;
+  /** The live version of a key, or undefined. */
+  head(key: Uint8Array): KeyValue | undefined {
+    const entry = this.#table.get(toText(key));
+    return entry?.isLive() ? this.#live(entry) : undefined;
+  }
+
+  /** Whether a key has a live version. */
+  isLive(key: Uint8Array): boolean {
+    return this.#table.get(toText(key))?.isLive() ?? false;
+  }
+
+  /** Every live key with a lease, as text, in key order. */
+  *leased(): Generator<readonly [lease: LeaseId, key: string]> {
+    for (const entry of this.#table.entries()) {
+      if (!entry.isLive()) continue;
+      const lease = leaseAt(present(entry.slab, 'the row of a live key').bytes, entry.slabAt);
+      if (lease !== 0n) yield [lease, entry.key];
     }
+  }
+
+  /** From here to `releaseEvents`, watchers are not told: they get the events of all transactions in between together. */
+  holdEvents(): void {
+    assert(!this.#isHoldingEvents, 'events are held once');
+    this.#isHoldingEvents = true;
+  }
+
+  releaseEvents(): void {
+    this.#isHoldingEvents = false;
+    this.#hub.flush();
   }
 
   /**
@@ -167,6 +204,7 @@ export class Store implements MvccStore {
     assert(state.compactRevision <= state.revision, 'compaction is never ahead of the head');
     this.#hub.hold();
     this.#table = new KeyTable();
+    this.#arena = new RowArena();
     this.#revision = state.revision;
     this.#compactRevision = state.compactRevision;
     this.#liveKeys = 0;
@@ -219,61 +257,72 @@ export class Store implements MvccStore {
   }
 
   #restoreRow(revision: FoundRevision, row: Uint8Array): KeyEntry {
-    const kv = decodeRow(row, revision.main);
-    const entry = this.#table.ensure(toText(kv.key));
+    const bytes = asBuffer(row);
+    // Checks the row's form.
     const tombstone = isTombstone(row);
+    const entry = this.#table.ensure(keyTextAt(bytes, 0));
     const rowBytes = revisionKeyBytes + row.length;
-    entry.restore(
-      { ...revision, rowBytes, isTombstone: tombstone },
-      tombstone ? undefined : { created: kv.createRevision, version: kv.version },
-    );
-    if (tombstone && entry.head !== undefined) this.#liveKeys -= 1;
-    if (!tombstone && entry.head === undefined) this.#liveKeys += 1;
-    entry.head = tombstone ? undefined : kv;
+    if (entry.slab !== undefined) {
+      this.#release(entry);
+      this.#liveKeys -= 1;
+    }
+    entry.restore({ ...revision, rowBytes, isTombstone: tombstone }, tombstone ? undefined : countsAt(bytes, 0));
+    if (!tombstone) {
+      const slab = this.#arena.reserve(entry, row.length);
+      slab.bytes.set(row, entry.slabAt);
+      this.#liveKeys += 1;
+    }
     this.#bytesInUse += rowBytes;
     return entry;
   }
 
-  /** For StoreTxn: writes one version into memory and returns what it replaced. */
-  applyPut(put: { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: LeaseId }, at: FoundRevision) {
+  /** For StoreTxn: writes one version into memory; what it replaced is in the change. */
+  applyPut(
+    put: { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: LeaseId },
+    at: FoundRevision,
+  ): Change {
     const entry = this.#table.ensure(toText(put.key));
-    const previous = entry.head;
-    const createRevision = previous?.createRevision ?? at.main;
-    const version = (previous?.version ?? 0) + 1;
-    const row = encodePut({ ...put, createRevision, version });
-    const rowBytes = revisionKeyBytes + row.length;
-    const recorded = entry.put(at.main, at.sub, rowBytes);
-    assert(recorded.created === createRevision, 'index and head agree on the create revision');
-    assert(recorded.version === version, 'index and head agree on the version');
-    const kv = decodeRow(row, at.main);
-    entry.head = kv;
+    const replaced = this.#placeOf(entry);
+    if (replaced !== undefined) this.#release(entry);
+    const length = putRowBytes(put.key, put.value);
+    const rowBytes = revisionKeyBytes + length;
+    entry.put(at.main, at.sub, rowBytes);
+    assert((replaced === undefined) === (entry.version() === 1), 'a life begins with its first version');
+    const slab = this.#arena.reserve(entry, length);
+    writePut(slab.bytes, entry.slabAt, { ...put, createRevision: entry.created(), version: entry.version() });
     this.#bytesInUse += rowBytes;
-    if (previous === undefined) this.#liveKeys += 1;
-    const change: Change = { entry, event: { type: 'put', kv }, previous };
-    return { change, row };
+    const row = slab.bytes.subarray(entry.slabAt, entry.slabAt + length);
+    if (replaced === undefined) this.#liveKeys += 1;
+    else this.#tidy(replaced.slab);
+    // What was filled while its rows died is sparse from the beginning; tidying one may fill another.
+    for (let filled = this.#arena.takeFilled(); filled !== undefined; filled = this.#arena.takeFilled()) {
+      this.#tidy(filled);
+    }
+    return new Change({ entry, main: at.main, type: 'put', row, replaced });
   }
 
   /** For StoreTxn: the live entries of an interval, in key order. */
   liveEntries(key: Uint8Array, rangeEnd: Uint8Array): KeyEntry[] {
     const live: KeyEntry[] = [];
     this.#table.forEach(keyRange(key, rangeEnd), (entry) => {
-      if (entry.head !== undefined) live.push(entry);
+      if (entry.isLive()) live.push(entry);
     });
     return live;
   }
 
   /** For StoreTxn: deletes one live key in memory. */
-  applyDelete(entry: KeyEntry, at: FoundRevision) {
-    const previous = entry.head;
-    assert(previous !== undefined, 'only a live key is deleted');
-    const row = encodeTombstone(previous.key);
+  applyDelete(entry: KeyEntry, at: FoundRevision): Change {
+    const replaced = this.#placeOf(entry);
+    assert(replaced !== undefined, 'only a live key is deleted');
+    this.#release(entry);
+    const row = encodeTombstone(toBytes(entry.key));
     const rowBytes = revisionKeyBytes + row.length;
     entry.tombstone(at.main, at.sub, rowBytes);
     this.#bytesInUse += rowBytes;
     this.#liveKeys -= 1;
     assert(this.#liveKeys >= 0, 'no more keys die than live');
-    const change: Change = { entry, event: { type: 'delete', kv: decodeRow(row, at.main) }, previous };
-    return { change, row };
+    this.#tidy(replaced.slab);
+    return new Change({ entry, main: at.main, type: 'delete', row, replaced });
   }
 
   /** For StoreTxn: makes its writes the head, hands them to the backend and then to the watchers. */
@@ -289,14 +338,55 @@ export class Store implements MvccStore {
     );
     this.#options.commit(rows);
     this.#hub.publish(this.#revision, changes);
+    if (!this.#isHoldingEvents) this.#hub.flush();
     return this.#revision;
   }
 
   #load(entry: KeyEntry, found: FoundRevision): KeyValue {
-    if (entry.head?.modRevision === found.main) return entry.head;
+    if (entry.isLive() && entry.lastModified() === found.main) return this.#live(entry);
     const kv = decodeRow(this.#row(found), found.main);
     assert(toText(kv.key) === entry.key, () => `the row of revision ${found.main}.${found.sub} is of another key`);
     return kv;
+  }
+
+  /** The live version of an entry that has one. */
+  #live(entry: KeyEntry): KeyValue {
+    const slab = present(entry.slab, 'the row of a live key');
+    return decodeRowAt(slab.bytes, entry.slabAt, entry.rowBytes() - revisionKeyBytes, entry.lastModified());
+  }
+
+  /** The live row, when it is the one written at `main`. */
+  #liveRow(entry: KeyEntry, main: number): Uint8Array | undefined {
+    if (entry.slab === undefined || entry.lastModified() !== main) return undefined;
+    return entry.slab.bytes.subarray(entry.slabAt, entry.slabAt + entry.rowBytes() - revisionKeyBytes);
+  }
+
+  #placeOf(entry: KeyEntry): RowPlace | undefined {
+    if (entry.slab === undefined) return undefined;
+    assert(entry.isLive(), 'only a live key has a row in memory');
+    const length = entry.rowBytes() - revisionKeyBytes;
+    return { slab: entry.slab, at: entry.slabAt, length, main: entry.lastModified() };
+  }
+
+  /** The entry's row in memory dies. */
+  #release(entry: KeyEntry): void {
+    this.#arena.release(present(entry.slab, 'the row of a live key'), entry.rowBytes() - revisionKeyBytes);
+    entry.slab = undefined;
+  }
+
+  /** Moves the rows that still live in a slab that is mostly dead, so that its memory can go. */
+  #tidy(slab: Slab): void {
+    if (!this.#arena.isSparse(slab)) return;
+    for (const owner of slab.owners) {
+      if (owner.slab !== slab) continue;
+      assert(owner instanceof KeyEntry, 'rows in memory belong to keys');
+      const from = owner.slabAt;
+      const length = owner.rowBytes() - revisionKeyBytes;
+      this.#arena.release(slab, length);
+      const target = this.#arena.reserve(owner, length);
+      slab.bytes.copy(target.bytes, owner.slabAt, from, from + length);
+    }
+    assert(slab.live === 0, () => `${slab.live} bytes live on in a slab that was emptied`);
   }
 
   #row(found: FoundRevision): Uint8Array {

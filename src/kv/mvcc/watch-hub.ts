@@ -11,10 +11,15 @@
  *     watch → unsynced → synced ⇄ paused → (resume) → unsynced        any → over
  *
  * A batch ends with a whole revision, so a pause never splits one. Memory per watcher is one batch at most.
+ *
+ * Several revisions may be published before they are delivered, together, by `flush`; watchers that see the same events are
+ * given the same array.
  */
 import { assert } from '../../env/assert.ts';
 import type { KeyValue, KvEvent, WatchRequest } from '../api.ts';
 import type { Watcher, WatchSink } from './contract.ts';
+import type { Change } from './change.ts';
+import { EventList } from './event-list.ts';
 import type { KeyEntry, KeptRevision } from './key-index.ts';
 import type { KeyRange } from './key-range.ts';
 import { keyRange, rangeContains } from './key-range.ts';
@@ -34,17 +39,13 @@ export interface WatchSource {
   load(entry: KeyEntry, found: { readonly main: number; readonly sub: number }): KeyValue;
 }
 
-/** One write of the revision being published. */
-export interface Change {
-  readonly entry: KeyEntry;
-  readonly event: KvEvent;
-  readonly previous: KeyValue | undefined;
-}
-
 export class WatchHub {
   readonly #source: WatchSource;
   readonly #synced = new WatcherIndex<StoreWatcher>();
   readonly #all = new Set<StoreWatcher>();
+  /** Watchers with something published and not delivered; bounded by the watchers. */
+  #due: StoreWatcher[] = [];
+  #noEvents = EventList.empty();
 
   constructor(source: WatchSource) {
     this.#source = source;
@@ -57,6 +58,7 @@ export class WatchHub {
   /** Hands over what there is since the start revision before it returns. */
   watch(request: WatchRequest, sink: WatchSink): Watcher {
     assert(request.startRevision >= 0, () => `a watch cannot start at ${request.startRevision}`);
+    this.flush();
     const watcher = new StoreWatcher(this, request, sink);
     watcher.next = request.startRevision === 0 ? this.#source.revision() + 1 : request.startRevision;
     this.#all.add(watcher);
@@ -64,32 +66,41 @@ export class WatchHub {
     return watcher;
   }
 
-  /** Hands the writes of the new head revision to the synced watchers of their keys. */
+  /** Takes down the writes of the new head revision for the synced watchers of their keys; `flush` delivers. */
   publish(main: number, changes: readonly Change[]): void {
     assert(main === this.#source.revision(), 'only the head revision is published');
     if (this.#synced.size() === 0) return;
-    const due = new Map<StoreWatcher, KvEvent[]>();
     for (const change of changes) {
-      const withPrevious: KvEvent =
-        change.previous === undefined ? change.event : { ...change.event, prevKv: change.previous };
       this.#synced.forEach(change.entry.key, (watcher) => {
-        if (watcher.next > main || !watcher.wants(change.event.type)) return;
-        const events = due.get(watcher);
-        const event = watcher.prevKv ? withPrevious : change.event;
-        if (events === undefined) due.set(watcher, [event]);
-        else events.push(event);
+        if (watcher.next > main || !watcher.wants(change.type)) return;
+        if (watcher.due === undefined) this.#due.push(watcher);
+        const event = watcher.prevKv ? change.eventWithPrevious() : change.event();
+        watcher.due = (watcher.due ?? this.#noEvents).and(event);
       });
     }
-    for (const [watcher, events] of due) {
+  }
+
+  /** Delivers everything published. */
+  flush(): void {
+    if (this.#due.length === 0) return;
+    const due = this.#due;
+    this.#due = [];
+    this.#noEvents = EventList.empty();
+    const head = this.#source.revision();
+    for (const watcher of due) {
+      const events = watcher.due;
+      watcher.due = undefined;
+      assert(events !== undefined, 'a watcher that is due has events');
       // An earlier sink may have cancelled this one.
       if (watcher.state !== 'synced') continue;
-      watcher.next = main + 1;
-      if (!this.#deliver(watcher, events)) this.#pause(watcher);
+      watcher.next = head + 1;
+      if (!this.#deliver(watcher, events.toArray())) this.#pause(watcher);
     }
   }
 
   /** Before the store's content is replaced: every synced watcher takes down its place in history. */
   hold(): void {
+    this.flush();
     for (const watcher of this.#all) {
       if (watcher.state === 'synced') this.#unsync(watcher);
     }
@@ -208,6 +219,8 @@ class StoreWatcher implements Watcher {
   next = 0;
   isDelivering = false;
   resumeRequested = false;
+  /** Published and not delivered. */
+  due: EventList | undefined = undefined;
 
   constructor(hub: WatchHub, request: WatchRequest, sink: WatchSink) {
     this.#hub = hub;

@@ -49,6 +49,15 @@ export class StoreMachine implements StateMachine {
   }
 
   apply(entries: readonly Entry[]): void {
+    this.#kv.beginBatch();
+    try {
+      this.#applyAll(entries);
+    } finally {
+      this.#kv.endBatch();
+    }
+  }
+
+  #applyAll(entries: readonly Entry[]): void {
     for (const entry of entries) {
       assert(entry.kind === 'normal', 'membership entries come through applyConfChange');
       assert(entry.index > this.#kv.consistentIndex(), () => `entry ${entry.index} is applied once`);
