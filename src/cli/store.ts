@@ -5,7 +5,6 @@ import { errorText } from '../env/errors.ts';
 import { realEnv } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
 import { type HttpFace, startHttpFace } from '../kv/rpc/http.ts';
-import { createLeaderProxy } from '../kv/rpc/leader-proxy.ts';
 import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../kv/rpc/rpc-server.ts';
 import { serveStore } from '../kv/rpc/serve-store.ts';
@@ -68,7 +67,6 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     process.exit(1);
   };
   const auth = await openAuth(env, flags);
-  const proxy = createLeaderProxy(clock, config.outgoingTls);
   const peers = connectPeers(env, config);
   let rpc: RpcServer | undefined;
   let kvServer: KvServer | undefined;
@@ -102,7 +100,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     ...(flags.autopilot ? { autopilot: { deadServerAfterMs: flags['autopilot-dead-server-after'] } } : {}),
     openBackend: (path) => openLevelBackend(path, { onFatal, log }),
     makeTransport: (identity) => peers.open(identity, () => kvServer),
-    proxy,
+    proxy: peers.proxy,
     auth,
     onServer: async (server) => {
       kvServer = server;

@@ -23,17 +23,17 @@ const stepEveryMs = 500;
 /** While there is no leader to ask. */
 const leaderRetryMs = 50;
 
-/** Asks another member by one of its client URLs. */
+/** Asks another member by one of its peer URLs, as a member: whose request it is has been checked here. */
 export interface LeaderProxy {
   /** Seconds from now, 0 when the lease is gone. */
-  keepAlive(clientUrls: readonly string[], id: LeaseId, signal: AbortSignal): Promise<number>;
+  keepAlive(peerUrls: readonly string[], id: LeaseId, signal: AbortSignal): Promise<number>;
   timeToLive(
-    clientUrls: readonly string[],
+    peerUrls: readonly string[],
     id: LeaseId,
     withKeys: boolean,
     signal: AbortSignal,
   ): Promise<LeaseRemaining>;
-  promote(clientUrls: readonly string[], memberId: number, signal: AbortSignal): Promise<void>;
+  promote(peerUrls: readonly string[], memberId: number, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -45,7 +45,7 @@ export interface LeaseKeeperOptions {
   readonly proposer: Proposer;
   readonly reader: LinearizableReader;
   readonly proxy: LeaderProxy;
-  /** Client URLs of the leader; undefined when there is none, or it has not published any. */
+  /** Peer URLs of the leader; undefined when there is none. */
   readonly leaderUrls: () => readonly string[] | undefined;
   /** 1.5 election time-outs, as in etcd: a lease must not run out in one election. */
   readonly minTtlSeconds: number;

@@ -471,7 +471,7 @@ export class StoreServer implements KvServer {
   #leaderUrls(): readonly string[] | undefined {
     const { leader } = this.#softState;
     if (leader === 0) return undefined;
-    const urls = this.#kv.members().get(leader)?.clientUrls;
+    const urls = this.#kv.members().get(leader)?.peerUrls;
     return urls && urls.length > 0 ? urls : undefined;
   }
 }

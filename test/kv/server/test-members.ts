@@ -8,6 +8,7 @@ import { realClock, realDisk, realRandom } from '../../../src/env/real.ts';
 import { createInlinePasswords } from '../../../src/kv/auth/inline-passwords.ts';
 import { SimpleTokens } from '../../../src/kv/auth/simple-tokens.ts';
 import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
+import { leaderFace, leaderService } from '../../../src/kv/rpc/leader-face.ts';
 import { createLeaderProxy } from '../../../src/kv/rpc/leader-proxy.ts';
 import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
 import { askMembers, peerFace, peerService } from '../../../src/kv/rpc/peer-face.ts';
@@ -68,12 +69,15 @@ async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestM
         clusterId: clusterId.toString(16).padStart(16, '0'),
         selfId: memberId as ReplicaId,
         listenAddresses: (overrides.peerUrls ?? []).map((url) => new URL(url).host),
-        services: [[peerService, peerFace(() => server)]],
+        services: [
+          [peerService, peerFace(() => server)],
+          [leaderService, leaderFace(() => server)],
+        ],
       });
       await transport.listen();
       return transport;
     },
-    proxy: createLeaderProxy(realClock, undefined),
+    proxy: createLeaderProxy(realClock, () => undefined),
     auth: {
       tokens: new SimpleTokens({ clock: realClock, random: realRandom, ttlMs: 300_000 }),
       passwords: createInlinePasswords(realRandom),

@@ -1,0 +1,54 @@
+/**
+ * keelson.store.v1.Leader: the leader's side of leader-proxy.ts. On the peer port, where only members are let in: the
+ * follower that asks has checked what its client may do, and this member takes its word.
+ */
+import type * as grpc from '@grpc/grpc-js';
+import descriptor from '../../../proto/gen/store-leader.json' with { type: 'json' };
+import { errorText } from '../../env/errors.ts';
+import { loadService } from '../../proto/grpc-service.ts';
+import { fromInt64, type Int64Like, safeNumberFromInt64 } from '../../proto/int64.ts';
+import { grpcStatus, KvError } from '../errors.ts';
+import type { KvServer } from '../server/contract.ts';
+import { clientGone } from './service.ts';
+
+export const leaderService = loadService(descriptor, 'keelson.store.v1.Leader');
+
+interface OfLease {
+  readonly id: Int64Like;
+}
+
+/** `server` is undefined until this member runs. */
+export function leaderFace(server: () => KvServer | undefined): grpc.UntypedServiceImplementation {
+  const handle =
+    <Request>(
+      carryOut: (running: KvServer, request: Request, signal: AbortSignal) => Promise<object>,
+    ): grpc.handleUnaryCall<Request, object> =>
+    (call, callback) => {
+      const gone = new AbortController();
+      call.on('cancelled', () => gone.abort(clientGone));
+      const answer = async (): Promise<object> => {
+        const running = server();
+        if (!running) throw new KvError('noLeader');
+        return carryOut(running, call.request, gone.signal);
+      };
+      answer().then(
+        (value) => callback(null, value),
+        (error: unknown) => {
+          const code = error instanceof KvError ? error.grpcStatus : grpcStatus.unknown;
+          callback({ code, details: errorText(error) });
+        },
+      );
+    };
+  return {
+    LeaseKeepAlive: handle(async (running, { id }: OfLease, signal) => ({
+      ttlSeconds: await running.leaseKeepAlive(fromInt64(id), signal, 'member'),
+    })),
+    LeaseTimeToLive: handle(async (running, { id, keys }: OfLease & { readonly keys: boolean }, signal) =>
+      running.leaseTimeToLive(fromInt64(id), keys, signal, 'member'),
+    ),
+    Promote: handle(async (running, { memberId }: { readonly memberId: Int64Like }, signal) => {
+      await running.memberPromote(safeNumberFromInt64(memberId), signal);
+      return {};
+    }),
+  };
+}
