@@ -7,16 +7,17 @@ import type { Disk } from '../../env/disk.ts';
 import { readTextIfAny, writeFileAtomic } from '../../env/files.ts';
 
 const formatVersion = 1;
+export const newestName = 'newest';
 
 export async function writeNewest(disk: Disk, directory: string, sequence: number): Promise<void> {
   assert(Number.isSafeInteger(sequence) && sequence > 0, 'segments count from 1');
-  await writeFileAtomic(disk, `${directory}/wal/newest`, `${JSON.stringify({ formatVersion, sequence })}\n`);
+  await writeFileAtomic(disk, `${directory}/wal/${newestName}`, `${JSON.stringify({ formatVersion, sequence })}\n`);
 }
 
 /** 0 when the file is missing or cannot be understood. */
 export async function newestSequence(disk: Disk, directory: string): Promise<number> {
   const match = /^{"formatVersion":1,"sequence":(\d{1,15})}\n$/.exec(
-    (await readTextIfAny(disk, `${directory}/wal/newest`)) ?? '',
+    (await readTextIfAny(disk, `${directory}/wal/${newestName}`)) ?? '',
   );
   return match ? Number(match[1]) : 0;
 }

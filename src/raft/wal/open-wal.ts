@@ -11,7 +11,7 @@ import { type Disk, DiskError, type DiskFile } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable } from '../../env/files.ts';
 import type { Index, ReplicaId, Term } from '../core/types.ts';
-import { newestSequence, writeNewest } from './newest.ts';
+import { newestName, newestSequence, writeNewest } from './newest.ts';
 import type { SnapshotMark } from './payload.ts';
 import { rebuild, removeSuperseded } from './rebuild.ts';
 import { isOnlyVoter, nobody, planRepair, type Repair } from './repair.ts';
@@ -42,7 +42,8 @@ export function walIdentity(clusterId: string, memberId: string): WalIdentity {
 export async function walExists(disk: Disk, directory: string): Promise<boolean> {
   const path = `${directory}/wal`;
   if (!(await disk.exists(path))) return false;
-  return (await disk.list(path)).some((name) => parseSegmentName(name) !== undefined);
+  // The note of the newest one is made after the first segment: alone it says that they were there and are gone.
+  return (await disk.list(path)).some((name) => name === newestName || parseSegmentName(name) !== undefined);
 }
 
 /** Makes a new log and opens it. Rejects with `WAL_EXISTS` when there is one. */
@@ -96,6 +97,9 @@ export async function openWal(
     throw new KeelsonError('WAL_MISSING', `open log in ${directory}: there is none`);
   }
   const names = await segmentNames(options);
+  if (names.length === 0) {
+    throw hopeless({ path: `${directory}/wal`, offset: 0, bytes: 0, reason: 'all segments are missing' });
+  }
   const found = await replaySegments(options, names, expected);
   const { replay, identity } = found;
   const { mark, setAside } = await chooseSnapshot(options, replay);
