@@ -52,13 +52,24 @@ export function fromWireKeyValue(kv: Out<WireKeyValue>): KeyValue {
   };
 }
 
-export function toWireEvent(event: KvEvent): Out<WireEvent> {
+function toWireEvent(event: KvEvent): Out<WireEvent> {
   const kv = event.type === 'put' ? toWireKeyValue(event.kv) : { key: event.kv.key, modRevision: event.kv.modRevision };
   return {
     type: event.type === 'put' ? 0 : 1,
     kv,
     ...(event.prevKv === undefined ? {} : { prevKv: toWireKeyValue(event.prevKv) }),
   };
+}
+
+/** One array for each array of events, so that it is made and encoded once for all watchers that are given it. */
+const wireEvents = new WeakMap<readonly KvEvent[], readonly Out<WireEvent>[]>();
+
+export function toWireEvents(events: readonly KvEvent[]): readonly Out<WireEvent>[] {
+  const known = wireEvents.get(events);
+  if (known !== undefined) return known;
+  const made = events.map(toWireEvent);
+  wireEvents.set(events, made);
+  return made;
 }
 
 export function fromWireEvent(event: Out<WireEvent>): KvEvent {

@@ -14,7 +14,7 @@ import type { From } from '../server/auth-contract.ts';
 import type { KvServer } from '../server/contract.ts';
 import { headerOf } from './call.ts';
 import { fromWireWatch } from './codec-server.ts';
-import { saturate, toWireEvent } from './codec-values.ts';
+import { saturate, toWireEvents } from './codec-values.ts';
 import type { Out, WireWatchCreateRequest, WireWatchRequest, WireWatchResponse } from './wire.ts';
 
 /** Answers that concern no single watch. */
@@ -147,7 +147,7 @@ export class WatchStream {
         const parts = watch.wantsFragments ? this.#fragments(events) : [events];
         parts.forEach((part, position) => {
           const isPiece = position < parts.length - 1;
-          this.#write({ header, watchId: id, events: part.map(toWireEvent), ...(isPiece ? { fragment: true } : {}) });
+          this.#write({ header, watchId: id, events: toWireEvents(part), ...(isPiece ? { fragment: true } : {}) });
         });
         watch.isPaused = this.#isFull;
         return !this.#isFull;

@@ -381,7 +381,7 @@ export class StoreServer implements KvServer {
   position() {
     return {
       revision: this.#kv.revision(),
-      term: this.#raft?.status().term ?? 0,
+      term: this.#raft?.term() ?? 0,
       leader: this.#softState.leader as number,
       isLearner: this.#kv.members().get(this.memberId)?.isLearner ?? false,
     };

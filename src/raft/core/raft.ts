@@ -48,6 +48,7 @@ import type {
   ReplicaId,
   RestoredState,
   SnapshotMeta,
+  Term,
 } from './types.ts';
 
 export class Raft implements RaftCore {
@@ -193,6 +194,10 @@ export class Raft implements RaftCore {
 
   compactLog(snapshot: SnapshotMeta, upTo: Index): void {
     this.#state.log.compact(snapshot, upTo);
+  }
+
+  term(): Term {
+    return this.#state.term;
   }
 
   status(): RaftStatus {

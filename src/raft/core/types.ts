@@ -330,6 +330,8 @@ export interface RaftCore {
   /** Drops entries up to `index` from memory; a snapshot at or after it must exist. */
   compactLog(snapshot: SnapshotMeta, upTo: Index): void;
   status(): RaftStatus;
+  /** The current term, for callers to whom a whole status would cost too much. */
+  term(): Term;
   /** Throws InvariantViolation when the state contradicts itself. Cheap enough for every test step. */
   checkState(): void;
 }

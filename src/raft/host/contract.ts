@@ -17,6 +17,7 @@ import type {
   ReplicaId,
   SnapshotMeta,
   SoftState,
+  Term,
 } from '../core/types.ts';
 
 /** What is replicated. `apply` is synchronous and deterministic: same entries, same state, on every member. */
@@ -140,6 +141,8 @@ export interface RaftNode {
   transferLeader(to: ReplicaId): void;
   campaign(): void;
   status(): RaftStatus;
+  /** The current term: cheap, unlike `status`. */
+  term(): Term;
   /** Membership in force. */
   confState(): ConfState;
   /** Counters for metrics, monotonic. */

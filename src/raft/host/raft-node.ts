@@ -152,6 +152,10 @@ export class RaftHost implements RaftNode {
     return this.#core.status();
   }
 
+  term(): Term {
+    return this.#core.term();
+  }
+
   confState(): ConfState {
     return this.#core.status().confState;
   }
