@@ -21,13 +21,15 @@ interface Open {
   readonly caller: Caller;
 }
 
-export function createLeaderProxy(clock: Clock, tls: KvClientOptions['tls']): LeaderProxy {
+/** `tls` is asked for each new client: certificates change while a member runs. */
+export function createLeaderProxy(clock: Clock, tls: () => KvClientOptions['tls']): LeaderProxy {
   let current: Open | undefined;
   const open = (peerUrls: readonly string[]): Open => {
     const key = peerUrls.join(',');
     if (current?.key === key) return current;
     current?.connections.close();
-    const connections = new Connections({ clock, endpoints: peerUrls, ...(tls ? { tls } : {}) });
+    const files = tls();
+    const connections = new Connections({ clock, endpoints: peerUrls, ...(files ? { tls: files } : {}) });
     current = { key, connections, caller: new Caller(connections, clock, timeoutMs) };
     return current;
   };

@@ -11,7 +11,7 @@ import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
 import { leaderFace, leaderService } from '../../../src/kv/rpc/leader-face.ts';
 import { createLeaderProxy } from '../../../src/kv/rpc/leader-proxy.ts';
 import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
-import { askMembers, peerFace, peerService } from '../../../src/kv/rpc/peer-face.ts';
+import { askMembers, askToJoin, peerFace, peerService, tellMove } from '../../../src/kv/rpc/peer-face.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../../../src/kv/rpc/rpc-server.ts';
 import { serveStore } from '../../../src/kv/rpc/serve-store.ts';
 import type { KvServer } from '../../../src/kv/server/contract.ts';
@@ -32,7 +32,7 @@ export interface TestMember {
 const tickMs = 20;
 const electionTicks = 15;
 
-async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestMember> {
+export async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestMember> {
   const directory = await mkdtemp(join(tmpdir(), 'keelson-store-'));
   const registry = new Registry();
   const metrics = createStoreMetrics(registry, false);
@@ -54,6 +54,8 @@ async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestM
     token: 'test',
     state: 'new',
     join: (urls) => askMembers(realClock, urls, undefined),
+    askToJoin: (urls, join) => askToJoin({ clock: realClock, tls: undefined }, urls, join),
+    tellMove: (urls, move) => tellMove({ clock: realClock, tls: undefined }, urls, move),
     limits: { requestBytesMax: 1.5 * 1024 * 1024, txnOpsMax: 128, learnersMax: 1, quotaBytes: 0 },
     compaction: { mode: 'periodic', retentionMs: 0 },
     isStrictReconfiguration: true,
@@ -63,11 +65,12 @@ async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestM
     snapshotEntries: 10_000,
     catchUpEntries: 5_000,
     openBackend: async () => createMemoryBackend(),
-    makeTransport: async ({ clusterId, memberId }) => {
+    makeTransport: async ({ clusterId, memberId, key }) => {
       const transport = new GrpcPeerTransport({
         env,
         clusterId: clusterId.toString(16).padStart(16, '0'),
         selfId: memberId as ReplicaId,
+        key,
         listenAddresses: (overrides.peerUrls ?? []).map((url) => new URL(url).host),
         services: [
           [peerService, peerFace(() => server)],
