@@ -70,6 +70,8 @@ type Job =
       readonly kind: 'batch';
       readonly number: number;
       readonly writes: readonly BackendWrite[];
+      /** The writes' keys as the overlay has them. */
+      readonly keys: readonly string[];
       readonly bytes: number;
     }
   | {
@@ -149,12 +151,15 @@ class LevelBackend implements Backend {
     if (batch.length === 0) return;
     const number = ++this.#lastJob;
     let bytes = 0;
+    const keys: string[] = [];
     for (const write of batch) {
       const value = write.type === 'put' ? write.value : undefined;
+      const key = toText(write.key);
       bytes += write.key.length + (value?.length ?? 0);
-      this.#overlay.set(toText(write.key), { value, job: number });
+      keys.push(key);
+      this.#overlay.set(key, { value, job: number });
     }
-    this.#jobs.push({ kind: 'batch', number, writes: batch, bytes });
+    this.#jobs.push({ kind: 'batch', number, writes: batch, keys, bytes });
     this.#pendingBytes += bytes;
     if (this.#pendingBytes >= gatheredBytesMin) this.#startWriting();
   }
@@ -242,9 +247,10 @@ class LevelBackend implements Backend {
     this.#isWriting = false;
   }
 
-  /** The next batches as one disk batch. Of several writes of a key only the last counts. */
+  /** The next batches as one disk batch. LevelDB carries it out in order: of several writes of a key the last counts. */
   async #writeBatches(): Promise<void> {
-    const operations = new Map<string, BatchOperation<Database, Buffer, Buffer>>();
+    const operations: BatchOperation<Database, Buffer, Buffer>[] = [];
+    const keys: (readonly string[])[] = [];
     let bytes = 0;
     let taken = 0;
     let number = 0;
@@ -252,18 +258,17 @@ class LevelBackend implements Backend {
       if (job.kind !== 'batch' || bytes >= diskBatchBytesMax) break;
       for (const write of job.writes) {
         const key = asBuffer(write.key);
-        const operation: BatchOperation<Database, Buffer, Buffer> =
-          write.type === 'put' ? { type: 'put', key, value: asBuffer(write.value) } : { type: 'del', key };
-        operations.set(toText(write.key), operation);
+        operations.push(write.type === 'put' ? { type: 'put', key, value: asBuffer(write.value) } : { type: 'del', key });
       }
+      keys.push(job.keys);
       bytes += job.bytes;
       number = job.number;
       taken += 1;
     }
-    assert(taken > 0 && operations.size > 0, 'a disk batch holds something');
+    assert(taken > 0 && operations.length > 0, 'a disk batch holds something');
     this.#jobs.splice(0, taken);
-    await this.#database.batch([...operations.values()], { sync: true });
-    for (const key of operations.keys()) {
+    await this.#database.batch(operations, { sync: true });
+    for (const key of keys.flat()) {
       const row = this.#overlay.get(key);
       if (row !== undefined && row.job <= number) this.#overlay.delete(key);
     }
