@@ -1,5 +1,6 @@
 /** `keelson store export`: the store as an etcd snapshot file, from a running member or from a data directory. */
 import { tmpdir } from 'node:os';
+import { silentLog } from '../env/log.ts';
 import { realEnv } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
 import { fetchSnapshot } from '../kv/client/snapshot.ts';
@@ -55,16 +56,15 @@ async function exportDirectory(
   path: string,
   scratch: string,
 ): Promise<number> {
-  const { log } = env;
   const member = await openOffline({
     env,
     directory,
     scratch: `${scratch}/keelson-export-${env.random.uuid()}`,
     openBackend: (at) =>
       openLevelBackend(at, {
-        log,
-        // Every call on the backend throws the failure from then on, which ends the export.
-        onFatal: (error) => log.error('the backend failed', { error: error.message }),
+        log: silentLog,
+        // Every call on the backend throws the failure from then on, which ends the export and is told once.
+        onFatal: () => undefined,
       }),
   });
   try {

@@ -1,5 +1,6 @@
 /** What `verify` and `dump` have in common: the directory they are given, and where its copy goes. */
 import { tmpdir } from 'node:os';
+import { silentLog } from '../env/log.ts';
 import { realEnv } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
 import type { OfflineOptions } from '../kv/snapshot/offline.ts';
@@ -25,9 +26,9 @@ export function offlineOptions(
     scratch: `${values.scratch || tmpdir()}/keelson-offline-${env.random.uuid()}`,
     openBackend: (path) =>
       openLevelBackend(path, {
-        log: env.log,
-        // Every call on the backend throws the failure from then on, which ends the command.
-        onFatal: (error) => env.log.error('the backend failed', { error: error.message }),
+        log: silentLog,
+        // Every call on the backend throws the failure from then on, which ends the command and is told once.
+        onFatal: () => undefined,
       }),
   };
 }

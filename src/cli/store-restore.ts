@@ -1,4 +1,5 @@
 /** `keelson store restore`: a data directory out of an etcd snapshot. Flags are those of `etcdutl snapshot restore`. */
+import { silentLog } from '../env/log.ts';
 import { realEnv } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
 import { isUrl, parseInitialCluster } from '../kv/server/cluster-config.ts';
@@ -53,7 +54,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const cluster = values['initial-cluster'] || peerUrls.map((url) => `${values.name}=${url}`).join(',');
   const directory = (values['data-dir'] || `${values.name}.etcd`).replace(/\/+$/, '');
-  const { disk, log } = realEnv('warn');
+  const { disk } = realEnv('warn');
   const source = await openSnapshotFile(disk, from, values['skip-hash-check']);
   try {
     const { content, revision, clusterId, memberId } = await restoreMember({
@@ -67,9 +68,9 @@ export async function run(args: readonly string[]): Promise<number> {
       bumpRevision,
       openBackend: (path) =>
         openLevelBackend(path, {
-          log,
-          // Every call on the backend throws the failure from then on, which ends the restore.
-          onFatal: (error) => log.error('the backend failed', { error: error.message }),
+          log: silentLog,
+          // Every call on the backend throws the failure from then on, which ends the restore and is told once.
+          onFatal: () => undefined,
         }),
     });
     const { keys, leases, auth, alarms, withoutLease } = content;
