@@ -2,9 +2,11 @@
 import { authFace } from './auth-face.ts';
 import type { Face } from './call.ts';
 import { clusterFace } from './cluster-face.ts';
+import { electionFace } from './election-face.ts';
 import { healthFace } from './health-face.ts';
 import { kvFace } from './kv-face.ts';
 import { leaseFace } from './lease-face.ts';
+import { lockFace } from './lock-face.ts';
 import { maintenanceFace } from './maintenance-face.ts';
 import type { RpcMethod } from './service.ts';
 import { watchFace, type WatchFaceOptions } from './watch-face.ts';
@@ -21,6 +23,8 @@ export function storeMethods(face: Face, options: StoreMethodsOptions): readonly
     ...clusterFace(face),
     ...maintenanceFace(face),
     ...authFace(face),
+    ...electionFace(face),
+    ...lockFace(face),
     ...healthFace(face),
   ];
 }
