@@ -13,6 +13,7 @@ import { grpcStatus } from '../errors.ts';
 import type { Connections } from './connections.ts';
 import type { CallOptions } from './contract.ts';
 import { isTransient, neverSent, silentMember, toClientError } from './failures.ts';
+import { renewalsMax } from './session.ts';
 
 /** Between two rounds over all members; short beside an election. */
 const roundPauseMs = 100;
@@ -25,6 +26,21 @@ export interface UnaryCall {
   readonly isRead: boolean;
   /** Asks this endpoint and no other. */
   readonly endpoint?: string;
+}
+
+interface Sent<Answer> {
+  readonly answer?: Answer;
+  readonly error?: grpc.ServiceError;
+  /** It was refused for its token alone. */
+  readonly wantsToken?: boolean;
+  /** False when not even a token was to be had. */
+  readonly wasSent?: boolean;
+}
+
+interface SendOptions {
+  readonly metadata: grpc.Metadata;
+  readonly untilMs: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 export class Caller {
@@ -44,6 +60,7 @@ export class Caller {
     const untilMs = this.#clock.monotonicMs() + timeoutMs;
     const action = `store ${call.method}`;
     let failure: grpc.ServiceError | undefined;
+    let renewals = 0;
     for (let attempt = 1; ; attempt++) {
       options.signal?.throwIfAborted();
       if (this.#connections.isClosed()) throw new KeelsonError('CLOSED', `${action}: the client is closed`);
@@ -55,6 +72,7 @@ export class Caller {
         if (outcome.answer) return outcome.answer;
         options.signal?.throwIfAborted();
         failure = present(outcome.error, 'an answer or an error');
+        if (outcome.wantsToken === true && renewals++ < renewalsMax) continue;
         // What was asked is at fault, not the member; or it may have been carried out and must not be repeated.
         if (failure.code === grpcStatus.deadlineExceeded) {
           this.#connections.moveOn(endpoint);
@@ -62,7 +80,7 @@ export class Caller {
         }
         if (!isTransient(failure)) throw toClientError(failure, action);
         this.#connections.moveOn(endpoint);
-        if (!call.isRead && !neverSent(failure)) throw toClientError(failure, action);
+        if (!call.isRead && outcome.wasSent !== false && !neverSent(failure)) throw toClientError(failure, action);
       } else {
         this.#connections.moveOn(endpoint);
       }
@@ -76,12 +94,30 @@ export class Caller {
     return new KeelsonError('TIMEOUT', `${action}: no answer from the store within ${timeoutMs} ms${last}`, { cause });
   }
 
-  #send<Answer extends object>(
+  async #send<Answer extends object>(
     endpoint: string,
     call: UnaryCall,
     untilMs: number,
     signal: AbortSignal | undefined,
-  ): Promise<{ readonly answer?: Answer; readonly error?: grpc.ServiceError }> {
+  ): Promise<Sent<Answer>> {
+    const { session } = this.#connections;
+    if (session === undefined)
+      return this.#sendWith(endpoint, call, { metadata: new grpc.Metadata(), untilMs, signal });
+    let metadata: grpc.Metadata;
+    try {
+      metadata = await session.metadata(this.#connections.get(endpoint), untilMs - this.#clock.monotonicMs());
+    } catch (error) {
+      return { error: error as grpc.ServiceError, wasSent: false };
+    }
+    const sent = await this.#sendWith<Answer>(endpoint, call, { metadata, untilMs, signal });
+    return sent.error && session.isRefusal(sent.error.details, metadata) ? { ...sent, wantsToken: true } : sent;
+  }
+
+  #sendWith<Answer extends object>(
+    endpoint: string,
+    call: UnaryCall,
+    { metadata, untilMs, signal }: SendOptions,
+  ): Promise<Sent<Answer>> {
     const method = present(call.service[call.method], `method ${call.method}`);
     const deadline = this.#clock.wallMs() + (untilMs - this.#clock.monotonicMs());
     return new Promise((resolve) => {
@@ -98,7 +134,7 @@ export class Caller {
           method.requestSerialize,
           method.responseDeserialize,
           call.request,
-          new grpc.Metadata(),
+          metadata,
           { deadline },
           (error, answer) => {
             signal?.removeEventListener('abort', onAbort);

@@ -13,6 +13,7 @@ import { grpcStatus } from '../errors.ts';
 import { healthService } from '../rpc/wire.ts';
 import type { KvClientOptions } from './contract.ts';
 import { Pulse } from './pulse.ts';
+import { Session } from './session.ts';
 
 /** A member that does not complete TCP and TLS within this is passed over; five round trips on a slow continent. */
 const connectTimeoutMs = 2_000;
@@ -39,6 +40,8 @@ const channelOptions: grpc.ClientOptions = {
 
 /** `https://host:port` as grpc-js wants it, and whether it is encrypted. */
 export function parseEndpoint(endpoint: string): { readonly target: string; readonly isSecure: boolean } {
+  const unix = /^(unixs?):\/\/(.+)$/.exec(endpoint);
+  if (unix) return { target: `unix:${unix[2]}`, isSecure: unix[1] === 'unixs' };
   let url: URL;
   try {
     url = new URL(endpoint.includes('://') ? endpoint : `http://${endpoint}`);
@@ -55,15 +58,25 @@ export function parseEndpoint(endpoint: string): { readonly target: string; read
 const nameOfAddresses = 'store.invalid';
 
 function isAddress(endpoint: string): boolean {
+  if (endpoint.startsWith('unix')) return false;
   return isIP(new URL(endpoint).hostname.replace(/^\[|\]$/g, '')) !== 0;
 }
 
 function nameOptions(endpoint: string): grpc.ClientOptions {
+  // A socket file has no name: whoever listens on it is known by that of this machine.
+  if (endpoint.startsWith('unix')) return { 'grpc.ssl_target_name_override': 'localhost' };
   return isAddress(endpoint) ? { 'grpc.ssl_target_name_override': nameOfAddresses } : {};
 }
 
 function secure(endpoint: string, tls: NonNullable<KvClientOptions['tls']>): grpc.ChannelCredentials {
-  const [ca, key, cert] = [Buffer.from(tls.ca), Buffer.from(tls.key), Buffer.from(tls.cert)];
+  const ca = tls.ca ? Buffer.from(tls.ca) : null;
+  const [key, cert] = [Buffer.from(tls.key), Buffer.from(tls.cert)];
+  if (tls.isUnverified === true) {
+    return grpc.credentials.createSsl(ca, key, cert, {
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    });
+  }
   if (!isAddress(endpoint)) return grpc.credentials.createSsl(ca, key, cert);
   const host = new URL(endpoint).hostname.replace(/^\[|\]$/g, '');
   return grpc.credentials.createSsl(ca, key, cert, {
@@ -82,6 +95,8 @@ export interface Attendance {
 }
 
 export class Connections {
+  /** Undefined for a client that is no user. */
+  readonly session: Session | undefined;
   readonly #clock: Clock;
   readonly #endpoints: readonly string[];
   readonly #tls: KvClientOptions['tls'];
@@ -97,6 +112,7 @@ export class Connections {
     this.#clock = options.clock;
     this.#endpoints = options.endpoints;
     this.#tls = options.tls;
+    this.session = options.user && new Session(options.user, options.clock);
     for (const endpoint of options.endpoints) {
       if (parseEndpoint(endpoint).isSecure && !options.tls) {
         throw new KeelsonError('BAD_ENDPOINT', `store endpoint ${endpoint} is https: a CA certificate is needed`);

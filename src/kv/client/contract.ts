@@ -72,11 +72,27 @@ export interface WatchListener {
   ): void;
 }
 
+/** PEM. Without `ca` members are known by the authorities of the system. */
+export interface KvClientTls {
+  readonly ca?: Bytes;
+  readonly cert: Bytes;
+  readonly key: Bytes;
+  /** The members made their certificates themselves: any is taken. */
+  readonly isUnverified?: boolean;
+}
+
+export interface KvClientUser {
+  readonly name: string;
+  readonly password: string;
+}
+
 export interface KvClientOptions {
   readonly clock: Clock;
   /** `https://host:port` or `http://…`. */
   readonly endpoints: readonly string[];
-  readonly tls?: { readonly ca: Bytes; readonly cert: Bytes; readonly key: Bytes };
+  readonly tls?: KvClientTls;
+  /** Who the client is, where auth is on and no certificate says it. */
+  readonly user?: KvClientUser;
   /** For one call unless it says otherwise; 10,000 when absent. */
   readonly timeoutMs?: number;
 }

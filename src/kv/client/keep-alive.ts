@@ -10,6 +10,7 @@ import { leaseService } from '../rpc/wire.ts';
 import type { Connections } from './connections.ts';
 import type { CallOptions } from './contract.ts';
 import { isTransient, silentMember, toClientError } from './failures.ts';
+import { renewalsMax } from './session.ts';
 
 const retryPauseMs = 100;
 
@@ -26,6 +27,7 @@ export async function keepAliveOnce(
 ): Promise<number> {
   const untilMs = clock.monotonicMs() + options.timeoutMs;
   let cause: grpc.ServiceError | undefined;
+  let renewals = 0;
   for (;;) {
     options.signal?.throwIfAborted();
     const leftMs = untilMs - clock.monotonicMs();
@@ -34,13 +36,22 @@ export async function keepAliveOnce(
     }
     const endpoint = connections.current();
     if (await connections.connect(endpoint, leftMs)) {
-      const outcome = await ask(connections, endpoint, id, clock.wallMs() + leftMs, options.signal);
+      let metadata = new grpc.Metadata();
+      let outcome: KeepAliveAnswer | grpc.ServiceError;
+      try {
+        if (connections.session) metadata = await connections.session.metadata(connections.get(endpoint), leftMs);
+        const deadline = clock.wallMs() + leftMs;
+        outcome = await ask(connections, endpoint, id, { metadata, deadline, signal: options.signal });
+      } catch (error) {
+        outcome = error as grpc.ServiceError;
+      }
       if ('TTL' in outcome) {
         const ttlSeconds = safeNumberFromInt64(outcome.TTL);
         if (ttlSeconds <= 0) throw new KvError('leaseNotFound');
         return ttlSeconds;
       }
       options.signal?.throwIfAborted();
+      if (connections.session?.isRefusal(outcome.details, metadata) && renewals++ < renewalsMax) continue;
       if (outcome.code !== grpcStatus.deadlineExceeded && !isTransient(outcome)) {
         throw toClientError(outcome, 'store LeaseKeepAlive');
       }
@@ -51,12 +62,17 @@ export async function keepAliveOnce(
   }
 }
 
+interface AskOptions {
+  readonly metadata: grpc.Metadata;
+  readonly deadline: number;
+  readonly signal: AbortSignal | undefined;
+}
+
 function ask(
   connections: Connections,
   endpoint: string,
   id: LeaseId,
-  deadline: number,
-  signal: AbortSignal | undefined,
+  { metadata, deadline, signal }: AskOptions,
 ): Promise<KeepAliveAnswer | grpc.ServiceError> {
   const method = present(leaseService['LeaseKeepAlive'], 'LeaseKeepAlive method');
   return new Promise((resolve) => {
@@ -66,7 +82,7 @@ function ask(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
-        new grpc.Metadata(),
+        metadata,
         { deadline },
       );
     const onAbort = () => stream.cancel();

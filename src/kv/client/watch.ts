@@ -20,7 +20,7 @@ import { fromWireEvent } from '../rpc/codec-values.ts';
 import { type Out, type WireWatchRequest, type WireWatchResponse, watchService } from '../rpc/wire.ts';
 import type { Attendance, Connections } from './connections.ts';
 import type { WatchListener } from './contract.ts';
-import { isFinalForWatch, kvErrorCodeOf, toClientError } from './failures.ts';
+import { isFinalForWatch, isTransient, kvErrorCodeOf, toClientError } from './failures.ts';
 
 /** Pause before a new stream: doubles from the first to the last while nothing arrives. */
 const reconnectPauseMs = { first: 50, last: 1_000 } as const;
@@ -44,6 +44,8 @@ export class ResumingWatch {
   #wantsProgress = false;
   #stream: WatchStream | undefined;
   #endpoint = '';
+  /** What went with the stream. */
+  #sent = new grpc.Metadata();
   #attendance: Attendance | undefined;
   #isStreamCreated = false;
   #pauseMs: number = reconnectPauseMs.first;
@@ -83,8 +85,10 @@ export class ResumingWatch {
     if (this.#isOver) return;
     if (!isConnected) return this.#reopen(endpoint);
     const method = present(watchService['Watch'], 'Watch method');
-    const metadata = new grpc.Metadata();
+    const metadata = await this.#metadata(endpoint);
+    if (metadata === undefined || this.#isOver) return;
     metadata.set('hasleader', 'true');
+    this.#sent = metadata;
     const stream: WatchStream = this.#connections
       .get(endpoint)
       .makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, metadata);
@@ -122,6 +126,21 @@ export class ResumingWatch {
     });
   }
 
+  /** Undefined when the watch cannot go on here; what becomes of it has been seen to. */
+  async #metadata(endpoint: string): Promise<grpc.Metadata | undefined> {
+    const { session } = this.#connections;
+    if (session === undefined) return new grpc.Metadata();
+    try {
+      return await session.metadata(this.#connections.get(endpoint), connectTimeoutMs);
+    } catch (error) {
+      if (this.#isOver) return undefined;
+      const failure = error as grpc.ServiceError;
+      if (isTransient(failure) || failure.code === grpc.status.DEADLINE_EXCEEDED) this.#reopen(endpoint);
+      else this.#end({ kind: 'error', error: toClientError(failure, 'store Watch') });
+      return undefined;
+    }
+  }
+
   #take(response: WireWatchResponse): void {
     const revision = safeNumberFromInt64(response.header?.revision);
     if (response.canceled) return this.#takeCancel(response);
@@ -152,7 +171,10 @@ export class ResumingWatch {
   #takeCancel(response: WireWatchResponse): void {
     const compactRevision = safeNumberFromInt64(response.compactRevision);
     if (compactRevision > 0) return this.#end({ kind: 'compacted', compactRevision });
-    const code = kvErrorCodeOf(response.cancelReason);
+    // What a member says about permission comes in the form of Go's gRPC.
+    const reason = response.cancelReason.replace(/^rpc error: code = \w+ desc = /, '');
+    if (this.#connections.session?.isRefusal(reason, this.#sent)) return this.#reopen(this.#endpoint);
+    const code = kvErrorCodeOf(reason);
     if (code === 'compacted') return this.#end({ kind: 'compacted', compactRevision });
     if (code === 'noLeader' || code === 'stopped') return this.#reopen(this.#endpoint);
     const error = code
