@@ -49,9 +49,10 @@ function listenOnce({ flag, host, port, shown }: WantedPort, address: string): P
   });
 }
 
-/** The ports of `http(s)://host:port` URLs. */
+/** The ports of `http(s)://host:port` URLs. Socket files have none; two URLs of one flag may share a port, plain and secure. */
 export function portsOf(flag: string, urls: readonly string[]): readonly WantedPort[] {
-  return urls.map((shown) => {
+  const byPort = new Map(urls.filter((url) => !url.startsWith('unix')).map((url) => [url.replace(/^https?/, ''), url]));
+  return [...byPort.values()].map((shown) => {
     const { hostname, port, protocol } = new URL(shown);
     return { flag, host: hostname, port: Number(port || (protocol === 'https:' ? 443 : 80)), shown };
   });

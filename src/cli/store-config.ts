@@ -1,200 +1,341 @@
-/** From the store's flags to one checked configuration. Contradictions are UsageError or KeelsonError with one clear line. */
+/**
+ * From command line, environment and configuration file to one checked configuration of the store. What cannot be read at
+ * all is a UsageError (exit 2); what contradicts itself is BAD_FLAGS (exit 1), as etcd tells the two apart.
+ */
 import type { Disk } from '../env/disk.ts';
+import { errorText, KeelsonError } from '../env/errors.ts';
+import type { TlsLimits } from '../kv/rpc/tls/server-tls.ts';
 import type { AutoCompaction } from '../kv/server/contract.ts';
-import { isUrl, parseInitialCluster, type InitialMember } from '../kv/server/cluster-config.ts';
-import { readCertificateFile, readServingFiles } from './certificates.ts';
+import { parseInitialCluster, type InitialMember } from '../kv/server/cluster-config.ts';
 import { type FlagValues, parseFlags, UsageError } from './flags.ts';
-import { agreeableValues, environmentName, ignoredFlags, refusedFlags, storeFlags } from './store-flags.ts';
+import { type FileSetting, parseConfigFile } from './store-config-file.ts';
+import { environmentName, storeFlags } from './store-flags.ts';
+import { ignoredFlags, isWorthWarning, modernFlagName, refusedFlags } from './store-ignored-flags.ts';
+import { readSideTls, type SideTls, tlsLimitsOf } from './store-tls.ts';
+import { checkStoreUrls } from './store-urls.ts';
 
-export interface TlsFiles {
-  readonly cert: Uint8Array;
-  readonly key: Uint8Array;
-  readonly ca?: Uint8Array;
-  /** Whoever connects must show a certificate of `ca`. */
-  readonly isClientVerified: boolean;
+export type StoreFlags = FlagValues<typeof storeFlags>;
+
+/** A line for the log, once there is one. */
+export interface Notice {
+  readonly level: 'info' | 'warn';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
+export interface ParsedStoreFlags {
+  readonly flags: StoreFlags;
+  readonly given: ReadonlySet<string>;
+  readonly configFile: string | undefined;
+  readonly notices: readonly Notice[];
+}
+
+/** How the first members find each other. */
+export type Discovery =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'srv'; readonly domain: string; readonly serviceName: string }
+  | { readonly kind: 'store'; readonly token: string; readonly endpoints: readonly string[] };
+
 export interface StoreConfig {
-  readonly flags: FlagValues<typeof storeFlags>;
+  readonly flags: StoreFlags;
   readonly dataDirectory: string;
+  /** Of the log, when it lies apart. */
+  readonly walDirectory: string | undefined;
+  /** Empty when `discovery` has to say it. */
   readonly initialCluster: readonly InitialMember[];
+  readonly discovery: Discovery;
   readonly compaction: AutoCompaction;
   readonly quotaBytes: number;
   readonly electionTicks: number;
-  readonly clientTls: TlsFiles | undefined;
-  readonly peerTls: TlsFiles | undefined;
-  /** What this member shows when it is another member's client. */
-  readonly outgoingTls: { readonly ca: Uint8Array; readonly cert: Uint8Array; readonly key: Uint8Array } | undefined;
-  /** Flags that were given and do nothing. */
-  readonly ignored: readonly string[];
+  readonly clientTls: SideTls | undefined;
+  readonly peerTls: SideTls | undefined;
+  readonly tlsLimits: TlsLimits;
+  /** When the data is compared with the other members'. */
+  readonly corruption: {
+    readonly isCheckedAtStart: boolean;
+    /** 0 = never. */
+    readonly checkEveryMs: number;
+    /** 0 = never. */
+    readonly compactionHashEveryMs: number;
+  };
+  readonly notices: readonly Notice[];
 }
 
+const table = { ...storeFlags, ...ignoredFlags };
 const quotaBytesDefault = 2 * 1024 ** 3;
 /** etcd's: an election must outlast several heartbeats, and nobody waits a minute for one. */
 const heartbeatsPerElectionMin = 5;
 const electionMsMax = 50_000;
 const hourMs = 3_600_000;
 
-export function parseStoreFlags(args: readonly string[], environment: Readonly<Record<string, string | undefined>>) {
-  const parsed = parseFlags(
-    { ...storeFlags, ...refusedFlags, ...ignoredFlags },
-    { command: 'store', args, environment: (flag) => environment[environmentName(flag)] },
-  );
-  const values = parsed.values as FlagValues<typeof storeFlags> & Readonly<Record<string, unknown>>;
-  for (const name of Object.keys(refusedFlags)) {
-    if (parsed.given.has(name) && values[name] !== false && values[name] !== '') {
-      throw new UsageError(`keelson store: flag --${name} is not supported: start without it`);
-    }
-  }
-  const ignored = [...parsed.given].filter((name) => {
-    if (!Object.hasOwn(ignoredFlags, name)) return false;
-    const agreeable = agreeableValues[name];
-    return agreeable === undefined || (agreeable.length > 0 && !agreeable.includes(String(values[name])));
+/** etcd's gates that are about something here; the others are about its insides. */
+const featureGates = new Set([
+  'AllAlpha',
+  'AllBeta',
+  'CompactHashCheck',
+  'InitialCorruptCheck',
+  'LeaseCheckpoint',
+  'LeaseCheckpointPersist',
+  'SetMemberLocalAddr',
+  'StopGRPCServiceOnDefrag',
+  'TxnModeWriteWithSharedBuffer',
+]);
+
+const fail = (message: string) => new KeelsonError('BAD_FLAGS', message);
+const isKnown = (name: string) => Object.hasOwn(table, name);
+
+/** A configuration file, when there is one, stands for everything else. */
+export async function parseStoreFlags(
+  disk: Pick<Disk, 'readFile'>,
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<ParsedStoreFlags> {
+  const asked = parseFlags(table, { command: 'store', args: args.map(modernArgument), positionalsMax: args.length });
+  const positional = asked.positionals[0];
+  if (positional !== undefined)
+    throw fail(`${JSON.stringify(positional)} is not a valid flag (see keelson store --help)`);
+  const askedFlags = asked.values as StoreFlags;
+  const configFile = askedFlags['config-file'] || environment[environmentName('config-file')] || '';
+  if (configFile !== '' && !askedFlags.help && !askedFlags.version) return parseFile(disk, configFile);
+  const parsed = parseFlags(table, {
+    command: 'store',
+    args: args.map(modernArgument),
+    // An empty variable says nothing, as in etcd.
+    environment: (flag) =>
+      environment[environmentName(flag)] || environment[environmentName(`experimental-${flag}`)] || undefined,
   });
-  return { flags: values, given: parsed.given, ignored };
+  const flags = parsed.values as StoreFlags;
+  const notices = [...environmentNotices(environment, asked.given), ...ignoredNotices(parsed.values, parsed.given)];
+  return { flags, given: parsed.given, configFile: undefined, notices };
 }
 
-export async function readStoreConfig(disk: Disk, parsed: ReturnType<typeof parseStoreFlags>): Promise<StoreConfig> {
-  const { flags, given, ignored } = parsed;
-  checkUrls(flags, given);
-  const heartbeatMs = flags['heartbeat-interval'];
-  const electionMs = flags['election-timeout'];
-  if (electionMs < heartbeatsPerElectionMin * heartbeatMs) {
-    throw new UsageError(
-      `keelson store: --election-timeout[${electionMs}ms] should be at least as ${heartbeatsPerElectionMin} times as --heartbeat-interval[${heartbeatMs}ms]`,
-    );
+async function parseFile(disk: Pick<Disk, 'readFile'>, path: string): Promise<ParsedStoreFlags> {
+  let content: string;
+  try {
+    content = new TextDecoder().decode(await disk.readFile(path));
+  } catch (error) {
+    throw new KeelsonError('BAD_CONFIG', `--config-file ${path}: cannot be read (${errorText(error)})`, {
+      cause: error,
+    });
   }
-  if (electionMs > electionMsMax) {
-    throw new UsageError(
-      `keelson store: --election-timeout[${electionMs}ms] is too long, and should be set less than ${electionMsMax}ms`,
-    );
+  const settings = parseConfigFile(path, content, table);
+  const argumentOf = ({ flag, text }: FileSetting) => `--${flag}=${text}`;
+  for (const setting of settings) {
+    try {
+      parseFlags(table, { command: 'store', args: [argumentOf(setting)] });
+    } catch (error) {
+      const reason = errorText(error).replace('keelson store: ', '');
+      throw new KeelsonError('BAD_CONFIG', `--config-file ${path}: line ${setting.line}: ${reason}`, { cause: error });
+    }
   }
-  if (!['new', 'existing'].includes(flags['initial-cluster-state'])) {
-    throw new UsageError(
-      `keelson store: --initial-cluster-state ${JSON.stringify(flags['initial-cluster-state'])}: want new or existing`,
-    );
+  const parsed = parseFlags(table, { command: 'store', args: settings.map(argumentOf) });
+  const loaded: Notice = {
+    level: 'info',
+    message:
+      'loaded server configuration, other configuration command line flags and environment variables will be ignored if provided',
+    fields: { path },
+  };
+  const notices = [loaded, ...ignoredNotices(parsed.values, parsed.given)];
+  return { flags: parsed.values as StoreFlags, given: parsed.given, configFile: path, notices };
+}
+
+/** `--experimental-…` of etcd before 3.6 is the flag without it. */
+function modernArgument(argument: string): string {
+  const match = /^(--?)(experimental-[^=]+)(=.*)?$/s.exec(argument);
+  return match ? `${match[1]}${modernFlagName(match[2] as string, isKnown)}${match[3] ?? ''}` : argument;
+}
+
+function environmentNotices(
+  environment: Readonly<Record<string, string | undefined>>,
+  given: ReadonlySet<string>,
+): readonly Notice[] {
+  const flagByVariable = new Map(
+    Object.keys(table).flatMap((flag) => [
+      [environmentName(flag), flag] as const,
+      [environmentName(`experimental-${flag}`), flag] as const,
+    ]),
+  );
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('ETCD_') && environment[name] !== '')
+    .flatMap((name): Notice[] => {
+      const flag = flagByVariable.get(name);
+      const fields = { 'environment-variable': name };
+      if (flag === undefined) return [{ level: 'warn', message: 'unrecognized environment variable', fields }];
+      if (!given.has(flag)) return [];
+      return [{ level: 'warn', message: 'the flag wins over its environment variable', fields }];
+    });
+}
+
+function ignoredNotices(values: Readonly<Record<string, unknown>>, given: ReadonlySet<string>): readonly Notice[] {
+  for (const [name, advice] of Object.entries(refusedFlags)) {
+    if (given.has(name) && values[name] !== '') throw new UsageError(`keelson store: flag --${name}: ${advice}`);
   }
+  const ignored = [...given].filter((name) => isWorthWarning(name, values[name]));
+  if (ignored.length === 0) return [];
+  return [{ level: 'warn', message: 'flags without effect', fields: { flags: ignored.map((name) => `--${name}`) } }];
+}
+
+/** Rejects with UsageError, BAD_FLAGS, BAD_CLUSTER or BAD_CERTIFICATE. */
+export async function readStoreConfig(disk: Disk, parsed: ParsedStoreFlags): Promise<StoreConfig> {
+  const { flags, given, configFile } = parsed;
+  checkStoreUrls(flags);
+  if (configFile === undefined && given.has('listen-client-urls') && !given.has('advertise-client-urls')) {
+    throw fail('--advertise-client-urls is required when --listen-client-urls is set explicitly');
+  }
+  checkTimes(flags);
+  checkChoices(flags);
+  const gates = featureGatesOf(flags['feature-gates']);
+  const discovery = discoveryOf(flags, given);
   const peerUrls = flags['initial-advertise-peer-urls'];
   const clusterText = flags['initial-cluster'] || peerUrls.map((url) => `${flags.name}=${url}`).join(',');
-  const clientTls = await readTls(disk, flags, '');
-  const peerTls = await readTls(disk, flags, 'peer-');
-  if (flags['listen-client-urls'].some((url) => url.startsWith('https:')) && !clientTls) {
-    throw new UsageError('keelson store: --listen-client-urls has https: --cert-file and --key-file are needed');
-  }
-  if (flags['listen-peer-urls'].some((url) => url.startsWith('https:')) && !peerTls) {
-    throw new UsageError(
-      'keelson store: --listen-peer-urls has https: --peer-cert-file and --peer-key-file are needed',
-    );
-  }
+  const dataDirectory = flags['data-dir'] || `${flags.name}.etcd`;
+  const tlsLimits = tlsLimitsOf(flags);
+  const clientTls = await readSideTls(disk, flags, 'client', dataDirectory);
+  const peerTls = await readSideTls(disk, flags, 'peer', dataDirectory);
+  checkCertificates(flags, { clientTls, peerTls });
   const quota = flags['quota-backend-bytes'];
+  const hasGate = (name: string, byFlag: boolean) => gates.get(name) ?? (byFlag || gates.get('AllAlpha') === true);
   return {
     flags,
-    ignored,
-    dataDirectory: flags['data-dir'] || `${flags.name}.etcd`,
-    initialCluster: parseInitialCluster(clusterText),
+    dataDirectory,
+    walDirectory: flags['wal-dir'] || undefined,
+    initialCluster: discovery.kind === 'none' ? parseInitialCluster(clusterText) : [],
+    discovery,
     compaction: compactionOf(flags['auto-compaction-mode'], flags['auto-compaction-retention']),
     quotaBytes: quota === 0 ? quotaBytesDefault : Math.max(0, quota),
-    electionTicks: Math.ceil(electionMs / heartbeatMs),
+    electionTicks: Math.ceil(flags['election-timeout'] / flags['heartbeat-interval']),
     clientTls,
     peerTls,
-    outgoingTls: await readOutgoingTls(disk, flags, clientTls),
+    tlsLimits,
+    corruption: {
+      isCheckedAtStart: hasGate('InitialCorruptCheck', flags['initial-corrupt-check']),
+      checkEveryMs: flags['corrupt-check-time'],
+      compactionHashEveryMs: hasGate('CompactHashCheck', flags['compact-hash-check-enabled'])
+        ? flags['compact-hash-check-time']
+        : 0,
+    },
+    notices: [...parsed.notices, ...certificateNotices(flags, { clientTls, peerTls })],
   };
 }
 
-function checkUrls(flags: FlagValues<typeof storeFlags>, given: ReadonlySet<string>): void {
-  const names = [
-    'listen-client-urls',
-    'advertise-client-urls',
-    'listen-peer-urls',
-    'initial-advertise-peer-urls',
-    'listen-metrics-urls',
-  ] as const;
-  for (const name of names) {
-    const wrong = flags[name].find((url) => !isUrl(url));
-    if (wrong !== undefined)
-      throw new UsageError(`keelson store: --${name} ${JSON.stringify(wrong)}: want http(s)://host:port`);
-  }
-  for (const name of ['listen-client-urls', 'listen-peer-urls'] as const) {
-    if (flags[name].length === 0) throw new UsageError(`keelson store: --${name} names no URL`);
-    const wrong = flags[name].find((url) => !/^https?:\/\/(localhost|[\d.]+|\[[\da-fA-F:.]+\]):/.test(url));
-    if (wrong !== undefined) throw new UsageError(`keelson store: --${name} ${wrong}: expected IP in URL for binding`);
-  }
-  const secureMetrics = flags['listen-metrics-urls'].find((url) => !url.startsWith('http:'));
-  if (secureMetrics !== undefined) {
-    throw new UsageError(
-      `keelson store: --listen-metrics-urls ${secureMetrics}: want http://host:port (https is not supported here)`,
+function checkTimes(flags: StoreFlags): void {
+  const [heartbeatMs, electionMs] = [flags['heartbeat-interval'], flags['election-timeout']];
+  if (electionMs < heartbeatsPerElectionMin * heartbeatMs) {
+    throw fail(
+      `--election-timeout[${electionMs}ms] should be at least as ${heartbeatsPerElectionMin} times as --heartbeat-interval[${heartbeatMs}ms]`,
     );
   }
-  if (given.has('listen-client-urls') && !given.has('advertise-client-urls')) {
+  if (electionMs > electionMsMax) {
+    throw fail(`--election-timeout[${electionMs}ms] is too long, and should be set less than ${electionMsMax}ms`);
+  }
+  if (flags['compact-hash-check-time'] <= 0) {
+    throw fail(`--compact-hash-check-time must be >0 (set to ${flags['compact-hash-check-time']}ms)`);
+  }
+}
+
+/** Flags that take one of a few words: an unknown one cannot be read, as in etcd. */
+function checkChoices(flags: StoreFlags): void {
+  const choices: Partial<Record<keyof StoreFlags, readonly string[]>> = {
+    'initial-cluster-state': ['new', 'existing'],
+    'log-level': ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'],
+    'log-format': ['json', 'console'],
+    metrics: ['basic', 'extensive'],
+  };
+  for (const [name, words] of Object.entries(choices)) {
+    const value = String(flags[name as keyof StoreFlags]);
+    if (words.includes(value)) continue;
     throw new UsageError(
-      'keelson store: --advertise-client-urls is required when --listen-client-urls is set explicitly',
+      `keelson store: invalid value ${JSON.stringify(value)} for flag --${name}: want ${words.join(' or ')}`,
     );
   }
 }
 
+function featureGatesOf(text: string): ReadonlyMap<string, boolean> {
+  const gates = new Map<string, boolean>();
+  for (const part of text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')) {
+    const [name, value] = part.split('=', 2) as [string, string | undefined];
+    if (!featureGates.has(name))
+      throw new UsageError(`keelson store: --feature-gates: unrecognized feature gate: ${name}`);
+    if (value !== 'true' && value !== 'false')
+      throw new UsageError(`keelson store: --feature-gates: ${part}: want ${name}=true or ${name}=false`);
+    gates.set(name, value === 'true');
+  }
+  return gates;
+}
+
+function discoveryOf(flags: StoreFlags, given: ReadonlySet<string>): Discovery {
+  const token = flags['discovery-token'];
+  const endpoints = flags['discovery-endpoints'];
+  const domain = flags['discovery-srv'];
+  if ((token !== '') !== endpoints.length > 0)
+    throw fail('both --discovery-token and --discovery-endpoints must be set');
+  if (endpoints.some((endpoint) => endpoint.trim() === ''))
+    throw fail('--discovery-endpoints must not contain empty endpoints');
+  const ways = [given.has('initial-cluster') && flags['initial-cluster'] !== '', domain !== '', token !== ''];
+  if (ways.filter(Boolean).length > 1) {
+    throw fail(
+      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery", "discovery-endpoints" or "discovery-srv"',
+    );
+  }
+  if (domain !== '') return { kind: 'srv', domain, serviceName: flags['discovery-srv-name'] };
+  return token === '' ? { kind: 'none' } : { kind: 'store', token, endpoints };
+}
+
+const isSecureUrl = (url: string) => url.startsWith('https:') || url.startsWith('unixs:');
+
+function checkCertificates(flags: StoreFlags, tls: Pick<StoreConfig, 'clientTls' | 'peerTls'>): void {
+  const clientUrls = [
+    ...flags['listen-client-urls'],
+    ...flags['listen-client-http-urls'],
+    ...flags['listen-metrics-urls'],
+  ];
+  const secureClient = clientUrls.find(isSecureUrl);
+  if (secureClient !== undefined && !tls.clientTls) {
+    throw fail(`listen on ${secureClient}: --cert-file and --key-file are needed, or --auto-tls`);
+  }
+  const securePeer = flags['listen-peer-urls'].find(isSecureUrl);
+  if (securePeer !== undefined && !tls.peerTls) {
+    throw fail(`listen on ${securePeer}: --peer-cert-file and --peer-key-file are needed, or --peer-auto-tls`);
+  }
+}
+
+/** Certificates that nobody will see are a likely mistake. */
+function certificateNotices(flags: StoreFlags, tls: Pick<StoreConfig, 'clientTls' | 'peerTls'>): readonly Notice[] {
+  const notices: Notice[] = [];
+  const warn = (message: string, fields: Notice['fields']) => notices.push({ level: 'warn', message, fields });
+  const plainClient = flags['listen-client-urls'].filter((url) => !isSecureUrl(url));
+  if (tls.clientTls && !tls.clientTls.isSelfMade && plainClient.length === flags['listen-client-urls'].length) {
+    warn('scheme is http or unix while key and cert files are present; ignoring key and cert files', {
+      'client-urls': plainClient,
+    });
+  }
+  const plainPeer = flags['listen-peer-urls'].filter((url) => !isSecureUrl(url));
+  if (tls.peerTls && !tls.peerTls.isSelfMade && plainPeer.length === flags['listen-peer-urls'].length) {
+    warn('scheme is http or unix while key and cert files are present; ignoring key and cert files', {
+      'peer-urls': plainPeer,
+    });
+  }
+  if (flags['auto-tls'] && tls.clientTls?.isSelfMade === false) warn('ignoring client auto TLS since certs given', {});
+  if (flags['peer-auto-tls'] && tls.peerTls?.isSelfMade === false) warn('ignoring peer auto TLS since certs given', {});
+  return notices;
+}
+
 function compactionOf(mode: string, retention: string): AutoCompaction {
-  const bad = (wanted: string) =>
-    new UsageError(`keelson store: --auto-compaction-retention ${JSON.stringify(retention)}: want ${wanted}`);
+  const bad = (wanted: string) => fail(`--auto-compaction-retention ${JSON.stringify(retention)}: want ${wanted}`);
   if (mode === 'revision') {
     if (!/^\d+$/.test(retention)) throw bad('a number of revisions');
     return { mode, retentionRevisions: Number(retention) };
   }
-  if (mode !== 'periodic') {
-    throw new UsageError(`keelson store: --auto-compaction-mode ${JSON.stringify(mode)}: want periodic or revision`);
-  }
-  const table = { retention: { type: 'duration', bareUnitMs: hourMs, help: '' } } as const;
+  if (mode !== 'periodic')
+    throw fail(`unknown auto-compaction-mode ${JSON.stringify(mode)}: want periodic or revision`);
+  const durations = { retention: { type: 'duration', bareUnitMs: hourMs, help: '' } } as const;
   try {
-    const { values } = parseFlags(table, { command: 'store', args: ['--retention', retention] });
+    const { values } = parseFlags(durations, { command: 'store', args: ['--retention', retention] });
     return { mode, retentionMs: values.retention ?? 0 };
   } catch {
     throw bad('a duration such as 5m, or hours');
   }
-}
-
-async function readTls(
-  disk: Disk,
-  flags: FlagValues<typeof storeFlags>,
-  prefix: '' | 'peer-',
-): Promise<TlsFiles | undefined> {
-  const certPath = flags[`${prefix}cert-file`];
-  const keyPath = flags[`${prefix}key-file`];
-  const caPath = flags[`${prefix}trusted-ca-file`];
-  const isVerified = flags[`${prefix}client-cert-auth`];
-  if ((certPath === '') !== (keyPath === '')) {
-    throw new UsageError(`keelson store: --${prefix}cert-file and --${prefix}key-file go together`);
-  }
-  if (isVerified && caPath === '') {
-    throw new UsageError(`keelson store: --${prefix}client-cert-auth needs --${prefix}trusted-ca-file`);
-  }
-  if (certPath === '') return undefined;
-  const { cert, key } = await readServingFiles(
-    disk,
-    { flag: `${prefix}cert-file`, path: certPath },
-    { flag: `${prefix}key-file`, path: keyPath },
-  );
-  const ca =
-    caPath === '' ? undefined : await readCertificateFile(disk, { flag: `${prefix}trusted-ca-file`, path: caPath });
-  // As etcd: an authority alone makes clients verified, too.
-  return { cert, key, ...(ca ? { ca } : {}), isClientVerified: isVerified || ca !== undefined };
-}
-
-async function readOutgoingTls(
-  disk: Disk,
-  flags: FlagValues<typeof storeFlags>,
-  clientTls: TlsFiles | undefined,
-): Promise<StoreConfig['outgoingTls']> {
-  if (!clientTls) return undefined;
-  const ca = clientTls.ca ?? clientTls.cert;
-  if ((flags['client-cert-file'] === '') !== (flags['client-key-file'] === '')) {
-    throw new UsageError('keelson store: --client-cert-file and --client-key-file go together');
-  }
-  const prefix = flags['client-cert-file'] === '' ? 'peer-' : 'client-';
-  const certPath = flags[`${prefix}cert-file`];
-  const keyPath = flags[`${prefix}key-file`];
-  if (certPath === '' || keyPath === '') return { ca, cert: clientTls.cert, key: clientTls.key };
-  const files = [
-    { flag: `${prefix}cert-file`, path: certPath },
-    { flag: `${prefix}key-file`, path: keyPath },
-  ] as const;
-  return { ca, ...(await readServingFiles(disk, ...files)) };
 }

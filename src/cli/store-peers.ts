@@ -1,15 +1,20 @@
-/** The store's side towards other members: Raft's transport on the peer URLs, with the peer certificates. */
+/** The store's side towards other members: Raft's transport on the peer URLs, with the peer certificates as they are now. */
 import type { Env } from '../env/env.ts';
+import type { Names } from '../env/names.ts';
+import type { KvClientTls } from '../kv/client/contract.ts';
 import { leaderFace, leaderService } from '../kv/rpc/leader-face.ts';
 import { createLeaderProxy } from '../kv/rpc/leader-proxy.ts';
 import { askMembers, peerFace, peerService } from '../kv/rpc/peer-face.ts';
+import type { ClientTls } from '../kv/rpc/tls/client-tls.ts';
+import { openListener } from '../kv/rpc/tls/listener.ts';
+import type { ServerTls } from '../kv/rpc/tls/server-tls.ts';
 import type { KvServer } from '../kv/server/contract.ts';
 import type { LeaderProxy } from '../kv/server/lease-keeper.ts';
 import type { JoinInfo, MemberIdentity } from '../kv/server/member.ts';
-import { GrpcPeerTransport, type PeerTls } from '../raft/host/grpc-transport.ts';
+import { GrpcPeerTransport } from '../raft/host/grpc-transport.ts';
 import type { PeerTransport, ReplicaId } from '../raft/index.ts';
-import { UsageError } from './flags.ts';
 import type { StoreConfig } from './store-config.ts';
+import { openOutgoingTls, openSideTls } from './store-tls.ts';
 
 export interface StorePeers {
   /** Listens on the peer URLs. */
@@ -18,43 +23,73 @@ export interface StorePeers {
   readonly proxy: LeaderProxy;
   /** Asks the members at these peer URLs who belongs to the cluster. */
   join(peerUrls: readonly string[]): Promise<JoinInfo>;
+  /** For any other question to members at their peer URLs. */
+  tls(): KvClientTls | undefined;
+  close(): void;
 }
 
-export function connectPeers(env: Pick<Env, 'clock' | 'log' | 'random'>, config: StoreConfig): StorePeers {
-  const listenUrls = config.flags['listen-peer-urls'];
-  const tls = peerTlsOf(config);
+type PeersEnv = Pick<Env, 'clock' | 'disk' | 'log' | 'random'>;
+
+/** Reads the certificates; rejects when they cannot be used. */
+export async function connectPeers(env: PeersEnv, config: StoreConfig, names: Names): Promise<StorePeers> {
+  const { flags, peerTls } = config;
+  const urls = flags['listen-peer-urls'];
+  const serverTls: ServerTls | undefined =
+    peerTls &&
+    (await openSideTls(env, peerTls, {
+      limits: config.tlsLimits,
+      names,
+      validYears: flags['self-signed-cert-validity'],
+      urls: [...urls, ...flags['initial-advertise-peer-urls']],
+    }));
+  const clientTls: ClientTls | undefined = peerTls && (await openOutgoingTls(env, peerTls));
+  const tls = () => clientTls?.current();
   return {
-    async open({ clusterId, memberId }, server) {
+    open: ({ clusterId, memberId, ...key }, server) => {
       const transport = new GrpcPeerTransport({
         env,
         clusterId: clusterId.toString(16).padStart(16, '0'),
         selfId: memberId as ReplicaId,
-        ...(tls ? { tls } : {}),
-        listenAddresses: listenUrls.map((url) => new URL(url).host),
+        ...key,
+        tls,
+        listener: async (onConnection) => {
+          const { clock, disk, log } = env;
+          const listener = await openListener({
+            clock,
+            disk,
+            log,
+            endpoint: 'peer',
+            urls,
+            ...(serverTls ? { tls: serverTls } : {}),
+            reusePort: flags['socket-reuse-port'],
+            onConnection,
+          });
+          return { addresses: listener.urls, close: () => listener.close() };
+        },
         services: [
           [peerService, peerFace(server)],
           [leaderService, leaderFace(server)],
         ],
       });
-      try {
-        const addresses = await transport.listen();
-        for (const address of addresses) env.log.info('serving peer traffic', { address });
-      } catch (error) {
-        await transport.close();
-        throw error;
-      }
-      return transport;
+      return listening(transport, env);
     },
-    proxy: createLeaderProxy(env.clock, () => tls),
-    join: (urls) => askMembers(env.clock, urls, tls),
+    proxy: createLeaderProxy(env.clock, tls),
+    join: (peerUrls) => askMembers(env.clock, peerUrls, tls()),
+    tls,
+    close: () => {
+      serverTls?.close();
+      clientTls?.close();
+    },
   };
 }
 
-/** Peers verify each other in both directions, so https needs an authority as well as a certificate. */
-function peerTlsOf({ flags, peerTls }: StoreConfig): PeerTls | undefined {
-  if (!flags['listen-peer-urls'].some((url) => url.startsWith('https:'))) return undefined;
-  if (!peerTls?.ca) {
-    throw new UsageError('keelson store: --listen-peer-urls has https: --peer-trusted-ca-file is needed as well');
+async function listening(transport: GrpcPeerTransport, { log }: PeersEnv): Promise<PeerTransport> {
+  try {
+    for (const address of await transport.listen())
+      log.info('serving peer traffic', { address: address.replace(/^\w+:\/\//, '') });
+  } catch (error) {
+    await transport.close();
+    throw error;
   }
-  return { ca: peerTls.ca, cert: peerTls.cert, key: peerTls.key };
+  return transport;
 }

@@ -2,14 +2,13 @@
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { Registry } from 'prom-client';
 import { errorText } from '../env/errors.ts';
-import { realEnv } from '../env/real.ts';
+import { realDisk, realEnv, realNames } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
 import { type HttpFace, startHttpFace } from '../kv/rpc/http.ts';
 import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../kv/rpc/rpc-server.ts';
 import { serveStore } from '../kv/rpc/serve-store.ts';
-import { anyName } from '../kv/rpc/tls/rules.ts';
-import { openServerTls, type ServerTls } from '../kv/rpc/tls/server-tls.ts';
+import type { ServerTls } from '../kv/rpc/tls/server-tls.ts';
 import type { KvServer } from '../kv/server/contract.ts';
 import { startMember } from '../kv/server/member.ts';
 import { etcdVersion } from '../kv/server/version.ts';
@@ -19,6 +18,7 @@ import { openAuth } from './store-auth.ts';
 import { parseStoreFlags, readStoreConfig, type StoreConfig } from './store-config.ts';
 import { storeFlags } from './store-flags.ts';
 import { connectPeers } from './store-peers.ts';
+import { openSideTls, type SideTls } from './store-tls.ts';
 import { runSubcommand, subcommandHelp } from './store-subcommands.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 
@@ -26,10 +26,17 @@ const summary = `Runs one member of the replicated store. Flags and ETCD_… var
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
 
+const listenFlags = [
+  'listen-client-urls',
+  'listen-client-http-urls',
+  'listen-peer-urls',
+  'listen-metrics-urls',
+] as const;
+
 export async function run(args: readonly string[]): Promise<number> {
   const code = await runSubcommand(args);
   if (code !== undefined) return code;
-  const parsed = parseStoreFlags(args, process.env);
+  const parsed = await parseStoreFlags(realDisk, args, process.env);
   if (parsed.flags.help) {
     process.stdout.write(flagHelp('keelson store [flags]', summary, storeFlags) + subcommandHelp());
     return 0;
@@ -43,17 +50,16 @@ export async function run(args: readonly string[]): Promise<number> {
   const level = parsed.flags['log-level'];
   const env = realEnv(['debug', 'info', 'warn'].includes(level) ? (level as Level) : 'error');
   const config = await readStoreConfig(env.disk, parsed);
-  const listenFlags = ['listen-client-urls', 'listen-peer-urls', 'listen-metrics-urls'] as const;
-  await checkPorts(listenFlags.flatMap((flag) => portsOf(flag, config.flags[flag])));
-  if (config.ignored.length > 0)
-    env.log.warn('flags without effect', { flags: config.ignored.map((name) => `--${name}`) });
+  if (!config.flags['socket-reuse-port'])
+    await checkPorts(listenFlags.flatMap((flag) => portsOf(flag, config.flags[flag])));
+  for (const notice of config.notices) env.log[notice.level](notice.message, notice.fields);
   return serve(env, config);
 }
 
 async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Promise<number> {
   const { flags } = config;
   const { log, clock } = env;
-  const clientTls = config.clientTls && (await openClientTls(env, config));
+  const clientTls = config.clientTls && (await openClientSide(env, config, config.clientTls));
   // What grpc-js would print comes back as errors as well, and those are told in one line each.
   setLogVerbosity(logVerbosity.NONE);
   const registry = new Registry();
@@ -67,7 +73,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     process.exit(1);
   };
   const auth = await openAuth(env, flags);
-  const peers = connectPeers(env, config);
+  const peers = await connectPeers(env, config, realNames);
   let rpc: RpcServer | undefined;
   let kvServer: KvServer | undefined;
   let http: HttpFace | undefined;
@@ -98,7 +104,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     rejoin: flags.rejoin,
     forceNewCluster: flags['force-new-cluster'],
     ...(flags.autopilot ? { autopilot: { deadServerAfterMs: flags['autopilot-dead-server-after'] } } : {}),
-    openBackend: (path) => openLevelBackend(path, { onFatal, log }),
+    openBackend: (path) => openLevelBackend(path, { onFatal, log, disk: env.disk }),
     makeTransport: (identity) => peers.open(identity, () => kvServer),
     proxy: peers.proxy,
     auth,
@@ -111,7 +117,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
         watchProgressEveryMs: flags['watch-progress-notify-interval'],
         rpc: {
           listenUrls: flags['listen-client-urls'],
-          listen: { disk: env.disk, ...(clientTls ? { tls: clientTls } : {}) },
+          listen: { disk: env.disk, reusePort: flags['socket-reuse-port'], ...(clientTls ? { tls: clientTls } : {}) },
           concurrentStreamsMax: Math.min(flags['max-concurrent-streams'], concurrentStreamsDefault),
           keepaliveIntervalMs: flags['grpc-keepalive-interval'],
           keepaliveTimeoutMs: flags['grpc-keepalive-timeout'],
@@ -139,17 +145,21 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   await rpc?.close();
   await member.stop();
   await http?.close();
+  clientTls?.close();
+  peers.close();
   log.info('stopped');
   return 0;
 }
 
-function openClientTls(env: ReturnType<typeof realEnv>, { flags }: StoreConfig): Promise<ServerTls> {
-  const ca = flags['trusted-ca-file'];
-  return openServerTls({
-    ...env,
-    files: { cert: flags['cert-file'], key: flags['key-file'], ...(ca === '' ? {} : { ca }) },
-    isClientVerified: flags['client-cert-auth'],
-    limits: { minVersion: 'TLSv1.2' },
-    allowed: anyName,
+function openClientSide(
+  env: ReturnType<typeof realEnv>,
+  { flags, tlsLimits }: StoreConfig,
+  side: SideTls,
+): Promise<ServerTls> {
+  return openSideTls(env, side, {
+    limits: tlsLimits,
+    names: realNames,
+    validYears: flags['self-signed-cert-validity'],
+    urls: [...flags['listen-client-urls'], ...flags['advertise-client-urls']],
   });
 }

@@ -5,12 +5,14 @@
 import { spawn as spawnProcess } from 'node:child_process';
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { openSync } from 'node:fs';
+import * as dns from 'node:dns/promises';
 import * as fs from 'node:fs/promises';
 import { pino } from 'pino';
 import type { Clock } from './clock.ts';
 import { type Disk, DiskError, type DiskFile, type DiskLock } from './disk.ts';
 import type { Env } from './env.ts';
 import type { Log, LogFields } from './log.ts';
+import type { Names } from './names.ts';
 import type { ChildProcess, Processes } from './process.ts';
 import type { Random } from './random.ts';
 
@@ -220,6 +222,21 @@ export const realProcesses: Processes = {
         child.kill(signal);
       },
     };
+  },
+};
+
+/** The resolver of the system: its hosts file for hosts, its name servers for services. */
+export const realNames: Names = {
+  addresses: async (host) => (await dns.lookup(host, { all: true })).map(({ address }) => address),
+  hosts: async (address) => {
+    const { hostname } = await dns.lookupService(address, 0);
+    // What has no name comes back as itself.
+    return hostname === address ? [] : [hostname];
+  },
+  services: async (name) => {
+    const records = await dns.resolveSrv(name);
+    const byRank = records.sort((a, b) => a.priority - b.priority || b.weight - a.weight);
+    return byRank.map(({ name: host, port }) => ({ host, port }));
   },
 };
 

@@ -78,7 +78,7 @@ describe('keelson store', () => {
     await refuses(['--client-cert-auth'], /--client-cert-auth needs --trusted-ca-file/);
     await refuses(['--cert-file', 'x'], /--cert-file and --key-file go together/);
     await refuses(['--initial-cluster', 'other=http://127.0.0.1:2380'], /couldn't find local name "default"/);
-    await refuses(['--auto-tls'], /--auto-tls is not supported/);
+    await refuses(['--discovery', 'http://x'], /use --discovery-token/);
     await refuses([], /--heartbeat-interval/, { ETCD_HEARTBEAT_INTERVAL: 'soon' });
   });
 
@@ -118,7 +118,7 @@ describe('keelson store', () => {
     ];
     const others = (await flagsOf(member.directory)).slice(0, 8);
     const same = [...others, ...initialCluster, '--initial-cluster-token', 'contract'];
-    await refuses(same, /another process has it open/);
+    await refuses(same, /another process is using it/);
     assert.equal(await member.end('SIGTERM'), 0);
     const before = await contents(member.directory);
     await refuses(

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureAuthority, issueLeaf } from '../../src/cluster/pki.ts';
 import { realClock, realDisk, realRandom } from '../../src/env/real.ts';
-import type { KvClientOptions } from '../../src/kv/index.ts';
+import type { KvClientTls } from '../../src/kv/client/contract.ts';
 import { freePorts } from '../support/free-ports.ts';
 
 export { freePorts };
@@ -25,6 +25,8 @@ export interface TlsPaths {
   readonly cert: string;
   readonly key: string;
 }
+
+export type TlsPems = Required<Pick<KvClientTls, 'ca' | 'cert' | 'key'>>;
 
 export interface StoreMember {
   readonly name: string;
@@ -45,14 +47,12 @@ export interface StoreCluster {
   readonly members: readonly StoreMember[];
   readonly endpoints: readonly string[];
   readonly tls: TlsPaths | undefined;
-  readonly clientTls: KvClientOptions['tls'];
+  readonly clientTls: TlsPems | undefined;
   readonly directory: string;
   stop(): Promise<void>;
 }
 
-async function makeCertificates(
-  directory: string,
-): Promise<{ readonly paths: TlsPaths; readonly pems: KvClientOptions['tls'] }> {
+async function makeCertificates(directory: string): Promise<{ readonly paths: TlsPaths; readonly pems: TlsPems }> {
   const env = { clock: realClock, random: realRandom, disk: realDisk };
   const authority = await ensureAuthority(env, directory, 'ca', 'store test authority');
   const leaf = await issueLeaf(env, authority, {

@@ -17,20 +17,21 @@ const timeoutMs = 2_000;
 
 interface Open {
   readonly key: string;
+  readonly tls: KvClientOptions['tls'];
   readonly connections: Connections;
   readonly caller: Caller;
 }
 
-/** `tls` is asked for each new client: certificates change while a member runs. */
+/** `tls` is asked for each call: a new value, as certificates change, gets new connections. */
 export function createLeaderProxy(clock: Clock, tls: () => KvClientOptions['tls']): LeaderProxy {
   let current: Open | undefined;
   const open = (peerUrls: readonly string[]): Open => {
     const key = peerUrls.join(',');
-    if (current?.key === key) return current;
-    current?.connections.close();
     const files = tls();
+    if (current?.key === key && current.tls === files) return current;
+    current?.connections.close();
     const connections = new Connections({ clock, endpoints: peerUrls, ...(files ? { tls: files } : {}) });
-    current = { key, connections, caller: new Caller(connections, clock, timeoutMs) };
+    current = { key, tls: files, connections, caller: new Caller(connections, clock, timeoutMs) };
     return current;
   };
   return {

@@ -38,8 +38,9 @@ export function parseInitialCluster(text: string): readonly InitialMember[] {
   return members.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** True for `http://host:port` and `https://host:port`. */
+/** True for `http(s)://host:port` and `unix(s)://path`. */
 export function isUrl(text: string): boolean {
+  if (/^unixs?:\/\/[^,]+$/.test(text)) return true;
   if (!/^https?:\/\/[^/]+:\d+\/?$/.test(text)) return false;
   return URL.canParse(text);
 }

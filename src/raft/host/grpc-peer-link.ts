@@ -22,7 +22,8 @@ import { refusalOf, stagedBytesOf, withPeerKey } from './grpc-words.ts';
 export interface PeerLinkOptions {
   readonly env: Pick<Env, 'clock' | 'log' | 'random'>;
   readonly header: PeerHeader;
-  readonly tls: PeerTls | undefined;
+  /** Asked for each connection, as certificates change. */
+  readonly tls: () => PeerTls | undefined;
   /** What the peer knows this member by. */
   readonly key: string | undefined;
   readonly unreachable: (peer: ReplicaId) => void;
@@ -162,7 +163,7 @@ export class PeerLink {
     this.#state = 'connecting';
     this.#isBlocked = false;
     const url = present(this.#urls[this.#urlPosition % this.#urls.length], 'an address');
-    const { credentials, options } = clientSecurity(url, tls);
+    const { credentials, options } = clientSecurity(url, tls());
     const client = new PeerClient(addressOf(url), credentials, options);
     const stream = start<BatchStream>(client, 'stream', this.#options, (error) => {
       if (this.#stream === stream) this.#broken(error);
@@ -176,7 +177,7 @@ export class PeerLink {
       this.#cancelTimer();
       this.#state = 'open';
       this.#backoffMs = peerLimits.backoffFirstMs;
-      this.#log('info', 'peer connection is open', { url });
+      this.#log('info', 'established TCP streaming connection with remote peer', { url });
       this.#flush();
     });
     stream.on('drain', () => {

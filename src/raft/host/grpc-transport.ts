@@ -6,6 +6,7 @@
  * The caller owes `listen` before others can reach this member, `start` before anything is received (the host does it),
  * and `setPeers` whenever addresses change; messages to a member without an address are dropped.
  */
+import type { Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { assert } from '../../env/assert.ts';
 import type { Env } from '../../env/env.ts';
@@ -27,12 +28,20 @@ export interface GrpcPeerTransportOptions {
   readonly selfId: ReplicaId;
   /** What the others know this member by. Absent: nobody checks. */
   readonly key?: string;
-  /** Absent: plain text, for tests and loopback. */
-  readonly tls?: PeerTls;
+  /** Absent: plain text, for tests and loopback. A function is asked for each connection that goes out. */
+  readonly tls?: PeerTls | (() => PeerTls | undefined);
   /** What `listen` without an argument binds: `host:port` each; port 0 lets the system choose. */
   readonly listenAddresses?: readonly string[];
+  /** Listens instead of this one, and hands over connections that have their encryption behind them. */
+  readonly listener?: (onConnection: (socket: Socket) => void) => Promise<PeerListener>;
   /** More services on the same port and behind the same TLS: what members ask each other beside Raft. */
   readonly services?: readonly (readonly [grpc.ServiceDefinition, grpc.UntypedServiceImplementation])[];
+}
+
+export interface PeerListener {
+  /** What was bound. */
+  readonly addresses: readonly string[];
+  close(): Promise<void>;
 }
 
 type BatchCall = grpc.ServerReadableStream<ProtoMessageBatch, object>;
@@ -45,6 +54,8 @@ export class GrpcPeerTransport implements PeerTransport {
   readonly #links = new Map<ReplicaId, PeerLink>();
   /** The newest stream of each sender; an older one is ended, so that a half-dead connection cannot linger. */
   readonly #incoming = new Map<ReplicaId, BatchCall>();
+  #listener: PeerListener | undefined;
+  readonly #sockets = new Set<Socket>();
   #handlers: TransportHandlers | undefined;
   #isClosed = false;
   #identities: PeerIdentities = { keys: new Map(), removed: new Set() };
@@ -66,6 +77,15 @@ export class GrpcPeerTransport implements PeerTransport {
 
   /** Binds `address`, or all `listenAddresses`. Resolves with what was bound, as `host:port`. */
   async listen(address?: string): Promise<readonly string[]> {
+    if (this.#options.listener) {
+      const injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+      this.#listener = await this.#options.listener((socket) => {
+        this.#sockets.add(socket);
+        socket.once('close', () => this.#sockets.delete(socket));
+        injector.injectConnection(socket);
+      });
+      return this.#listener.addresses;
+    }
     const addresses = address === undefined ? (this.#options.listenAddresses ?? []) : [address];
     assert(addresses.length > 0, 'there is an address to listen on');
     const bound: string[] = [];
@@ -78,7 +98,9 @@ export class GrpcPeerTransport implements PeerTransport {
 
   #bind(address: string): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, serverCredentials(this.#options.tls), (error, port) => {
+      const { tls } = this.#options;
+      assert(typeof tls !== 'function', 'certificates that change come with a listener of their own');
+      this.#server.bindAsync(address, serverCredentials(tls), (error, port) => {
         if (!error) return resolve(port);
         const text = `listen for peers on ${address}: ${error.message}: free the address or choose another one`;
         reject(new KeelsonError('LISTEN_FAILED', text, { cause: error }));
@@ -108,7 +130,9 @@ export class GrpcPeerTransport implements PeerTransport {
 
   setPeers(peers: ReadonlyMap<ReplicaId, readonly string[]>): void {
     if (this.#isClosed) return;
-    const { env, clusterId, selfId, tls, key } = this.#options;
+    const { env, clusterId, selfId, key } = this.#options;
+    const { tls: given } = this.#options;
+    const tls = typeof given === 'function' ? given : () => given;
     for (const [id, link] of this.#links) {
       if ((peers.get(id)?.length ?? 0) > 0) continue;
       link.close();
@@ -150,12 +174,14 @@ export class GrpcPeerTransport implements PeerTransport {
     return this.#links.get(peer)?.isOpen ?? false;
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#isClosed = true;
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
+    const listening = this.#listener?.close();
     this.#server.forceShutdown();
-    return Promise.resolve();
+    for (const socket of this.#sockets) socket.destroy();
+    await listening;
   }
 
   /** The sender's id; undefined when the call was refused and answered. */

@@ -1,6 +1,6 @@
 /** What both ends of a peer connection agree on: the service, its metadata, and every limit with its reason. */
 import { isIP } from 'node:net';
-import { checkServerIdentity } from 'node:tls';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import descriptor from '../../../proto/gen/raft.json' with { type: 'json' };
 import { KeelsonError } from '../../env/errors.ts';
@@ -61,12 +61,16 @@ export interface PeerHeader {
 }
 
 export interface PeerTls {
-  /** PEM. Certificates of peers are verified against it, on both sides. */
-  readonly ca: Uint8Array;
+  /** PEM. Certificates of peers are verified against it, on both sides; without it by the authorities of the system. */
+  readonly ca?: Uint8Array;
   readonly cert: Uint8Array;
   readonly key: Uint8Array;
   /** Name that peers' certificates carry, when they are not made out to addresses. */
   readonly serverName?: string;
+  /** Peers made their certificates themselves: any is taken. */
+  readonly isUnverified?: boolean;
+  /** Why a certificate is not a peer's, beyond what TLS finds. */
+  readonly check?: (certificate: PeerCertificate) => string | undefined;
 }
 
 export function encodeHeader(header: PeerHeader): grpc.Metadata {
@@ -103,6 +107,8 @@ export function acceptHeader(metadata: grpc.Metadata, self: Omit<PeerHeader, 'fr
 
 /** host:port of a peer URL; the port is 2380 when it has none. (URL drops a port that is its scheme's default.) */
 export function addressOf(url: string): string {
+  const unix = /^unixs?:\/\/(.+)$/.exec(url);
+  if (unix) return `unix:${unix[1]}`;
   const match = /^https?:\/\/(\[[^\]]+\]|[^:/]+)(?::([0-9]+))?\/?$/.exec(url);
   if (!match) throw new KeelsonError('BAD_PEER_URL', `peer URL ${JSON.stringify(url)}: want http(s)://host:port`);
   return `${match[1]}:${match[2] ?? '2380'}`;
@@ -113,14 +119,22 @@ const namelessServer = 'keelson-peer';
 
 /** Credentials and options to connect to `url`. The peer's certificate must carry `serverName`, else the URL's host. */
 export function clientSecurity(url: string, tls: PeerTls | undefined) {
-  if (!tls) return { credentials: grpc.credentials.createInsecure(), options: clientOptions };
-  const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
+  if (!tls || !/^(https|unixs):/.test(url)) {
+    return { credentials: grpc.credentials.createInsecure(), options: clientOptions };
+  }
+  const host = url.startsWith('unixs:') ? 'localhost' : new URL(url).hostname.replace(/^\[|\]$/g, '');
   const isAddress = isIP(host) !== 0;
   const wanted = tls.serverName ?? host;
-  const [ca, key, cert] = [Buffer.from(tls.ca), Buffer.from(tls.key), Buffer.from(tls.cert)];
+  const ca = tls.ca ? Buffer.from(tls.ca) : null;
+  const [key, cert] = [Buffer.from(tls.key), Buffer.from(tls.cert)];
   // grpc-js would send the IP as server name, which TLS forbids, so the certificate's check is told the host instead.
   const credentials = grpc.credentials.createSsl(ca, key, cert, {
-    checkServerIdentity: (_name, certificate) => checkServerIdentity(wanted, certificate),
+    rejectUnauthorized: tls.isUnverified !== true,
+    checkServerIdentity: (_name, certificate) => {
+      const reason = tls.check?.(certificate);
+      if (reason !== undefined) return new Error(reason);
+      return tls.isUnverified === true ? undefined : checkServerIdentity(wanted, certificate);
+    },
   });
   const name = tls.serverName ?? (isAddress ? namelessServer : host);
   return { credentials, options: { ...clientOptions, 'grpc.ssl_target_name_override': name } };
@@ -129,5 +143,5 @@ export function clientSecurity(url: string, tls: PeerTls | undefined) {
 export function serverCredentials(tls: PeerTls | undefined): grpc.ServerCredentials {
   if (!tls) return grpc.ServerCredentials.createInsecure();
   const pair = { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) };
-  return grpc.ServerCredentials.createSsl(Buffer.from(tls.ca), [pair], true);
+  return grpc.ServerCredentials.createSsl(tls.ca ? Buffer.from(tls.ca) : null, [pair], true);
 }

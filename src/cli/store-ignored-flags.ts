@@ -1,0 +1,91 @@
+/**
+ * Flags of etcd that change nothing here, so that command lines made for etcd go on working: those about machinery that
+ * this store has not got. They are taken with one warning, or in silence when the value asks for what happens anyway.
+ */
+import type { FlagTable } from './flags.ts';
+
+const ignored = (type: 'string' | 'boolean') => ({ type, help: 'taken for etcd’s sake, has no effect' }) as const;
+
+/** Taken in silence: how etcd works inside, which nobody can see from outside. */
+const silentStrings = [
+  'max-snapshots',
+  'max-wals',
+  'backend-batch-interval',
+  'backend-batch-limit',
+  'backend-bbolt-freelist-type',
+  'compaction-batch-limit',
+  'compaction-sleep-interval',
+  'downgrade-check-time',
+  'bootstrap-defrag-threshold-megabytes',
+  'raft-read-timeout',
+  'raft-write-timeout',
+  'discovery-keepalive-time',
+  'discovery-keepalive-timeout',
+  'discovery-fallback',
+  'v2-deprecation',
+  'proxy-failure-wait',
+  'proxy-refresh-interval',
+  'proxy-dial-timeout',
+  'proxy-write-timeout',
+  'proxy-read-timeout',
+] as const;
+
+const silentBooleans = [
+  'socket-reuse-address',
+  'experimental-enable-lease-checkpoint',
+  'experimental-enable-lease-checkpoint-persist',
+  'experimental-txn-mode-write-with-shared-buffer',
+] as const;
+
+const strings = [
+  'logger',
+  'log-package-levels',
+  'proxy',
+  'discovery-proxy',
+  'distributed-tracing-address',
+  'distributed-tracing-service-name',
+  'distributed-tracing-instance-id',
+  'distributed-tracing-sampling-rate',
+] as const;
+
+const booleans = [
+  'debug',
+  'memory-mlock',
+  'enable-distributed-tracing',
+  'experimental-stop-grpc-service-on-defrag',
+] as const;
+
+/** Values that say no more than what this store does anyway. */
+const agreeableValues: Readonly<Record<string, readonly string[]>> = {
+  logger: ['zap'],
+  proxy: ['off', ''],
+  'discovery-proxy': [''],
+  'log-package-levels': [''],
+  'distributed-tracing-instance-id': [''],
+};
+
+/** Flags that change so much that ignoring them would be a lie: refused, with what to do instead. */
+export const refusedFlags: Readonly<Record<string, string>> = {
+  discovery: 'the discovery service of etcd 2 is not supported: use --discovery-token and --discovery-endpoints',
+  'experimental-enable-v2v3': 'is not supported: use --enable-v2',
+};
+
+export const ignoredFlags: FlagTable = Object.fromEntries([
+  ...[...silentStrings, ...strings, ...Object.keys(refusedFlags)].map((name) => [name, ignored('string')]),
+  ...[...silentBooleans, ...booleans].map((name) => [name, ignored('boolean')]),
+]);
+
+const silent: ReadonlySet<string> = new Set([...silentStrings, ...silentBooleans]);
+
+/** Whether `--name value` asks for something that does not happen here. */
+export function isWorthWarning(name: string, value: unknown): boolean {
+  if (!Object.hasOwn(ignoredFlags, name) || silent.has(name) || value === false) return false;
+  return agreeableValues[name]?.includes(String(value)) !== true;
+}
+
+/** Before 3.6 some flags began with `experimental-`, and one was spelled otherwise in configuration files. */
+export function modernFlagName(name: string, isKnown: (name: string) => boolean): string {
+  if (name === 'experimental-snapshot-catch-up-entries') return 'snapshot-catchup-entries';
+  const modern = name.replace(/^experimental-/, '');
+  return !isKnown(name) && isKnown(modern) ? modern : name;
+}
