@@ -4,7 +4,8 @@ import { Registry } from 'prom-client';
 import { errorText } from '../env/errors.ts';
 import { realDisk, realEnv, realNames } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
-import { type HttpFace, startHttpFace } from '../kv/rpc/http.ts';
+import { createHttpHandler } from '../kv/http/handler.ts';
+import { type HttpFace, startHttpFace } from '../kv/http/listen.ts';
 import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../kv/rpc/rpc-server.ts';
 import { serveStore } from '../kv/rpc/serve-store.ts';
@@ -77,6 +78,13 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   let rpc: RpcServer | undefined;
   let kvServer: KvServer | undefined;
   let http: HttpFace | undefined;
+  const httpOptions = {
+    log,
+    registry,
+    access: { corsOrigins: flags.cors, hostWhitelist: flags['host-whitelist'] },
+    server: () => kvServer,
+    onFatal,
+  };
   const member = await startMember({
     env: { ...env, disk },
     directory: config.dataDirectory,
@@ -115,6 +123,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
         counters: metrics.calls,
         onFatal,
         watchProgressEveryMs: flags['watch-progress-notify-interval'],
+        http: () => createHttpHandler(httpOptions),
         rpc: {
           listenUrls: flags['listen-client-urls'],
           listen: { disk: env.disk, reusePort: flags['socket-reuse-port'], ...(clientTls ? { tls: clientTls } : {}) },
@@ -123,7 +132,10 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
           keepaliveTimeoutMs: flags['grpc-keepalive-timeout'],
         },
       });
-      http = await startHttpFace({ listenUrls: flags['listen-metrics-urls'], registry, server: () => kvServer });
+      http = await startHttpFace(
+        { clock, log, urls: flags['listen-metrics-urls'], disk: env.disk, ...(clientTls ? { tls: clientTls } : {}) },
+        createHttpHandler(httpOptions),
+      );
     },
     onRemoved: () => {
       log.warn('the member has been permanently removed from the cluster; its data directory must be removed');

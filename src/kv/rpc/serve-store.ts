@@ -3,11 +3,14 @@ import type { KvServer } from '../server/contract.ts';
 import type { Face } from './call.ts';
 import { startGrpcServer } from './grpc-server.ts';
 import { storeMethods } from './methods.ts';
+import type { RpcMethod } from './service.ts';
 import { messageOverheadBytes, type RpcServer, type RpcServerOptions } from './rpc-server.ts';
 
 export interface ServeStoreOptions extends Omit<Face, 'server' | 'stopping'> {
   readonly watchProgressEveryMs: number;
-  readonly rpc: Omit<RpcServerOptions, 'clock' | 'log' | 'methods' | 'messageBytesMax'>;
+  readonly rpc: Omit<RpcServerOptions, 'clock' | 'log' | 'methods' | 'messageBytesMax' | 'http'>;
+  /** What plain HTTP requests get on the client URLs, over the same methods. */
+  readonly http?: (server: KvServer, methods: readonly RpcMethod[]) => RpcServerOptions['http'];
 }
 
 /** Listens on all URLs or on none; rejects as RpcServer implementations do. */
@@ -15,11 +18,14 @@ export async function serveStore(server: KvServer, options: ServeStoreOptions): 
   const stopping = new AbortController();
   const { log, counters, onFatal, watchProgressEveryMs } = options;
   const face = { server, log, counters, onFatal, stopping: stopping.signal };
+  const methods = storeMethods(face, { watch: { progressEveryMs: watchProgressEveryMs } });
+  const http = options.http?.(server, methods);
   const rpc = await startGrpcServer({
     ...options.rpc,
     clock: server.clock,
     log,
-    methods: storeMethods(face, { watch: { progressEveryMs: watchProgressEveryMs } }),
+    methods,
+    ...(http ? { http } : {}),
     messageBytesMax: server.limits.requestBytesMax + messageOverheadBytes,
   });
   return {
