@@ -1,6 +1,7 @@
 /** `npm run bench -- <what>`: measures one part of Keelson, against its real peer where one is installed. */
 const benches: Readonly<Record<string, () => Promise<{ run(args: readonly string[]): Promise<void> }>>> = {
   store: () => import('./store.ts'),
+  h2: () => import('./h2.ts'),
 };
 
 const [name = '', ...rest] = process.argv.slice(2);
