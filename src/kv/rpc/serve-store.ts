@@ -1,7 +1,7 @@
 /** One member's methods on its client URLs: puts faces and server together, and ends open streams before the server. */
 import type { KvServer } from '../server/contract.ts';
 import type { Face } from './call.ts';
-import { startGrpcServer } from './grpc-server.ts';
+import { startH2Server } from './h2/index.ts';
 import { storeMethods } from './methods.ts';
 import type { RpcMethod } from './service.ts';
 import { messageOverheadBytes, type RpcServer, type RpcServerOptions } from './rpc-server.ts';
@@ -20,7 +20,7 @@ export async function serveStore(server: KvServer, options: ServeStoreOptions): 
   const face = { server, log, counters, onFatal, stopping: stopping.signal };
   const methods = storeMethods(face, { watch: { progressEveryMs: watchProgressEveryMs } });
   const http = options.http?.(server, methods);
-  const rpc = await startGrpcServer({
+  const rpc = await startH2Server({
     ...options.rpc,
     clock: server.clock,
     log,
