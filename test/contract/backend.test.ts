@@ -225,7 +225,7 @@ test('level: a damaged database says what to delete', async (context) => {
   await assert.rejects(openLevelBackend(directory, noFailure), (error) => {
     assert.ok(error instanceof KeelsonError);
     assert.equal(error.code, 'BACKEND_CORRUPT');
-    assert.ok(error.message.includes('delete that directory'), error.message);
+    assert.ok(error.message.includes('set aside and rebuilt'), error.message);
     return true;
   });
 });

@@ -32,13 +32,20 @@ export function openError(directory: string, error: unknown): KeelsonError {
 function corruptError(directory: string, cause: unknown): KeelsonError {
   return new KeelsonError(
     'BACKEND_CORRUPT',
-    `the database in ${directory} is damaged: ${errorText(cause)}; delete that directory and start again: it is rebuilt from the snapshot and the log`,
+    `the database in ${directory} is damaged: ${errorText(cause)}; start again: it is set aside and rebuilt from the snapshot and the log`,
     { cause },
   );
 }
 
+/** Whether an error says that what is on disk is not what was written. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof KeelsonError && error.code === 'BACKEND_CORRUPT';
+}
+
 function isCorruption(cause: unknown): boolean {
-  return codeOf(cause) === 'LEVEL_CORRUPTION' || /corruption/i.test(errorText(cause));
+  if (isDamage(cause) || codeOf(cause) === 'LEVEL_CORRUPTION') return true;
+  // LevelDB tells a damaged or missing file of its own in words of its own.
+  return /corruption|CURRENT file does not end|missing files|no such file|checksum mismatch/i.test(errorText(cause));
 }
 
 function codeOf(cause: unknown): unknown {

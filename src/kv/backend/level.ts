@@ -8,23 +8,33 @@
  * and keep the beginning of the new: a hole in the middle, which the contract excludes. Syncing every large batch costs
  * little, because nobody waits for it: the Raft log is the truth, and what is missing here is applied again from there.
  *
- * A failed write or a damaged read is fatal: `onFatal` is called once and every later call throws.
+ * LevelDB checks neither what it reads nor, when it replays its own log, that no batch in the middle is gone. So every value
+ * carries a checksum over key and value (row-check.ts), and every disk batch leaves a numbered row: at opening the numbers
+ * must be without a gap. A failed write or a damaged read is fatal: `onFatal` is called once and every later call throws.
+ * Of damage a note is left beside the directory first, so that the next start builds the backend anew (rebuildable.ts).
  */
 import type { BatchOperation, ClassicLevel, Iterator } from 'classic-level';
 import { Level } from 'level';
 import { assert, present } from '../../env/assert.ts';
-import { KeelsonError } from '../../env/errors.ts';
+import type { Disk } from '../../env/disk.ts';
+import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
+import { batchesKept, batchKey, batchNumber, batchRowsFrom, batchRowsTo, checkBatchNumbers } from './batch-rows.ts';
 import { asBuffer, toText } from './bytes.ts';
 import type { Backend, BackendWrite } from './contract.ts';
-import { openError, useError } from './level-errors.ts';
+import { checkFiles } from './files-check.ts';
+import { isDamage, openError, useError } from './level-errors.ts';
 import type { PendingRow } from './level-scan.ts';
 import { merged, noPages } from './level-scan.ts';
+import { noteDamage } from './rebuildable.ts';
+import { checked, unchecked } from './row-check.ts';
 
 export interface LevelBackendOptions {
   /** The backend cannot go on; the process must stop with this error. */
   readonly onFatal: (error: Error) => void;
   readonly log: Log;
+  /** To check the files before they are opened, and to leave the note of damage on. Absent: neither is done. */
+  readonly disk?: Pick<Disk, 'open' | 'exists' | 'syncDirectory' | 'list' | 'readFile'>;
 }
 
 /** Under Node, `level` is `classic-level`; its own types only name what the browser's has too. */
@@ -41,13 +51,17 @@ const diskBatchBytesMax = 4 * 1024 * 1024;
 /** Rows read or cleared at a time. */
 const scanRowsMax = 1000;
 const scanBytesMax = 1024 * 1024;
-/** A row that never exists: deleting it is the smallest write that can be synced. */
-const syncKey = Buffer.from([0xff, 0xff]);
+/** Rows from here on are the backend's own. */
+const ownRowsFrom = Buffer.from([0xff, 0xff]);
 const firstKey = Buffer.alloc(0);
 const lastKey = Buffer.from([0xff, 0xff, 0xff]);
 
 /** Opens or creates the database in `directory`. */
 export async function openLevelBackend(directory: string, options: LevelBackendOptions): Promise<Backend> {
+  if (options.disk) {
+    // Before the object is made, which begins to open by itself.
+    await checkFiles(options.disk, directory).catch((error: unknown) => Promise.reject(openError(directory, error)));
+  }
   const database = new Level<Buffer, Buffer>(directory, {
     keyEncoding: 'buffer',
     valueEncoding: 'buffer',
@@ -60,7 +74,13 @@ export async function openLevelBackend(directory: string, options: LevelBackendO
     throw openError(directory, error);
   }
   const backend = new LevelBackend(database, directory, options);
-  await backend.measure();
+  try {
+    await backend.check();
+    await backend.measure();
+  } catch (error) {
+    await database.close();
+    throw openError(directory, error);
+  }
   options.log.debug('opened backend', { directory, bytesOnDisk: backend.bytesOnDisk() });
   return backend;
 }
@@ -111,6 +131,8 @@ class LevelBackend implements Backend {
   #isWriting = false;
   #sizeOnDisk = 0;
   #writtenBytes = 0;
+  /** Of the newest disk batch. */
+  #lastBatch = 0;
   #failure: Error | undefined;
   #isClosed = false;
 
@@ -126,7 +148,8 @@ class LevelBackend implements Backend {
     if (row !== undefined) return row.value;
     if (this.#clearsPending > 0) return undefined;
     try {
-      return this.#database.getSync(asBuffer(key));
+      const stored = this.#database.getSync(asBuffer(key));
+      return stored === undefined ? undefined : unchecked(asBuffer(key), stored);
     } catch (error) {
       throw this.#fail('read a row of', error);
     }
@@ -210,6 +233,18 @@ class LevelBackend implements Backend {
     }
   }
 
+  /** Whether a batch in the middle is missing. Rejects with what is wrong. */
+  async check(): Promise<void> {
+    const range = { gte: batchRowsFrom, lt: batchRowsTo, fillCache: false };
+    const numbers: number[] = [];
+    for await (const [key, value] of this.#database.iterator(range)) {
+      unchecked(key, value);
+      numbers.push(batchNumber(key));
+    }
+    const [any] = await this.#database.keys({ limit: 1 }).all();
+    this.#lastBatch = checkBatchNumbers(numbers, any !== undefined);
+  }
+
   /** Asks LevelDB how much it takes. */
   async measure(): Promise<void> {
     this.#sizeOnDisk = await this.#database.approximateSize(firstKey, lastKey);
@@ -258,7 +293,9 @@ class LevelBackend implements Backend {
       if (job.kind !== 'batch' || bytes >= diskBatchBytesMax) break;
       for (const write of job.writes) {
         const key = asBuffer(write.key);
-        operations.push(write.type === 'put' ? { type: 'put', key, value: asBuffer(write.value) } : { type: 'del', key });
+        operations.push(
+          write.type === 'put' ? { type: 'put', key, value: checked(key, write.value) } : { type: 'del', key },
+        );
       }
       keys.push(job.keys);
       bytes += job.bytes;
@@ -267,6 +304,7 @@ class LevelBackend implements Backend {
     }
     assert(taken > 0 && operations.length > 0, 'a disk batch holds something');
     this.#jobs.splice(0, taken);
+    operations.push(...this.#numbered());
     await this.#database.batch(operations, { sync: true });
     for (const key of keys.flat()) {
       const row = this.#overlay.get(key);
@@ -279,9 +317,18 @@ class LevelBackend implements Backend {
     this.#finish(number);
   }
 
+  /** The rows by which a missing disk batch shows. */
+  #numbered(): BatchOperation<Database, Buffer, Buffer>[] {
+    this.#lastBatch += 1;
+    const key = batchKey(this.#lastBatch);
+    const add = { type: 'put' as const, key, value: checked(key, new Uint8Array(0)) };
+    if (this.#lastBatch <= batchesKept) return [add];
+    return [add, { type: 'del', key: batchKey(this.#lastBatch - batchesKept) }];
+  }
+
   /** Deletes every row in synced batches; LevelDB's own clear does not sync. */
   async #clearDisk(): Promise<void> {
-    const keys = this.#database.keys({ fillCache: false, highWaterMarkBytes: scanBytesMax });
+    const keys = this.#database.keys({ lt: ownRowsFrom, fillCache: false, highWaterMarkBytes: scanBytesMax });
     try {
       for (;;) {
         const page = await keys.nextv(scanRowsMax);
@@ -294,7 +341,7 @@ class LevelBackend implements Backend {
     }
     // Gives the space back, and takes the deletes out of LevelDB's log into its tables, which it syncs.
     await this.#database.compactRange(firstKey, lastKey);
-    await this.#database.batch([{ type: 'del', key: syncKey }], { sync: true });
+    await this.#database.batch(this.#numbered(), { sync: true });
     this.#writtenBytes = 0;
     await this.measure();
   }
@@ -312,6 +359,7 @@ class LevelBackend implements Backend {
       for (;;) {
         const page = await iterator.nextv(scanRowsMax);
         if (page.length === 0) return;
+        for (const row of page) row[1] = unchecked(row[0], row[1]);
         yield page;
       }
     } catch (error) {
@@ -340,8 +388,16 @@ class LevelBackend implements Backend {
     for (const waiter of this.#waiters) waiter.failed(failure);
     this.#waiters = [];
     for (const job of this.#jobs) if (job.kind === 'clear') job.failed(failure);
-    this.#options.log.error('backend failed', { directory: this.#directory, error: failure.message });
-    this.#options.onFatal(failure);
+    const { log, onFatal, disk } = this.#options;
+    log.error('backend failed', { directory: this.#directory, error: failure.message });
+    if (!isDamage(failure) || !disk) {
+      onFatal(failure);
+      return failure;
+    }
+    // Nothing is answered meanwhile: every call throws from here on.
+    void noteDamage(disk, this.#directory, failure.message)
+      .catch((error: unknown) => log.error('the damage was not noted', { error: errorText(error) }))
+      .finally(() => onFatal(failure));
     return failure;
   }
 }
