@@ -2,13 +2,17 @@
  * A member's data directory and what may be done with it.
  *
  *   <dir>/member.json   whose data this is; written before anything else, never changed
+ *   <dir>/member.key    the seed of its key pair (member-key.ts)
  *   <dir>/raft/         Raft's log and snapshots
  *   <dir>/kv/           the backend
+ *   <dir>/peer-urls     where it said it was (whereabouts.ts)
+ *   <dir>/abandoned.json, <dir>/abandoned-<id>/   who it was before, when it comes back as a new member
  *   <dir>/LOCK          its lock keeps a second process out; the file is always empty
  *
  * A directory that belongs to another member or cluster, to a newer program or to etcd is refused before anything in
  * it is touched.
  */
+import { assert } from '../../env/assert.ts';
 import { type Disk, DiskError, type DiskLock } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable, readTextIfAny, writeFileAtomic } from '../../env/files.ts';
@@ -23,6 +27,8 @@ export interface MemberFile {
   readonly token: string;
   /** `--initial-cluster` at the first start: name=url pairs, sorted. */
   readonly initialCluster: readonly string[];
+  /** It came back as a new member, whatever the flags say of founders. */
+  readonly hasRejoined?: boolean;
 }
 
 /** Undefined for a directory that holds no member yet. Rejects with `DATA_*` for one that must not be used. */
@@ -100,4 +106,44 @@ export function checkSameCluster(
   if (!flags.initialCluster.some((member) => file.initialCluster.includes(member))) {
     throw say('--initial-cluster', file.initialCluster.join(','), flags.initialCluster.join(','));
   }
+}
+
+const identityNames = ['member.key', 'raft', 'kv', 'peer-urls', 'member.json'] as const;
+
+/** Who this directory was before it was given up; undefined for one that never was, or that has an identity again. */
+export async function readAbandoned(disk: Disk, directory: string): Promise<{ readonly memberId: number } | undefined> {
+  const text = await readTextIfAny(disk, `${directory}/abandoned.json`);
+  if (text === undefined) return undefined;
+  const { memberId } = JSON.parse(text) as { readonly memberId: number };
+  assert(Number.isSafeInteger(memberId) && memberId > 0, 'who was given up had an id');
+  return { memberId };
+}
+
+/**
+ * Gives the identity up: everything of it is set aside, so that the next start begins as a new member. Cut off by a crash, it
+ * is done to the end by the next call. Nothing may be using the directory.
+ */
+export async function abandonIdentity(disk: Disk, directory: string): Promise<void> {
+  const file = await readMemberFile(disk, directory);
+  if (file !== undefined) {
+    await writeFileAtomic(disk, `${directory}/abandoned.json`, JSON.stringify({ memberId: file.memberId }));
+  }
+  const abandoned = await readAbandoned(disk, directory);
+  if (abandoned === undefined) return;
+  const aside = `${directory}/abandoned-${abandoned.memberId.toString(16)}`;
+  await disk.makeDirectory(aside);
+  // The member file goes last: while it is there, this is not done.
+  for (const name of identityNames) {
+    if (await disk.exists(`${directory}/${name}`)) await disk.rename(`${directory}/${name}`, `${aside}/${name}`);
+  }
+  await disk.syncDirectory(aside);
+  await disk.syncDirectory(directory);
+}
+
+/** The directory has a new identity. */
+export async function forgetAbandoned(disk: Disk, directory: string): Promise<void> {
+  const path = `${directory}/abandoned.json`;
+  if (!(await disk.exists(path))) return;
+  await disk.remove(path);
+  await disk.syncDirectory(directory);
 }

@@ -2,13 +2,11 @@
  * A whole member: data directory, backend, state, Raft and server, started in the order in which each needs the other
  * and stopped in reverse. Everything it sees of the world comes in, so it runs in the simulator as well.
  */
-import { assert } from '../../env/assert.ts';
 import type { Env } from '../../env/env.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable } from '../../env/files.ts';
 import {
   bootstrapRaftNode,
-  type ConfState,
   type PeerTransport,
   raftDataExists,
   type RaftNode,
@@ -16,43 +14,43 @@ import {
   type ReplicaId,
   startRaftNode,
 } from '../../raft/index.ts';
-import type { Member } from '../api.ts';
 import { openKvState, type KvState } from '../apply/index.ts';
 import type { Backend } from '../backend/contract.ts';
-import { bootstrapMembers, clusterIdOf, type InitialMember } from './cluster-config.ts';
+import { openRebuildable } from '../backend/rebuildable.ts';
+import { type BeginningOptions, clusterPairs, decideBeginning, introduce, ownEntryOf } from './beginning.ts';
 import type { AutoCompaction, KvServerLimits } from './contract.ts';
 import {
+  abandonIdentity,
   checkSameCluster,
+  forgetAbandoned,
   lockDataDirectory,
   type MemberFile,
+  readAbandoned,
   readMemberFile,
   writeMemberFile,
 } from './data-directory.ts';
 import type { LeaderProxy } from './lease-keeper.ts';
+import { type MemberKey, openMemberKey } from './member-key.ts';
 import { type AuthOptions, StoreServer } from './server.ts';
+import { tellWhereabouts, type TellMove } from './whereabouts.ts';
 
-/** What an existing cluster tells a member that joins it. */
-export interface JoinInfo {
-  readonly clusterId: number;
-  readonly members: readonly Member[];
-}
+export type { JoinInfo } from './beginning.ts';
 
 export interface MemberIdentity {
   readonly clusterId: number;
   readonly memberId: number;
+  /** Public key of the data directory, told to every peer. */
+  readonly key: string;
 }
 
-export interface MemberOptions {
+/** `removed`: from the cluster. `otherKey`: its id belongs to another data directory, so this one was wiped. */
+export type GoneBecause = 'removed' | 'otherKey';
+
+export interface MemberOptions extends BeginningOptions {
   readonly env: Pick<Env, 'clock' | 'random' | 'disk' | 'log'>;
-  readonly directory: string;
-  readonly name: string;
   readonly clientUrls: readonly string[];
-  readonly peerUrls: readonly string[];
-  readonly initialCluster: readonly InitialMember[];
-  readonly token: string;
-  /** `existing`: this member was added to a running cluster, which `join` asks. */
-  readonly state: 'new' | 'existing';
-  readonly join: (peerUrls: readonly string[]) => Promise<JoinInfo>;
+  /** Absent: a member that has moved waits until somebody else says so. */
+  readonly tellMove?: TellMove;
   readonly limits: KvServerLimits;
   readonly compaction: AutoCompaction;
   readonly isStrictReconfiguration: boolean;
@@ -72,13 +70,12 @@ export interface MemberOptions {
   readonly onCore?: RaftNodeOptions['onCore'];
   /** Starts although the log is damaged: entries that cannot be read again are given up. */
   readonly acceptLoss?: boolean;
-  /** Removed, or without its data: come back as a new member. */
-  readonly rejoin?: boolean;
   /** Starts as the only member of a new cluster, with the data that is here. */
   readonly forceNewCluster?: boolean;
   /** Absent: off. */
   readonly autopilot?: { readonly deadServerAfterMs: number };
-  readonly onRemoved: () => void;
+  /** The others do not know this member any more; called once. `abandonIdentity` makes room for a new one. */
+  readonly onRemoved: (because: GoneBecause) => void;
   readonly onFatal: (error: Error) => void;
 }
 
@@ -98,15 +95,18 @@ const uncommittedBytesMax = 64 * 1024 * 1024;
 /** Elections that would long have been won if the others still counted this member. */
 const removalCheckElections = 5;
 
-export async function startMember(options: MemberOptions): Promise<RunningMember> {
+export async function startMember(given: MemberOptions): Promise<RunningMember> {
+  const options = { ...given, onRemoved: once(given.onRemoved) };
   const { env, directory } = options;
+  // Giving an identity up may have been cut off by a crash.
+  if (options.rejoin === true && (await readAbandoned(env.disk, directory))) await abandonIdentity(env.disk, directory);
   const existing = await readMemberFile(env.disk, directory);
   if (existing) checkSameCluster(existing, directory, { token: options.token, initialCluster: clusterPairs(options) });
-  const beginning = existing ? undefined : await decideBeginning(options);
+  else ownEntryOf(options);
   await makeDirectoryDurable(env.disk, directory);
   const lock = await lockDataDirectory(env.disk, directory);
   try {
-    const running = await startLocked(options, existing, beginning);
+    const running = await startLocked(options, existing);
     const stopAndRelease = async () => {
       await running.stop();
       await lock.release();
@@ -118,13 +118,17 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   }
 }
 
+function once(tell: MemberOptions['onRemoved']): MemberOptions['onRemoved'] {
+  let isTold = false;
+  return (because) => {
+    if (!isTold) tell(because);
+    isTold = true;
+  };
+}
+
 /** From here on no other process is using the directory. */
-async function startLocked(
-  options: MemberOptions,
-  existing: MemberFile | undefined,
-  beginning: NewMember | undefined,
-): Promise<RunningMember> {
-  const { disk } = options.env;
+async function startLocked(options: MemberOptions, existing: MemberFile | undefined): Promise<RunningMember> {
+  const { disk, random } = options.env;
   const { directory } = options;
   if (!existing && (await readMemberFile(disk, directory))) {
     throw new KeelsonError(
@@ -132,101 +136,43 @@ async function startLocked(
       `use data directory ${directory}: another process has begun to use it meanwhile: start again, or give another data directory`,
     );
   }
-  const backend = await options.openBackend(`${directory}/kv`);
+  const key = await openMemberKey(disk, random, directory);
+  const file = existing ?? (await writeMemberFile(disk, directory, await decideBeginning(options, key)));
+  await forgetAbandoned(disk, directory);
+  await makeDirectoryDurable(disk, `${directory}/kv`);
+  const { backend, used: kv } = await openRebuildable(
+    { disk, log: options.env.log, directory: `${directory}/kv`, open: options.openBackend },
+    (opened) => openKvState({ backend: opened }),
+  );
   try {
-    return await run(options, backend, existing ?? (await writeMemberFile(disk, directory, beginning as NewMember)));
+    return await run(options, { backend, kv }, file, key);
   } catch (error) {
     await backend.close();
     throw error;
   }
 }
 
-type NewMember = Omit<MemberFile, 'formatVersion'>;
-
-function clusterPairs(options: MemberOptions): readonly string[] {
-  return options.initialCluster.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).sort();
-}
-
-async function decideBeginning(options: MemberOptions): Promise<NewMember> {
-  const { initialCluster, name, peerUrls, token } = options;
-  const own = initialCluster.find((member) => member.name === name);
-  if (!own) {
-    throw new KeelsonError(
-      'BAD_CLUSTER',
-      `couldn't find local name ${JSON.stringify(name)} in the initial cluster configuration ${JSON.stringify(clusterPairs(options).join(','))}: give --name and --initial-cluster that fit`,
-    );
-  }
-  if (own.peerUrls.join(',') !== [...peerUrls].sort().join(',')) {
-    throw new KeelsonError(
-      'BAD_CLUSTER',
-      `--initial-cluster has ${name}=${own.peerUrls.join(',')} but --initial-advertise-peer-urls is ${peerUrls.join(',')}: they must be the same`,
-    );
-  }
-  const common = { token, initialCluster: clusterPairs(options) };
-  if (options.state === 'new') {
-    const members = bootstrapMembers(initialCluster, token);
-    const self = members.find((member) => member.peerUrls.join(',') === own.peerUrls.join(','));
-    assert(self, 'a member of the initial cluster has an id');
-    return {
-      ...common,
-      memberId: self.id,
-      clusterId: clusterIdOf(
-        members.map((member) => member.id),
-        token,
-      ),
-    };
-  }
-  const { clusterId, members } = await options.join(othersOf(options));
-  const self = members.find((member) => own.peerUrls.every((url) => member.peerUrls.includes(url)));
-  if (!self) {
-    throw new KeelsonError(
-      'BAD_CLUSTER',
-      `join the cluster as ${own.peerUrls.join(',')}: no member has this peer URL: add it first with etcdctl member add`,
-    );
-  }
-  return { ...common, memberId: self.id, clusterId };
-}
-
-/** Peer URLs of everybody else in `--initial-cluster`. */
-function othersOf({ initialCluster, name }: MemberOptions): readonly string[] {
-  const others = initialCluster.filter((member) => member.name !== name).flatMap((member) => member.peerUrls);
-  if (others.length > 0) return others;
-  throw new KeelsonError(
-    'BAD_CLUSTER',
-    '--initial-cluster-state existing: --initial-cluster names no other member to ask',
-  );
-}
-
-/**
- * Whom a member without a log knows: the founders, or the members of the cluster it joins. It must know them before the
- * leader's snapshot tells it, as it could not answer otherwise.
- */
-async function introduce(options: MemberOptions, kv: KvState): Promise<ConfState | undefined> {
-  const isFounder = options.state === 'new';
-  const members = isFounder
-    ? bootstrapMembers(options.initialCluster, options.token)
-    : (await options.join(othersOf(options))).members;
-  for (const member of members) kv.setMember(member);
-  await kv.sync();
-  return isFounder ? confStateOf(members) : undefined;
-}
-
-async function run(options: MemberOptions, backend: Backend, file: MemberFile): Promise<RunningMember> {
+async function run(
+  options: MemberOptions,
+  { backend, kv }: { readonly backend: Backend; readonly kv: KvState },
+  file: MemberFile,
+  key: MemberKey,
+): Promise<RunningMember> {
   const { env, directory } = options;
   const { clusterId, memberId } = file;
   const raftDirectory = `${directory}/raft`;
   const hasLog = await raftDataExists(env.disk, raftDirectory);
-  const kv = await openKvState({ backend });
   if (!hasLog && kv.consistentIndex() > 0) {
     throw new KeelsonError(
       'DATA_DAMAGED',
       `start from ${directory}: there is state but no log in ${raftDirectory}: restore it from a backup`,
     );
   }
-  const confState = hasLog ? undefined : await introduce(options, kv);
-  const transport = await options.makeTransport({ clusterId, memberId });
+  // A state that is begun anew beside an old log knows nobody either, until it has replayed a snapshot.
+  const confState = hasLog && kv.members().size > 0 ? undefined : await introduce(options, file, kv);
+  const transport = await options.makeTransport({ clusterId, memberId, key: key.publicKey });
   try {
-    const server = makeServer(options, kv, file, transport);
+    const server = makeServer(options, kv, file, key, transport);
     await options.onServer(server);
     const raftOptions = raftOptionsOf(options, memberId, raftDirectory, transport, server);
     const raftClusterId = clusterId.toString(16).padStart(16, '0');
@@ -241,12 +187,17 @@ async function run(options: MemberOptions, backend: Backend, file: MemberFile): 
     const { voters, votersOutgoing } = raft.confState();
     if (voters.length === 1 && votersOutgoing.length === 0 && voters[0] === memberId) raft.campaign();
     const cancelRemovalWatch = watchForRemoval(options, server, kv);
+    const { tellMove } = options;
+    const cancelTelling = tellMove
+      ? await tellWhereabouts({ ...options, clusterId, memberId, key, kv, tellMove })
+      : () => undefined;
     return {
       server,
       raft,
       isNew: !hasLog,
       stop: () => {
         cancelRemovalWatch();
+        cancelTelling();
         return stop(options, server, raft, kv, backend);
       },
     };
@@ -270,7 +221,7 @@ function watchForRemoval(options: MemberOptions, server: StoreServer, kv: KvStat
     try {
       const { clusterId, members } = await options.join(others.flatMap((member) => member.peerUrls));
       if (clusterId === server.clusterId && !members.some((member) => member.id === server.memberId))
-        options.onRemoved();
+        options.onRemoved('removed');
     } catch (error) {
       // The others have no quorum either, or cannot be reached: then nothing is known.
       log.debug('nobody could say who belongs to the cluster', { error: errorText(error) });
@@ -281,13 +232,31 @@ function watchForRemoval(options: MemberOptions, server: StoreServer, kv: KvStat
   return clock.every(removalCheckElections * server.electionMs, () => void ask());
 }
 
-function makeServer(options: MemberOptions, kv: KvState, file: MemberFile, transport: PeerTransport): StoreServer {
+function makeServer(
+  options: MemberOptions,
+  kv: KvState,
+  file: MemberFile,
+  key: MemberKey,
+  transport: PeerTransport,
+): StoreServer {
   const { memberId, clusterId } = file;
   const tellAddresses = () => {
     const others = [...kv.members().values()].filter((member) => member.id !== memberId);
     transport.setPeers(new Map(others.map((member) => [member.id as ReplicaId, member.peerUrls])));
+    const keys = new Map<ReplicaId, string>();
+    for (const { id, key: known } of others) if (known !== undefined) keys.set(id as ReplicaId, known);
+    transport.setIdentities?.({ keys, removed: kv.removedMembers() as ReadonlySet<ReplicaId> });
   };
-  return new StoreServer({ ...options, kv, clusterId, memberId, onMembers: tellAddresses });
+  const onRemoved = () => options.onRemoved('removed');
+  return new StoreServer({
+    ...options,
+    kv,
+    clusterId,
+    memberId,
+    memberKey: key.publicKey,
+    onMembers: tellAddresses,
+    onRemoved,
+  });
 }
 
 function raftOptionsOf(
@@ -319,14 +288,10 @@ function raftOptionsOf(
     transport,
     stateMachine: server.machine,
     ...(options.onCore === undefined ? {} : { onCore: options.onCore }),
+    onRefused: options.onRemoved,
     onSoftState: (state) => server.softStateChanged(state),
     onFatal: options.onFatal,
   };
-}
-
-function confStateOf(founders: readonly Member[]): ConfState {
-  const voters = founders.map((member) => member.id as ReplicaId).sort((a, b) => a - b);
-  return { voters, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
 }
 
 async function stop(

@@ -70,6 +70,8 @@ export class StoreMachine implements StateMachine {
       const result = this.#kv.apply(entry.index, request);
       assert(this.#kv.consistentIndex() === entry.index, () => `entry ${entry.index} moved the index`);
       this.#options.onApplied(request.op, result);
+      // A key is told with the name: from now on the member is known by it.
+      if (request.op.kind === 'memberAttributes') this.#options.onMembers();
       if (proposer === this.#options.memberId) this.#options.requests.complete(request.requestId, result);
     }
   }

@@ -17,15 +17,15 @@ import { messageBytes, type ProtoMessageBatch, type ProtoSnapshotPart, toProto }
 import { addressOf, clientSecurity, encodeHeader, PeerClient } from './grpc-wire.ts';
 import type { RefusedAs } from './contract.ts';
 import { type PeerHeader, peerLimits, type PeerTls } from './grpc-wire.ts';
-import { refusalOf, stagedBytesOf, withPeerKey } from './grpc-words.ts';
+import { type CallKeys, refusalOf, stagedBytesOf, withCallKeys } from './grpc-words.ts';
 
 export interface PeerLinkOptions {
   readonly env: Pick<Env, 'clock' | 'log' | 'random'>;
   readonly header: PeerHeader;
   /** Asked for each connection, as certificates change. */
   readonly tls: () => PeerTls | undefined;
-  /** What the peer knows this member by. */
-  readonly key: string | undefined;
+  /** What the peer knows this member by, and this one the peer, as of now. */
+  readonly keys: () => CallKeys;
   readonly unreachable: (peer: ReplicaId) => void;
   readonly refused: (peer: ReplicaId, as: RefusedAs) => void;
 }
@@ -259,7 +259,7 @@ function acceptedAfter(stream: PartStream, answered: Promise<void>): Promise<num
 
 function start<T>(client: grpc.Client, method: string, options: PeerLinkOptions, ended: EndCallback): T {
   const methods = client as unknown as Record<string, (metadata: grpc.Metadata, callback: EndCallback) => T>;
-  const metadata = withPeerKey(encodeHeader(options.header), options.key);
+  const metadata = withCallKeys(encodeHeader(options.header), options.keys());
   return present(methods[method], method).call(client, metadata, ended);
 }
 

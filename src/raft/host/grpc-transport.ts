@@ -16,7 +16,7 @@ import type { Message, ReplicaId } from '../core/types.ts';
 import type { PeerIdentities, PeerTransport, RefusedAs, TransportHandlers } from './contract.ts';
 import { fromProto, type ProtoMessageBatch, type ProtoSnapshotPart } from './message-codec.ts';
 import { PeerLink } from './grpc-peer-link.ts';
-import { encodeRefusal, encodeStagedBytes, peerKeyOf, refusalTexts } from './grpc-words.ts';
+import { callKeysOf, encodeRefusal, encodeStagedBytes, refusalTexts } from './grpc-words.ts';
 import { acceptHeader, serverOptions, peerService, type PeerTls, serverCredentials } from './grpc-wire.ts';
 
 export type { PeerTls } from './grpc-wire.ts';
@@ -147,8 +147,9 @@ export class GrpcPeerTransport implements PeerTransport {
       }
       const header = { clusterId, from: selfId, to: id };
       const unreachable = (peer: ReplicaId) => this.#handlers?.unreachable(peer);
+      const keys = () => ({ from: key, to: this.#keyOf(id) });
       const refused = (peer: ReplicaId, as: RefusedAs) => this.#handlers?.refused?.(peer, as);
-      this.#links.set(id, new PeerLink({ env, header, tls, key, unreachable, refused }, urls));
+      this.#links.set(id, new PeerLink({ env, header, tls, keys, unreachable, refused }, urls));
     }
   }
 
@@ -157,13 +158,17 @@ export class GrpcPeerTransport implements PeerTransport {
     for (const [from, call] of this.#incoming) if (this.#refusalOf(from, call) !== undefined) call.destroy();
   }
 
+  #keyOf(peer: ReplicaId): string | undefined {
+    return this.#identities.keys.get(peer) ?? this.#keysSeen.get(peer);
+  }
+
   /** Why this id may not speak with this key; undefined when it may. */
   #refusalOf(from: ReplicaId, call: BatchCall | PartCall): RefusedAs | undefined {
     if (this.#identities.removed.has(from)) return 'removed';
-    const key = peerKeyOf(call.metadata);
+    const { from: key } = callKeysOf(call.metadata);
     // A member that tells no key is of a version that has none: its id is all there is to go by.
     if (key === undefined) return undefined;
-    const known = this.#identities.keys.get(from) ?? this.#keysSeen.get(from);
+    const known = this.#keyOf(from);
     if (known !== undefined && known !== key) return 'otherKey';
     this.#keysSeen.set(from, key);
     return undefined;
@@ -193,6 +198,13 @@ export class GrpcPeerTransport implements PeerTransport {
       const { reason, ...who } = accepted;
       env.log.warn('refused a peer', { ...who, address: call.getPeer(), reason });
       answer({ code: grpc.status.FAILED_PRECONDITION, details: reason });
+      return undefined;
+    }
+    // The caller looks for another data directory: nothing it says is meant for this one, which was wiped.
+    const { to } = callKeysOf(call.metadata);
+    if (to !== undefined && this.#options.key !== undefined && to !== this.#options.key) {
+      answer({ code: grpc.status.FAILED_PRECONDITION, details: `member ${selfId} has another data directory now` });
+      this.#handlers?.refused?.(accepted.from, 'otherKey');
       return undefined;
     }
     const refusedAs = this.#refusalOf(accepted.from, call);

@@ -3,7 +3,8 @@ import * as grpc from '@grpc/grpc-js';
 import { assert } from '../../env/assert.ts';
 import type { RefusedAs } from './contract.ts';
 
-const peerKeyName = 'keelson-key';
+const fromKeyName = 'keelson-from-key';
+const toKeyName = 'keelson-to-key';
 const refusalName = 'keelson-refused-as';
 const stagedBytesName = 'keelson-staged-bytes';
 
@@ -15,15 +16,22 @@ export const refusalTexts: Readonly<Record<RefusedAs, string>> = {
   removed: 'it was removed from the cluster: start it with --rejoin, or add it again with an empty data directory',
 };
 
-export function withPeerKey(metadata: grpc.Metadata, key: string | undefined): grpc.Metadata {
-  assert(key === undefined || key.length > 0, 'a key is not empty');
-  if (key !== undefined) metadata.set(peerKeyName, key);
+/** By what key the caller is known, and by what key it knows who is called; each absent while nobody has told it. */
+export interface CallKeys {
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+}
+
+export function withCallKeys(metadata: grpc.Metadata, keys: CallKeys): grpc.Metadata {
+  assert(keys.from !== '' && keys.to !== '', 'a key is not empty');
+  if (keys.from !== undefined) metadata.set(fromKeyName, keys.from);
+  if (keys.to !== undefined) metadata.set(toKeyName, keys.to);
   return metadata;
 }
 
-export function peerKeyOf(metadata: grpc.Metadata): string | undefined {
-  const [key] = metadata.get(peerKeyName);
-  return key === undefined || key === '' ? undefined : String(key);
+export function callKeysOf(metadata: grpc.Metadata): CallKeys {
+  const textOf = (name: string) => String(metadata.get(name)[0] ?? '') || undefined;
+  return { from: textOf(fromKeyName), to: textOf(toKeyName) };
 }
 
 export function encodeRefusal(as: RefusedAs): grpc.Metadata {

@@ -1,0 +1,167 @@
+/**
+ * Who a member without data is: a founder, one that was added, or one that comes back as a new one. Decided from the flags
+ * and by asking the cluster, before anything is written.
+ *
+ *   new        a founder; its id follows from the flags
+ *   existing   it was added with its peer URL, and asks the others for its id
+ *   rejoin     it was removed or lost its data: the others take it in anew, as a learner with another id
+ */
+import { assert } from '../../env/assert.ts';
+import { sleep } from '../../env/clock.ts';
+import type { Env } from '../../env/env.ts';
+import { errorText, KeelsonError } from '../../env/errors.ts';
+import type { ConfState, ReplicaId } from '../../raft/index.ts';
+import type { Member } from '../api.ts';
+import type { KvState } from '../apply/index.ts';
+import { bootstrapMembers, clusterIdOf, type InitialMember } from './cluster-config.ts';
+import type { MemberJoin } from './contract.ts';
+import { type MemberFile, readAbandoned } from './data-directory.ts';
+import type { MemberKey } from './member-key.ts';
+
+/** What an existing cluster tells a member that joins it. */
+export interface JoinInfo {
+  readonly clusterId: number;
+  readonly members: readonly Member[];
+}
+
+export type AskToJoin = (
+  peerUrls: readonly string[],
+  join: MemberJoin,
+) => Promise<JoinInfo & { readonly memberId: number }>;
+
+export interface BeginningOptions {
+  readonly env: Pick<Env, 'clock' | 'disk' | 'log'>;
+  readonly directory: string;
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+  readonly initialCluster: readonly InitialMember[];
+  readonly token: string;
+  /** `existing`: this member was added to a running cluster, which `join` asks. */
+  readonly state: 'new' | 'existing';
+  readonly join: (peerUrls: readonly string[]) => Promise<JoinInfo>;
+  readonly askToJoin?: AskToJoin;
+  /** Removed, or without its data: come back as a new member. */
+  readonly rejoin?: boolean;
+}
+
+export type NewMember = Omit<MemberFile, 'formatVersion'>;
+
+/** The old identity may first have to be seen as gone by the leader, and a learner before it be promoted. */
+const rejoinLimitMs = 60_000;
+const rejoinRetryMs = 1_000;
+
+/** `--initial-cluster` as the member file holds it. */
+export function clusterPairs({ initialCluster }: Pick<BeginningOptions, 'initialCluster'>): readonly string[] {
+  return initialCluster.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).sort();
+}
+
+/** The member's own line of `--initial-cluster`. Rejects flags that contradict each other, before anything is touched. */
+export function ownEntryOf(options: BeginningOptions): InitialMember {
+  const { initialCluster, name, peerUrls } = options;
+  const own = initialCluster.find((member) => member.name === name);
+  if (!own) {
+    throw new KeelsonError(
+      'BAD_CLUSTER',
+      `couldn't find local name ${JSON.stringify(name)} in the initial cluster configuration ${JSON.stringify(clusterPairs(options).join(','))}: give --name and --initial-cluster that fit`,
+    );
+  }
+  if (own.peerUrls.join(',') !== [...peerUrls].sort().join(',')) {
+    throw new KeelsonError(
+      'BAD_CLUSTER',
+      `--initial-cluster has ${name}=${own.peerUrls.join(',')} but --initial-advertise-peer-urls is ${peerUrls.join(',')}: they must be the same`,
+    );
+  }
+  return own;
+}
+
+/** Who this member is from now on. `key` is the directory's, which is otherwise empty. */
+export async function decideBeginning(options: BeginningOptions, key: MemberKey): Promise<NewMember> {
+  const own = ownEntryOf(options);
+  const abandoned = options.rejoin === true ? await readAbandoned(options.env.disk, options.directory) : undefined;
+  if (abandoned !== undefined) return rejoin(options, key, abandoned.memberId);
+  return options.state === 'new' ? founder(options, own) : joiner(options, own, key);
+}
+
+function founder(options: BeginningOptions, own: InitialMember): NewMember {
+  const { initialCluster, token } = options;
+  const members = bootstrapMembers(initialCluster, token);
+  const self = members.find((member) => member.peerUrls.join(',') === own.peerUrls.join(','));
+  assert(self, 'a member of the initial cluster has an id');
+  const memberIds = members.map((member) => member.id);
+  return { token, initialCluster: clusterPairs(options), memberId: self.id, clusterId: clusterIdOf(memberIds, token) };
+}
+
+async function joiner(options: BeginningOptions, own: InitialMember, key: MemberKey): Promise<NewMember> {
+  const { clusterId, members } = await options.join(othersOf(options));
+  const self = members.find((member) => own.peerUrls.every((url) => member.peerUrls.includes(url)));
+  if (!self && options.rejoin === true) return rejoin(options, key, 0);
+  if (!self) {
+    throw new KeelsonError(
+      'BAD_CLUSTER',
+      `join the cluster as ${own.peerUrls.join(',')}: no member has this peer URL: add it first with etcdctl member add`,
+    );
+  }
+  if (self.key !== undefined && self.key !== key.publicKey) {
+    if (options.rejoin === true) return rejoin(options, key, self.id);
+    throw new KeelsonError(
+      'MEMBER_WIPED',
+      `join the cluster as member ${self.id.toString(16)}: it has been started before with another data directory, which held its votes: ` +
+        'give that directory, or start with --rejoin to come back as a new member',
+    );
+  }
+  return { token: options.token, initialCluster: clusterPairs(options), memberId: self.id, clusterId };
+}
+
+/** Asks until the cluster takes this member in, for as long as an operator would wait. */
+async function rejoin(options: BeginningOptions, key: MemberKey, replaces: number): Promise<NewMember> {
+  const { askToJoin, peerUrls, token } = options;
+  const { clock, log } = options.env;
+  if (askToJoin === undefined) throw new KeelsonError('CANNOT_JOIN', 'rejoin the cluster: there is no way to ask it');
+  const untilMs = clock.monotonicMs() + rejoinLimitMs;
+  for (;;) {
+    try {
+      const request = { peerUrls, key: key.publicKey, replaces };
+      const { clusterId, memberId } = await askToJoin(othersOf(options), request);
+      assert(memberId !== replaces, 'who rejoins is a new member');
+      log.info('taken in as a new member, a learner until it is promoted', { memberId: memberId.toString(16) });
+      return { token, initialCluster: clusterPairs(options), memberId, clusterId, hasRejoined: true };
+    } catch (error) {
+      if (clock.monotonicMs() >= untilMs) throw error;
+      log.warn('not taken in yet, asking again', { error: errorText(error) });
+      await sleep(clock, rejoinRetryMs);
+    }
+  }
+}
+
+/** Peer URLs of everybody else in `--initial-cluster`. */
+export function othersOf({ initialCluster, name }: BeginningOptions): readonly string[] {
+  const others = initialCluster.filter((member) => member.name !== name).flatMap((member) => member.peerUrls);
+  if (others.length > 0) return others;
+  throw new KeelsonError(
+    'BAD_CLUSTER',
+    'join a running cluster: --initial-cluster names no other member to ask: name at least one',
+  );
+}
+
+/**
+ * Whom a member without a log knows: the founders, or the members of the cluster it joins. It must know them before the
+ * leader's snapshot tells it, as it could not answer otherwise.
+ */
+export async function introduce(
+  options: BeginningOptions,
+  file: NewMember,
+  kv: KvState,
+): Promise<ConfState | undefined> {
+  const isFounder = options.state === 'new' && file.hasRejoined !== true;
+  const members = isFounder
+    ? bootstrapMembers(options.initialCluster, options.token)
+    : (await options.join(othersOf(options))).members;
+  for (const member of members) kv.setMember(member);
+  await kv.sync();
+  return isFounder ? confStateOf(members) : undefined;
+}
+
+function confStateOf(founders: readonly Member[]): ConfState {
+  const voters = founders.map((member) => member.id as ReplicaId).sort((a, b) => a - b);
+  return { voters, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+}
