@@ -4,14 +4,17 @@ import { Registry } from 'prom-client';
 import { errorText } from '../env/errors.ts';
 import { realDisk, realEnv, realNames } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
+import { createStoreGateway } from '../kv/gateway/gateway.ts';
 import { createHttpHandler } from '../kv/http/handler.ts';
 import { type HttpFace, startHttpFace } from '../kv/http/listen.ts';
 import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
+import { askToJoin, tellMove } from '../kv/rpc/peer-face.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../kv/rpc/rpc-server.ts';
 import { serveStore } from '../kv/rpc/serve-store.ts';
 import type { ServerTls } from '../kv/rpc/tls/server-tls.ts';
 import type { KvServer } from '../kv/server/contract.ts';
-import { startMember } from '../kv/server/member.ts';
+import { abandonIdentity } from '../kv/server/data-directory.ts';
+import { type GoneBecause, startMember } from '../kv/server/member.ts';
 import { etcdVersion } from '../kv/server/version.ts';
 import { flagHelp } from './flags.ts';
 import { checkPorts, portsOf } from './listen-check.ts';
@@ -54,10 +57,26 @@ export async function run(args: readonly string[]): Promise<number> {
   if (!config.flags['socket-reuse-port'])
     await checkPorts(listenFlags.flatMap((flag) => portsOf(flag, config.flags[flag])));
   for (const notice of config.notices) env.log[notice.level](notice.message, notice.fields);
-  return serve(env, config);
+  for (;;) {
+    const end = await serve(env, config);
+    if (end !== 'rejoin') return end;
+    await abandonIdentity(env.disk, config.dataDirectory);
+    env.log.warn('what this member held was set aside; it comes back as a new member', {
+      directory: config.dataDirectory,
+    });
+  }
 }
 
-async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Promise<number> {
+/** Said once, as the last word of a member that the others do not know any more. */
+const goneTexts: Readonly<Record<GoneBecause, string>> = {
+  removed:
+    'the member has been permanently removed from the cluster; its data directory must be removed, or start with --rejoin to come back as a new member',
+  otherKey:
+    'the id of this member belongs to another data directory, so this one was wiped and has lost its votes; give the old directory, or start with --rejoin to come back as a new member',
+};
+
+/** Until it is asked to stop. `rejoin`: it is to be started again as a new member. */
+async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Promise<number | 'rejoin'> {
   const { flags } = config;
   const { log, clock } = env;
   const clientTls = config.clientTls && (await openClientSide(env, config, config.clientTls));
@@ -67,6 +86,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   const metrics = createStoreMetrics(registry, true);
   const disk = timedDisk(env.disk, clock, metrics.fsyncSeconds);
   const stopAsked = Promise.withResolvers<string>();
+  let goneBecause: GoneBecause | undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopAsked.resolve(signal));
   const onFatal = (error: Error) => {
     log.error('the member cannot go on', { error: error.stack ?? errorText(error) });
@@ -95,6 +115,8 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     token: flags['initial-cluster-token'],
     state: flags['initial-cluster-state'] === 'existing' ? 'existing' : 'new',
     join: (urls) => peers.join(urls),
+    askToJoin: (urls, request) => askToJoin({ clock, tls: peers.tls() }, urls, request),
+    tellMove: (urls, move) => tellMove({ clock, tls: peers.tls() }, urls, move),
     limits: {
       requestBytesMax: flags['max-request-bytes'],
       txnOpsMax: flags['max-txn-ops'],
@@ -123,7 +145,8 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
         counters: metrics.calls,
         onFatal,
         watchProgressEveryMs: flags['watch-progress-notify-interval'],
-        http: () => createHttpHandler(httpOptions),
+        http: (made, methods) =>
+          createHttpHandler({ ...httpOptions, paths: { '/v3/': createStoreGateway(made, methods) } }),
         rpc: {
           listenUrls: flags['listen-client-urls'],
           listen: { disk: env.disk, reusePort: flags['socket-reuse-port'], ...(clientTls ? { tls: clientTls } : {}) },
@@ -137,9 +160,10 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
         createHttpHandler(httpOptions),
       );
     },
-    onRemoved: () => {
-      log.warn('the member has been permanently removed from the cluster; its data directory must be removed');
-      stopAsked.resolve('removal');
+    onRemoved: (because) => {
+      log.error(goneTexts[because]);
+      goneBecause = because;
+      stopAsked.resolve(because);
     },
     onFatal,
   });
@@ -160,7 +184,8 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   clientTls?.close();
   peers.close();
   log.info('stopped');
-  return 0;
+  if (goneBecause === undefined) return 0;
+  return flags.rejoin && reason === goneBecause ? 'rejoin' : 1;
 }
 
 function openClientSide(
