@@ -62,8 +62,13 @@ function keepAlive(face: Face, answers: Answers): RequestSink<KeepAliveRequest> 
   const gone = new AbortController();
   let pending = 0;
   let hasEnded = false;
+  // Asked together, answered in the order of asking.
+  let before: Promise<unknown> = Promise.resolve();
   const answer = async (id: LeaseId) => {
-    const ttlSeconds = await server.leaseKeepAlive(id, gone.signal, answers.call);
+    const renewed = server.leaseKeepAlive(id, gone.signal, answers.call);
+    const turn = Promise.all([renewed, before]);
+    before = turn;
+    const [ttlSeconds] = await turn;
     if (!gone.signal.aborted) answers.write({ header: headerOf(server), ID: id, TTL: ttlSeconds });
   };
   return {
