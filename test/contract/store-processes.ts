@@ -37,8 +37,8 @@ export interface StoreMember {
   readonly pid: () => number;
   /** Everything it has written to standard error since its last start. */
   readonly output: () => string;
-  /** Starts it again with the same flags; resolves once it is ready. */
-  start(): Promise<void>;
+  /** Starts it again with the same flags and maybe more; resolves once it is ready. */
+  start(moreFlags?: readonly string[]): Promise<void>;
   /** Ends it and resolves with its exit code; null when the signal ended it. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>;
 }
@@ -94,8 +94,8 @@ class Process {
     return this.#output;
   }
 
-  start(): Promise<void> {
-    const [file, ...args] = this.#command as [string, ...string[]];
+  start(moreFlags: readonly string[] = []): Promise<void> {
+    const [file, ...args] = [...this.#command, ...moreFlags] as [string, ...string[]];
     const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child = child;
     this.#output = '';
@@ -170,7 +170,7 @@ export async function startStoreCluster(options: ClusterOptions): Promise<StoreC
       directory: memberDirectory,
       pid: () => member.pid(),
       output: () => member.output(),
-      start: () => member.start(),
+      start: (moreFlags) => member.start(moreFlags),
       end: (signal) => member.end(signal),
     };
   });

@@ -71,6 +71,8 @@ export class RaftHost implements RaftNode {
   #sealed: Sealed[] = [];
   #proof: Durable | undefined;
   #isPumpDue = false;
+  /** Damage took entries that the leader still has to send again. */
+  #isRepairing: boolean;
   /** Since the last one that a timer began. */
   #rounds = 0;
   #state: 'running' | 'failed' | 'stopped' = 'running';
@@ -89,6 +91,7 @@ export class RaftHost implements RaftNode {
     this.#options = options;
     this.#core = parts.core;
     this.#wal = parts.wal;
+    this.#isRepairing = parts.core.status().lostUpTo !== undefined;
     this.#log = env.log.with({ replica: options.raft.id });
     this.#reads = new ReadWaiters(env.random.integer(0, 2 ** 20 - 1));
     const onFatal = (error: unknown) => this.#fail(error);
@@ -308,7 +311,16 @@ export class RaftHost implements RaftNode {
     const isRestored = this.#applier.applied.index === this.#wal.latestSnapshot().index;
     if (isRestored) this.#snapshots.restored().catch((error: unknown) => this.#fail(error));
     this.#snapshots.maybeTake();
+    if (this.#isRepairing) this.#tellWhenRepaired();
     this.#wake();
+  }
+
+  /** Once in a lifetime: what damage had taken from the log is there again. */
+  #tellWhenRepaired(): void {
+    const { lostUpTo, lastIndex } = this.#core.status();
+    if (lostUpTo !== undefined) return;
+    this.#isRepairing = false;
+    this.#log.info('the entries that damage had taken are there again, this member counts in full', { lastIndex });
   }
 
   #onSoftState(state: SoftState): void {

@@ -290,8 +290,8 @@ function refuseUnlessSafe(options: WalOptions, found: FoundLog, plan: Repair, wh
     throw new KeelsonError(
       'WAL_VOTE_LOST',
       `open log in ${options.directory}: ${what}. This member’s last vote may have been there, and with another one it ` +
-        'could elect a second leader. Keep the directory for inspection, remove this member from the cluster and add it ' +
-        'again with an empty data directory',
+        'could elect a second leader. Keep the directory for inspection, then start it with --rejoin to come back as a new ' +
+        'member, or remove it from the cluster and add it again with an empty data directory',
     );
   }
   if (!isAlone || !plan.lost || options.acceptLoss === true) return;
