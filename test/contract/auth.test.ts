@@ -23,6 +23,8 @@ function etcdctl(endpoints: readonly string[], words: readonly string[], input =
     const child = execFile('/usr/bin/etcdctl', all, { env, timeout: 30_000 }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code ?? -1) : 0, output: `${stdout}${stderr}` });
     });
+    // A command that wants no input may be gone before it is written.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
   });
 }
