@@ -30,6 +30,21 @@ type Row = readonly [name: string, help: string, read: (seen: Seen) => number];
 
 const gauges: readonly Row[] = [
   [
+    'keelson_autopilot_voters',
+    'Voters as the autopilot of this leader counts them. 0 where no autopilot decides.',
+    (s) => s.status.autopilot?.voters ?? 0,
+  ],
+  [
+    'keelson_autopilot_failure_tolerance',
+    'Voters that may be lost now while writes go on. 0 where no autopilot decides.',
+    (s) => s.status.autopilot?.tolerance ?? 0,
+  ],
+  [
+    'keelson_autopilot_standbys',
+    'Learners that wait to be promoted. 0 where no autopilot decides.',
+    (s) => s.status.autopilot?.standbys.length ?? 0,
+  ],
+  [
     'etcd_server_has_leader',
     'Whether or not a leader exists. 1 is existence, 0 is not.',
     (s) => (s.status.leader === 0 ? 0 : 1),
@@ -81,6 +96,16 @@ const gauges: readonly Row[] = [
 ];
 
 const counters: readonly Row[] = [
+  [
+    'keelson_autopilot_promotions_total',
+    'Standbys that the autopilot of this member has promoted.',
+    (s) => s.status.autopilot?.promotions ?? 0,
+  ],
+  [
+    'keelson_autopilot_removals_total',
+    'Dead members that the autopilot of this member has removed.',
+    (s) => s.status.autopilot?.removals ?? 0,
+  ],
   ['etcd_server_leader_changes_seen_total', 'The number of leader changes seen.', (s) => s.counters.raft.leaderChanges],
   [
     'etcd_server_proposals_failed_total',
@@ -173,6 +198,7 @@ export function timedDisk(disk: Disk, clock: Clock, observeSeconds: (seconds: nu
     exists: (path) => disk.exists(path),
     syncDirectory: (path) => disk.syncDirectory(path),
     freeBytes: (path) => disk.freeBytes(path),
+    totalBytes: (path) => disk.totalBytes(path),
     lock: (path) => disk.lock(path),
   };
 }

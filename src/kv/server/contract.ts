@@ -24,6 +24,7 @@ import type {
   WatchRequest,
 } from '../api.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
+import type { AutopilotStatus } from './autopilot.ts';
 import type { AuthServer, From } from './auth-contract.ts';
 import type { StoreSnapshot } from '../snapshot/exporter.ts';
 
@@ -159,6 +160,8 @@ export interface KvStatus {
   readonly quotaBytes: number;
   readonly alarms: readonly Alarm[];
   readonly isStopping: boolean;
+  /** Only on a leader whose autopilot is on. */
+  readonly autopilot?: AutopilotStatus;
 }
 
 export interface KvCounters {

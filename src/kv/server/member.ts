@@ -17,6 +17,7 @@ import {
 import { openKvState, type KvState } from '../apply/index.ts';
 import type { Backend } from '../backend/contract.ts';
 import { openRebuildable } from '../backend/rebuildable.ts';
+import { Autopilot } from './autopilot.ts';
 import { type BeginningOptions, clusterPairs, decideBeginning, introduce, ownEntryOf } from './beginning.ts';
 import type { AutoCompaction, KvServerLimits } from './contract.ts';
 import {
@@ -29,6 +30,7 @@ import {
   readMemberFile,
   writeMemberFile,
 } from './data-directory.ts';
+import { DiskSpace } from './disk-space.ts';
 import type { LeaderProxy } from './lease-keeper.ts';
 import { type MemberKey, openMemberKey } from './member-key.ts';
 import { type AuthOptions, StoreServer } from './server.ts';
@@ -73,7 +75,7 @@ export interface MemberOptions extends BeginningOptions {
   /** Starts as the only member of a new cluster, with the data that is here. */
   readonly forceNewCluster?: boolean;
   /** Absent: off. */
-  readonly autopilot?: { readonly deadServerAfterMs: number };
+  readonly autopilot?: { readonly deadServerAfterMs: number; readonly stableAfterMs?: number };
   /** The others do not know this member any more; called once. `abandonIdentity` makes room for a new one. */
   readonly onRemoved: (because: GoneBecause) => void;
   readonly onFatal: (error: Error) => void;
@@ -140,12 +142,14 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
   const file = existing ?? (await writeMemberFile(disk, directory, await decideBeginning(options, key)));
   await forgetAbandoned(disk, directory);
   await makeDirectoryDurable(disk, `${directory}/kv`);
+  const space = new DiskSpace({ ...options.env, directory });
+  await space.prepare();
   const { backend, used: kv } = await openRebuildable(
     { disk, log: options.env.log, directory: `${directory}/kv`, open: options.openBackend },
     (opened) => openKvState({ backend: opened }),
   );
   try {
-    return await run(options, { backend, kv }, file, key);
+    return await run(options, { backend, kv, space }, file, key);
   } catch (error) {
     await backend.close();
     throw error;
@@ -154,7 +158,7 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
 
 async function run(
   options: MemberOptions,
-  { backend, kv }: { readonly backend: Backend; readonly kv: KvState },
+  { backend, kv, space }: { readonly backend: Backend; readonly kv: KvState; readonly space: DiskSpace },
   file: MemberFile,
   key: MemberKey,
 ): Promise<RunningMember> {
@@ -174,7 +178,10 @@ async function run(
   try {
     const server = makeServer(options, kv, file, key, transport);
     await options.onServer(server);
-    const raftOptions = raftOptionsOf(options, memberId, raftDirectory, transport, server);
+    const raftOptions = {
+      ...raftOptionsOf(options, memberId, raftDirectory, transport, server),
+      giveSpace: () => space.wait(),
+    };
     const raftClusterId = clusterId.toString(16).padStart(16, '0');
     const raft = hasLog
       ? await startRaftNode(raftOptions, { clusterId: raftClusterId })
@@ -186,7 +193,15 @@ async function run(
     // Alone there is nobody to wait for.
     const { voters, votersOutgoing } = raft.confState();
     if (voters.length === 1 && votersOutgoing.length === 0 && voters[0] === memberId) raft.campaign();
+    space.watch({
+      memberId,
+      quotaBytes: options.limits.quotaBytes,
+      bytesOnDisk: () => backend.bytesOnDisk(),
+      alarms: () => server.alarms(),
+      setAlarm: (action) => server.setAlarm(action, memberId, 'noSpace'),
+    });
     const cancelRemovalWatch = watchForRemoval(options, server, kv);
+    const autopilot = startAutopilot(options, server, kv, raft);
     const { tellMove } = options;
     const cancelTelling = tellMove
       ? await tellWhereabouts({ ...options, clusterId, memberId, key, kv, tellMove })
@@ -198,13 +213,39 @@ async function run(
       stop: () => {
         cancelRemovalWatch();
         cancelTelling();
-        return stop(options, server, raft, kv, backend);
+        autopilot?.stop();
+        return stop(options, { server, raft, kv, backend, space });
       },
     };
   } catch (error) {
     await transport.close();
     throw error;
   }
+}
+
+/** Standbys that wait for one another; the same on every member, as each of them judges who may be added. */
+const standbysMax = 4;
+
+function startAutopilot(
+  options: MemberOptions,
+  server: StoreServer,
+  kv: KvState,
+  raft: RaftNode,
+): Autopilot | undefined {
+  if (options.autopilot === undefined) return undefined;
+  const { clock, log } = options.env;
+  const autopilot = new Autopilot({
+    ...options.autopilot,
+    clock,
+    log,
+    electionMs: server.electionMs,
+    raft: () => raft.status(),
+    members: () => [...kv.members().values()],
+    promote: (id, signal) => server.memberPromote(id, signal),
+    remove: (id) => server.memberRemove(id),
+  });
+  server.setAutopilot(autopilot);
+  return autopilot;
 }
 
 /**
@@ -248,12 +289,16 @@ function makeServer(
     transport.setIdentities?.({ keys, removed: kv.removedMembers() as ReadonlySet<ReplicaId> });
   };
   const onRemoved = () => options.onRemoved('removed');
+  const learnersMax = options.autopilot
+    ? Math.max(options.limits.learnersMax, standbysMax)
+    : options.limits.learnersMax;
   return new StoreServer({
     ...options,
     kv,
     clusterId,
     memberId,
     memberKey: key.publicKey,
+    limits: { ...options.limits, learnersMax },
     onMembers: tellAddresses,
     onRemoved,
   });
@@ -294,15 +339,20 @@ function raftOptionsOf(
   };
 }
 
-async function stop(
-  options: MemberOptions,
-  server: StoreServer,
-  raft: RaftNode,
-  kv: KvState,
-  backend: Backend,
-): Promise<void> {
+interface MemberParts {
+  readonly server: StoreServer;
+  readonly raft: RaftNode;
+  readonly kv: KvState;
+  readonly backend: Backend;
+  readonly space: DiskSpace;
+}
+
+async function stop(options: MemberOptions, { server, raft, kv, backend, space }: MemberParts): Promise<void> {
   await server.stop();
-  await raft.stop();
+  const stopped = raft.stop();
+  // A write that waits for space waits no longer; Raft, which is stopping, does not mind.
+  space.stop();
+  await stopped;
   try {
     await kv.sync();
   } catch (error) {

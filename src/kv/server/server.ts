@@ -24,6 +24,7 @@ import type { Watcher, WatchSink } from '../mvcc/contract.ts';
 import { SnapshotExporter, type StoreSnapshot } from '../snapshot/exporter.ts';
 import type { From } from './auth-contract.ts';
 import { AuthKeeper } from './auth-keeper.ts';
+import type { Autopilot } from './autopilot.ts';
 import type {
   Alarm,
   AutoCompaction,
@@ -37,6 +38,7 @@ import type {
 } from './contract.ts';
 import { KeyRequests, writeOverheadBytes } from './key-requests.ts';
 import { Leadership } from './leadership.ts';
+import { type AskHash, type CorruptionChecks, CorruptionMonitor } from './corruption-monitor.ts';
 import { LeaseKeeper, type LeaderProxy } from './lease-keeper.ts';
 import { Membership } from './membership.ts';
 import { Proposer } from './proposer.ts';
@@ -81,6 +83,11 @@ export interface AuthOptions {
   readonly isCommonNameUser: boolean;
 }
 
+const noCorruptionChecks = {
+  checks: { isCheckedAtStart: false, checkEveryMs: 0, compactionHashEveryMs: 0 },
+  askHash: () => Promise.reject(new KvError('notCapable')),
+};
+
 export class StoreServer implements KvServer {
   readonly clusterId: number;
   readonly memberId: number;
@@ -101,11 +108,13 @@ export class StoreServer implements KvServer {
   readonly #upkeep: Upkeep;
   readonly #keys: KeyRequests;
   readonly #leadership: Leadership;
+  readonly #corruption: CorruptionMonitor;
   readonly #exporter: SnapshotExporter;
   readonly #softStateListeners = new Set<(state: SoftState) => void>();
   readonly #counts = { puts: 0, deletes: 0, txns: 0 };
   readonly #stopped = new AbortController();
   #raft: RaftNode | undefined;
+  #autopilot: Pick<Autopilot, 'status'> | undefined;
   #softState: SoftState = { role: 'follower', leader: 0 as ReplicaId };
 
   constructor(options: KvServerOptions) {
@@ -170,6 +179,16 @@ export class StoreServer implements KvServer {
       compaction: options.compaction,
       bytesOnDisk: () => kv.stats().bytesOnDisk,
       onFatal: options.onFatal,
+    });
+    this.#corruption = new CorruptionMonitor({
+      clock: env.clock,
+      log: env.log,
+      kv,
+      memberId,
+      clusterId: options.clusterId,
+      ...(options.corruption ?? noCorruptionChecks),
+      confirm: () => this.#reader.point(),
+      raise: (id) => this.setAlarm('activate', id, 'corrupt'),
     });
     this.auth = new AuthKeeper({
       log: env.log,
@@ -387,8 +406,14 @@ export class StoreServer implements KvServer {
     };
   }
 
+  /** Who decides about the membership, for the status. */
+  setAutopilot(autopilot: Pick<Autopilot, 'status'>): void {
+    this.#autopilot = autopilot;
+  }
+
   status(): KvStatus {
     const raft = this.#running().status();
+    const autopilot = this.#autopilot?.status();
     const stats = this.#kv.stats();
     return {
       version: etcdVersion,
@@ -406,6 +431,7 @@ export class StoreServer implements KvServer {
       quotaBytes: this.limits.quotaBytes,
       alarms: this.#kv.alarms(),
       isStopping: this.#stopped.signal.aborted,
+      ...(autopilot === undefined ? {} : { autopilot }),
     };
   }
 

@@ -141,6 +141,7 @@ export async function joinTestMember(
   others: readonly TestMember[],
   name: string,
   peerUrl: string,
+  overrides: Partial<MemberOptions> = {},
 ): Promise<TestMember> {
   const known = await (others[0] as TestMember).server.members(true);
   const initialCluster = known
@@ -151,6 +152,7 @@ export async function joinTestMember(
     peerUrls: [peerUrl],
     initialCluster: [...initialCluster, { name, peerUrls: [peerUrl] }],
     state: 'existing',
+    ...overrides,
   });
   await joining.member.server.publish();
   return joining;
