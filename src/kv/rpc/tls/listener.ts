@@ -91,7 +91,7 @@ class Gate {
     // Never listens itself: it is given sockets.
     const secure = createTlsServer(tls.options());
     secure.on('secureConnection', (socket) => void this.#secured(socket));
-    secure.on('tlsClientError', (error, socket) => this.#reject(socket, errorText(error)));
+    secure.on('tlsClientError', (error, socket) => this.#reject(socket, handshakeReason(error)));
     this.#cancelReload = tls.onReload(() => secure.setSecureContext(tls.options()));
     this.#secure = secure;
   }
@@ -240,6 +240,16 @@ class Gate {
     }
     socket.destroy();
   }
+}
+
+/** What went wrong in a handshake, in the words that etcd's users know. OpenSSL's own text names files of its source. */
+export function handshakeReason(error: Error & { readonly reason?: string; readonly code?: string }): string {
+  if (error.code === 'ECONNRESET') return 'EOF';
+  const { reason } = error;
+  if (reason === undefined) return error.message.replace(/\s+/g, ' ').trim();
+  const alert = /\balert (.+)$/.exec(reason);
+  if (alert) return `remote error: tls: ${alert[1]}`;
+  return reason === 'peer did not return a certificate' ? "tls: client didn't provide a certificate" : `tls: ${reason}`;
 }
 
 function ignore(): void {

@@ -4,11 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect as connectPlain, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { realClock, realDisk } from '../../../../src/env/real.ts';
 import { type Log, silentLog } from '../../../../src/env/log.ts';
-import { type Listener, openListener } from '../../../../src/kv/rpc/tls/listener.ts';
+import { handshakeReason, type Listener, openListener } from '../../../../src/kv/rpc/tls/listener.ts';
 import { anyName } from '../../../../src/kv/rpc/tls/rules.ts';
 import { openServerTls, type ServerTls, type ServerTlsOptions } from '../../../../src/kv/rpc/tls/server-tls.ts';
 import { type Authority, filesOf, makeAuthority, type Pair } from './certificates.ts';
@@ -55,7 +55,7 @@ const baseOptions = (): Omit<ServerTlsOptions, 'log'> => ({
 
 /** Says `hello` to whoever comes in, and tells with what. */
 async function greeter(urls: readonly string[], log: Log, tls?: ServerTls): Promise<Listener> {
-  return openListener({
+  const listener = await openListener({
     clock: realClock,
     log,
     endpoint: 'client',
@@ -67,6 +67,20 @@ async function greeter(urls: readonly string[], log: Log, tls?: ServerTls): Prom
       socket.once('data', (first: Buffer) => socket.end(`${isSecure ? 'secure' : 'plain'} ${first.toString()}`));
     },
   });
+  open.push(listener);
+  return listener;
+}
+
+/** Whatever a failing test left open would keep the process alive. */
+const open: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.close();
+});
+
+async function openTls(options: ServerTlsOptions): Promise<ServerTls> {
+  const tls = await openServerTls(options);
+  open.push(tls);
+  return tls;
 }
 
 /** What comes back for `hello`, or how the connection failed. */
@@ -90,7 +104,7 @@ const plainAnswer = (listener: Listener) => answer(connectPlain(portOf(listener)
 describe('a listener', { timeout: 30_000 }, () => {
   test('takes both kinds of traffic on one port when asked to, and tells them apart', async () => {
     const { log } = heardLog();
-    const tls = await openServerTls({ ...baseOptions(), log });
+    const tls = await openTls({ ...baseOptions(), log });
     const probe = createServer();
     await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
     const { port } = probe.address() as { port: number };
@@ -109,7 +123,7 @@ describe('a listener', { timeout: 30_000 }, () => {
     assert.match(await secureAnswer(plain), /^error|^$/);
     assert.match(String((await rejected).fields['error']), /not secure/);
     const ca = { ...baseOptions().files, ca: files.path('ca') };
-    const tls = await openServerTls({ ...baseOptions(), log, files: ca });
+    const tls = await openTls({ ...baseOptions(), log, files: ca });
     const secure = await greeter(['https://127.0.0.1:0'], log, tls);
     rejected = next('rejected connection on client endpoint');
     assert.match(await plainAnswer(secure), /^error|^$/);
@@ -117,8 +131,13 @@ describe('a listener', { timeout: 30_000 }, () => {
     rejected = next('rejected connection on client endpoint');
     assert.doesNotMatch(await secureAnswer(secure), /hello/);
     const { fields } = await rejected;
-    assert.match(String(fields['error']), /certificate/);
+    assert.equal(fields['error'], "tls: client didn't provide a certificate");
     assert.match(String(fields['remote-addr']), /^127\.0\.0\.1:\d+$/);
+    rejected = next('rejected connection on client endpoint');
+    const strangers = { cert: client.cert, key: client.key, ca: (await makeAuthority('strangers')).pem };
+    assert.match(await secureAnswer(secure, strangers), /^error/);
+    // Node goes without a word; Go and OpenSSL say what they think.
+    assert.equal((await rejected).fields['error'], 'EOF');
     assert.equal(await secureAnswer(secure, { cert: client.cert, key: client.key }), 'secure hello');
     await Promise.all([plain.close(), secure.close()]);
     tls.close();
@@ -126,7 +145,7 @@ describe('a listener', { timeout: 30_000 }, () => {
 
   test('serves a new certificate at the next handshake, and keeps the old one when the new is bad', async () => {
     const { log, lines } = heardLog();
-    const tls = await openServerTls({ ...baseOptions(), log });
+    const tls = await openTls({ ...baseOptions(), log });
     const listener = await greeter(['https://127.0.0.1:0'], log, tls);
     const seen = async () => {
       const socket = connect({ port: portOf(listener), host: '127.0.0.1', ca: authority.pem });
@@ -158,7 +177,7 @@ describe('a listener', { timeout: 30_000 }, () => {
   test('refuses revoked and unnamed clients, from the next connection on', async () => {
     const { log, next } = heardLog();
     const withLists = { ...baseOptions().files, ca: files.path('ca'), crl: files.path('crl') };
-    const tls = await openServerTls({ ...baseOptions(), log, files: withLists });
+    const tls = await openTls({ ...baseOptions(), log, files: withLists });
     const listener = await greeter(['https://127.0.0.1:0'], log, tls);
     const pair = { cert: client.cert, key: client.key };
     assert.equal(await secureAnswer(listener, pair), 'secure hello');
@@ -170,7 +189,7 @@ describe('a listener', { timeout: 30_000 }, () => {
     assert.equal(await secureAnswer(listener, pair), 'secure hello');
     await listener.close();
     tls.close();
-    const named = await openServerTls({
+    const named = await openTls({
       ...baseOptions(),
       log,
       files: withLists,
@@ -184,9 +203,18 @@ describe('a listener', { timeout: 30_000 }, () => {
     named.close();
   });
 
+  test('words what goes wrong in a handshake as etcd does', () => {
+    const ssl = (reason: string) => Object.assign(new Error('0A:error:0A000412:SSL routines::x:rec.c:918'), { reason });
+    assert.equal(handshakeReason(ssl('ssl/tls alert bad certificate')), 'remote error: tls: bad certificate');
+    assert.equal(handshakeReason(ssl('tlsv1 alert unknown ca')), 'remote error: tls: unknown ca');
+    assert.equal(handshakeReason(ssl('no shared cipher')), 'tls: no shared cipher');
+    assert.equal(handshakeReason(Object.assign(new Error('reset'), { code: 'ECONNRESET' })), 'EOF');
+    assert.equal(handshakeReason(new Error('two\n lines ')), 'two lines');
+  });
+
   test('speaks the versions and cipher suites it was given', async () => {
     const { log } = heardLog();
-    const old = await openServerTls({
+    const old = await openTls({
       ...baseOptions(),
       log,
       limits: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' },
@@ -206,7 +234,7 @@ describe('a listener', { timeout: 30_000 }, () => {
     const directory = await mkdtemp(join(tmpdir(), 'keelson-unix-'));
     const path = join(directory, 'store.sock');
     const { log } = heardLog();
-    const tls = await openServerTls({ ...baseOptions(), log });
+    const tls = await openTls({ ...baseOptions(), log });
     const listener = await greeter([`unix://${path}`, `unixs://${path}`], log, tls);
     assert.equal(await answer(connectPlain({ path })), 'plain hello');
     assert.equal(await answer(connect({ path, ca: authority.pem, servername: 'localhost' })), 'secure hello');
@@ -221,7 +249,7 @@ describe('a listener', { timeout: 30_000 }, () => {
 
   test('drops whoever says nothing, and closes although somebody is in the middle of a handshake', async () => {
     const { log } = heardLog();
-    const tls = await openServerTls({ ...baseOptions(), log });
+    const tls = await openTls({ ...baseOptions(), log });
     const listener = await greeter(['https://127.0.0.1:0'], log, tls);
     const silent = connectPlain(portOf(listener), '127.0.0.1');
     await new Promise((resolve) => silent.once('connect', resolve));
