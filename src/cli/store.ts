@@ -8,7 +8,7 @@ import { createStoreGateway } from '../kv/gateway/gateway.ts';
 import { createHttpHandler } from '../kv/http/handler.ts';
 import { type HttpFace, startHttpFace } from '../kv/http/listen.ts';
 import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
-import { askToJoin, tellMove } from '../kv/rpc/peer-face.ts';
+import { askHash, askToJoin, tellMove } from '../kv/rpc/peer-face.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../kv/rpc/rpc-server.ts';
 import { serveStore } from '../kv/rpc/serve-store.ts';
 import type { ServerTls } from '../kv/rpc/tls/server-tls.ts';
@@ -136,10 +136,15 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
     ...(flags.autopilot ? { autopilot: { deadServerAfterMs: flags['autopilot-dead-server-after'] } } : {}),
     openBackend: (path) => openLevelBackend(path, { onFatal, log, disk: env.disk }),
     makeTransport: (identity) => peers.open(identity, () => kvServer),
+    corruption: {
+      checks: config.corruption,
+      askHash: (urls, question) => askHash({ clock, tls: peers.tls() }, urls, question),
+    },
     proxy: peers.proxy,
     auth,
     onServer: async (server) => {
       kvServer = server;
+      await server.checkAtStart();
       rpc = await serveStore(server, {
         log,
         counters: metrics.calls,

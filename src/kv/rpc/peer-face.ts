@@ -11,12 +11,15 @@ import { Connections } from '../client/connections.ts';
 import type { KvClientOptions } from '../client/contract.ts';
 import { grpcStatus, KvError } from '../errors.ts';
 import type { KvServer, MemberJoin, MemberMove } from '../server/contract.ts';
+import type { PeerHash } from '../server/corruption.ts';
 import type { JoinInfo } from '../server/member.ts';
 
 export const peerService = loadService(descriptor, 'keelson.store.v1.Peer');
 
 /** Asking goes round all members within this; a cluster that cannot say who belongs to it cannot take anybody in. */
 const timeoutMs = 10_000;
+/** A member that does not answer by then is compared another time; one that starts waits no longer for others that start. */
+const hashTimeoutMs = 3_000;
 
 interface WireMembers {
   readonly clusterId: Int64Like;
@@ -43,6 +46,11 @@ interface WireMove {
   readonly signature: string;
 }
 
+interface WireHashRequest {
+  readonly clusterId: Int64Like;
+  readonly revision: Int64Like;
+}
+
 /** `server` is undefined until this member runs. */
 export function peerFace(server: () => KvServer | undefined): grpc.UntypedServiceImplementation {
   const handle =
@@ -66,6 +74,7 @@ export function peerFace(server: () => KvServer | undefined): grpc.UntypedServic
     };
   return {
     Members: handle(async () => 0),
+    Hash: hashHandler(server),
     Join: handle((running, { peerUrls, key, replaces }: WireJoin) =>
       running.memberJoin({ peerUrls, key, replaces: safeNumberFromInt64(replaces) }),
     ),
@@ -74,6 +83,51 @@ export function peerFace(server: () => KvServer | undefined): grpc.UntypedServic
       return 0;
     }),
   };
+}
+
+interface WireHash {
+  readonly hash: number;
+  readonly compactRevision: Int64Like;
+  readonly hashRevision: Int64Like;
+  readonly headRevision: Int64Like;
+}
+
+function hashHandler(server: () => KvServer | undefined): grpc.handleUnaryCall<WireHashRequest, object> {
+  return ({ request }, callback) => {
+    try {
+      const running = server();
+      if (!running) throw new KvError('noLeader');
+      if (safeNumberFromInt64(request.clusterId) !== running.clusterId) {
+        return callback({ code: grpcStatus.failedPrecondition, details: 'cluster ID mismatch' });
+      }
+      const { hash, compactRevision, revision, headRevision } = running.peerHash(safeNumberFromInt64(request.revision));
+      callback(null, { hash, compactRevision, hashRevision: revision, headRevision });
+    } catch (error) {
+      const code = error instanceof KvError ? error.grpcStatus : grpcStatus.unknown;
+      callback({ code, details: errorText(error) });
+    }
+  };
+}
+
+/** Asks the one member that has these peer URLs for its hash. */
+export async function askHash(
+  { clock, tls }: Way,
+  peerUrls: readonly string[],
+  question: { readonly clusterId: number; readonly revision: number },
+): Promise<Omit<PeerHash, 'memberId'>> {
+  const connections = new Connections({ clock, endpoints: peerUrls, ...(tls ? { tls } : {}) });
+  try {
+    const call = { service: peerService, method: 'Hash', request: question, isRead: false };
+    const answer = await new Caller(connections, clock, hashTimeoutMs).call<WireHash>(call);
+    return {
+      hash: answer.hash,
+      compactRevision: safeNumberFromInt64(answer.compactRevision),
+      revision: safeNumberFromInt64(answer.hashRevision),
+      headRevision: safeNumberFromInt64(answer.headRevision),
+    };
+  } finally {
+    connections.close();
+  }
 }
 
 /** How members reach each other. */

@@ -26,6 +26,7 @@ import type {
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
 import type { AutopilotStatus } from './autopilot.ts';
 import type { AuthServer, From } from './auth-contract.ts';
+import type { StoreHash } from './corruption.ts';
 import type { StoreSnapshot } from '../snapshot/exporter.ts';
 
 export interface KvServerLimits {
@@ -98,6 +99,8 @@ export interface KvServer {
   hashKv(
     revision: number,
   ): Promise<{ readonly hash: number; readonly compactRevision: number; readonly revision: number }>;
+  /** What this member has at a revision, for another one that compares. Throws KvError when it cannot say. */
+  peerHash(revision: number): StoreHash & { readonly headRevision: number };
   /** This member's state as of the call, as an etcd snapshot file. The caller closes it. */
   snapshot(): Promise<StoreSnapshot>;
   /** What every answer's header carries; cheap. */

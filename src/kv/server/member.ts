@@ -33,7 +33,7 @@ import {
 import { DiskSpace } from './disk-space.ts';
 import type { LeaderProxy } from './lease-keeper.ts';
 import { type MemberKey, openMemberKey } from './member-key.ts';
-import { type AuthOptions, StoreServer } from './server.ts';
+import { type AuthOptions, type KvServerOptions, StoreServer } from './server.ts';
 import { tellWhereabouts, type TellMove } from './whereabouts.ts';
 
 export type { JoinInfo } from './beginning.ts';
@@ -76,6 +76,8 @@ export interface MemberOptions extends BeginningOptions {
   readonly forceNewCluster?: boolean;
   /** Absent: off. */
   readonly autopilot?: { readonly deadServerAfterMs: number; readonly stableAfterMs?: number };
+  /** When the data is compared with the other members', and how they are asked. Absent: never. */
+  readonly corruption?: NonNullable<KvServerOptions['corruption']>;
   /** The others do not know this member any more; called once. `abandonIdentity` makes room for a new one. */
   readonly onRemoved: (because: GoneBecause) => void;
   readonly onFatal: (error: Error) => void;

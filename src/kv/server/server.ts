@@ -74,6 +74,8 @@ export interface KvServerOptions {
   readonly onMembers: () => void;
   readonly onRemoved: () => void;
   readonly onFatal: (error: Error) => void;
+  /** When the data is compared with the other members', and how they are asked. Absent: never. */
+  readonly corruption?: { readonly checks: CorruptionChecks; readonly askHash: AskHash };
 }
 
 export interface AuthOptions {
@@ -251,6 +253,7 @@ export class StoreServer implements KvServer {
     this.#stopped.abort(new KvError('stopped'));
     this.#reader.stop();
     this.#upkeep.stop();
+    this.#corruption.stop();
     this.#leases.stop();
     this.auth.close();
     this.#requests.failAll('stopped');
@@ -390,6 +393,15 @@ export class StoreServer implements KvServer {
     return this.#exporter.take(this.#kv, { term, voters: confState.voters, learners: confState.learners });
   }
 
+  /** Rejects with CORRUPT when it is to be checked and another member's data differs; for before it serves. */
+  checkAtStart(): Promise<void> {
+    return this.#corruption.checkAtStart();
+  }
+
+  peerHash(revision: number) {
+    return this.#corruption.hashAt(revision);
+  }
+
   async hashKv(revision: number) {
     await this.#reader.point();
     const result = this.#kv.hashKv(revision);
@@ -486,12 +498,17 @@ export class StoreServer implements KvServer {
     else if (op.kind === 'deleteRange') this.#counts.deletes++;
     else if (op.kind === 'txn') this.#counts.txns++;
     // Runs until nothing is left to clean; a compaction during it is cleaned by the same run.
-    else if (op.kind === 'compact') this.#upkeep.clean().catch(() => undefined);
+    else if (op.kind === 'compact') {
+      const cleaned = this.#upkeep.clean().then(() => this.#corruption.compacted());
+      // What breaks while cleaning has been told to onFatal.
+      cleaned.catch(() => undefined);
+    }
   }
 
   #lead(isLeader: boolean): void {
     this.#leases.setLeading(isLeader);
     this.#upkeep.setLeading(isLeader);
+    this.#corruption.setLeading(isLeader);
   }
 
   #leaderUrls(): readonly string[] | undefined {
