@@ -29,6 +29,7 @@ export type SimDiskOperationKind =
   | 'exists'
   | 'syncDirectory'
   | 'freeBytes'
+  | 'totalBytes'
   | 'lock'
   | 'unlock'
   | 'size'
@@ -181,6 +182,13 @@ export class SimDisk implements Disk {
       this.#tree.mustFind('freeBytes', path);
       const capacity = this.#options.capacityBytes ?? Number.MAX_SAFE_INTEGER;
       return Math.max(0, capacity - this.#usedBytes);
+    });
+  }
+
+  totalBytes(path: string): Promise<number> {
+    return this.#run('totalBytes', path, () => {
+      this.#tree.mustFind('totalBytes', path);
+      return this.#options.capacityBytes ?? 0;
     });
   }
 

@@ -24,6 +24,8 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
   /** Free bytes on the file system that holds `path`. */
   freeBytes(path: string): Promise<number>;
+  /** Size of that file system; 0 when it has no limit that is known. */
+  totalBytes(path: string): Promise<number>;
   /**
    * Takes the exclusive lock of the file at `path`, which is made when there is none and stays when the lock is given
    * back. Rejects with EBUSY, having changed nothing, while anybody else on this machine holds it. A process that is gone holds

@@ -120,6 +120,11 @@ export const realDisk: Disk = {
       const stats = await fs.statfs(path);
       return stats.bavail * stats.bsize;
     }),
+  totalBytes: (path) =>
+    disk('statfs', path, async () => {
+      const stats = await fs.statfs(path);
+      return stats.blocks * stats.bsize;
+    }),
   lock: (path) => disk('lock', path, () => lockFile(path)),
 };
 

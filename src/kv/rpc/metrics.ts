@@ -198,6 +198,7 @@ export function timedDisk(disk: Disk, clock: Clock, observeSeconds: (seconds: nu
     exists: (path) => disk.exists(path),
     syncDirectory: (path) => disk.syncDirectory(path),
     freeBytes: (path) => disk.freeBytes(path),
+    totalBytes: (path) => disk.totalBytes(path),
     lock: (path) => disk.lock(path),
   };
 }

@@ -120,6 +120,8 @@ export interface RaftNodeOptions {
   readonly segmentBytes: number;
   /** The only voter of a cluster goes on without entries that damage took (WalOptions.acceptLoss). */
   readonly acceptLoss?: boolean;
+  /** Called when the log finds the disk full (WalOptions.giveSpace). */
+  readonly giveSpace?: () => Promise<boolean>;
   readonly transport: PeerTransport;
   readonly stateMachine: StateMachine;
   /** Shows the core to whoever checks it from outside: the simulator after every event. */

@@ -80,9 +80,13 @@ export async function startRaftNode(
 }
 
 function walOptions(options: RaftNodeOptions): WalOptions {
-  const { env, directory, segmentBytes, stateMachine, acceptLoss } = options;
+  const { env, directory, segmentBytes, stateMachine, acceptLoss, giveSpace } = options;
   const state = { index: stateMachine.appliedIndex(), snapshot: () => stateMachine.snapshot() };
-  return { disk: env.disk, directory, segmentBytes, state, ...(acceptLoss !== undefined && { acceptLoss }) };
+  return {
+    ...{ disk: env.disk, directory, segmentBytes, state },
+    ...(acceptLoss !== undefined && { acceptLoss }),
+    ...(giveSpace !== undefined && { giveSpace }),
+  };
 }
 
 async function run(options: RaftNodeOptions, opened: OpenedWal): Promise<RaftNode> {

@@ -39,6 +39,8 @@ export async function createSegment(
   const temporary = `${path}.tmp`;
   const { term, vote } = state.hardState;
   const header = encodeSegmentHeader({ ...state, sequence: name.sequence, firstIndex: name.firstIndex });
+  // Of an attempt that found the disk full.
+  if (await options.disk.exists(temporary)) await options.disk.remove(temporary);
   const file = await options.disk.open(temporary, 'create');
   try {
     let offset = 0;

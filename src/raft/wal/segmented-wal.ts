@@ -19,7 +19,7 @@ import type { LostEntries, SnapshotMark } from './payload.ts';
 import { framedBytes, frameRecord, type RecordType, recordTypes } from './record.ts';
 import { addMark, stillLost, trimConfMarks } from './replay.ts';
 import { type SegmentName, segmentName } from './segment.ts';
-import { createSnapshotFile, openSnapshotFile, parseSnapshotName, writeError } from './snapshot-file.ts';
+import { createSnapshotFile, isDiskFull, openSnapshotFile, parseSnapshotName, writeError } from './snapshot-file.ts';
 import type { SnapshotOrigin, SnapshotReader, SnapshotWriter, Wal, WalIdentity, WalOptions, WalStats } from './wal.ts';
 
 /** What the log says after a record. Immutable: each pending record carries the state it leads to. */
@@ -259,11 +259,14 @@ export class SegmentedWal implements Wal {
       this.#lastCrc = framed.crc;
     }
     assert(this.#offset === groupEnd, 'a group is as long as its records');
-    if (groupEnd > this.#allocatedBytes) {
-      this.#allocatedBytes = allocatedFor(groupEnd, this.#options.segmentBytes);
-      await this.#file.truncate(this.#allocatedBytes);
-    }
-    await this.#file.write(start, chunks);
+    await this.#withSpace(async () => {
+      if (groupEnd > this.#allocatedBytes) {
+        const allocated = allocatedFor(groupEnd, this.#options.segmentBytes);
+        await this.#file.truncate(allocated);
+        this.#allocatedBytes = allocated;
+      }
+      await this.#file.write(start, chunks);
+    });
     await this.#file.dataSync();
     this.#durable = present(group[group.length - 1], 'a record').after;
     this.#syncs += 1;
@@ -276,19 +279,26 @@ export class SegmentedWal implements Wal {
     const old = this.#file;
     const { lastIndex, ...state } = this.#durable;
     const name = segmentName(last.sequence + 1, (lastIndex + 1) as Index);
-    const created = await createSegment(this.#options, name, {
-      ...state,
-      identity: this.#identity,
-      previousSegmentCrc: this.#lastCrc,
-      isNewBeginning: false,
-    });
+    const header = { ...state, identity: this.#identity, previousSegmentCrc: this.#lastCrc, isNewBeginning: false };
+    const created = await this.#withSpace(() => createSegment(this.#options, name, header));
     this.#file = created.file;
     this.#offset = created.offset;
     this.#lastCrc = created.lastCrc;
     this.#allocatedBytes = created.allocatedBytes;
     this.#segments.push(name);
-    await writeNewest(this.#options.disk, this.#options.directory, name.sequence);
+    await this.#withSpace(() => writeNewest(this.#options.disk, this.#options.directory, name.sequence));
     await old.close();
+  }
+
+  /** A write that found no space left nothing that counts, and is done again from its beginning; a failed sync never is. */
+  async #withSpace<T>(write: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!isDiskFull(error) || !(await this.#options.giveSpace?.())) throw error;
+      }
+    }
   }
 
   #fail(error: KeelsonError, group: readonly Pending[]): void {

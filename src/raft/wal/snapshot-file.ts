@@ -46,11 +46,14 @@ function corrupt(path: string, offset: number, reason: string): KeelsonError {
   );
 }
 
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof DiskError && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}
+
 /** Operating errors of writing; a full disk has a code of its own because the answer is another one. */
 export function writeError(what: string, error: unknown): KeelsonError {
   if (error instanceof KeelsonError) return error;
-  const isFull = error instanceof DiskError && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
-  return isFull
+  return isDiskFull(error)
     ? new KeelsonError('NO_SPACE', `${what}: the disk is full: free space or grow the volume, then start again`, {
         cause: error,
       })

@@ -29,6 +29,11 @@ export interface WalOptions {
   readonly state?: { readonly index: Index; readonly snapshot: () => AsyncIterable<Uint8Array> };
   /** The only voter goes on without entries that are lost, instead of refusing to start. */
   readonly acceptLoss?: boolean;
+  /**
+   * Called when a write of the log finds the disk full: resolves once it is worth trying again, with false to give up. Meanwhile
+   * appends wait. Absent: the append fails with `NO_SPACE`.
+   */
+  readonly giveSpace?: () => Promise<boolean>;
 }
 
 export interface OpenedWal {

@@ -187,10 +187,7 @@ test('without its last segment a member may have forgotten a vote: it is refused
   await disk.remove(last?.path ?? '');
   const life = disk.crash('kept');
   const before = life.files();
-  await assert.rejects(
-    openWal(options(life)),
-    withCode('WAL_VOTE_LOST', /could elect a second leader.*--rejoin/),
-  );
+  await assert.rejects(openWal(options(life)), withCode('WAL_VOTE_LOST', /could elect a second leader.*--rejoin/));
   assert.deepEqual(life.files(), before);
 });
 

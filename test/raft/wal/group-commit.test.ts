@@ -98,6 +98,52 @@ test('a full disk has a code of its own, and what did not fit is cut at the next
   assert.ok(again.cutBytes > 0);
 });
 
+test('a full disk makes appends wait until space is given, and a half written record is never taken for a whole one', async () => {
+  const disk = new SimDisk({ random: seededRandom('space'), capacityBytes: 4 << 20 });
+  const filler = await disk.open('/filler', 'create');
+  let asked = 0;
+  const giveSpace = async () => {
+    asked += 1;
+    if (asked === 3) await disk.remove('/filler');
+    return true;
+  };
+  const { wal } = await createWal({ ...options(disk), giveSpace }, identity);
+  await append(wal, 1);
+  await filler.write(0, [new Uint8Array((await disk.freeBytes('/')) - 1000)]);
+  const data = new Uint8Array(3000).fill(9);
+  const entry = { term: 1 as Term, index: 2 as Index, kind: 'normal' as const, data };
+  const proof = wal.append({ token: 2 as PersistToken, entries: [entry], mustSync: true });
+  await Promise.all([proof, append(wal, 3)]);
+  assert.equal(asked, 3);
+  const again = await openWal(options(disk.crash('lost')));
+  assert.deepEqual([again.restored.entries.length, again.cutBytes, again.damage], [3, 0, []]);
+});
+
+test('a segment cut on a full disk waits too', async () => {
+  const disk = new SimDisk({ random: seededRandom('cut'), capacityBytes: 60_000 });
+  let asked = 0;
+  const filler = await disk.open('/filler', 'create');
+  const giveSpace = async () => {
+    asked += 1;
+    if (asked === 2) await disk.remove('/filler');
+    return true;
+  };
+  const { wal } = await createWal({ disk, directory: '/data', segmentBytes: 8192, giveSpace }, identity);
+  await filler.write(0, [new Uint8Array(50_000)]);
+  for (let index = 1; index <= 30; index++) {
+    const entry = {
+      term: 1 as Term,
+      index: index as Index,
+      kind: 'normal' as const,
+      data: new Uint8Array(900).fill(3),
+    };
+    await wal.append({ token: index as PersistToken, hardState: state(1), entries: [entry], mustSync: true });
+  }
+  assert.ok(asked >= 2 && wal.stats().segments >= 3);
+  const again = await openWal(options(disk.crash('lost')));
+  assert.equal(again.restored.entries.length, 30);
+});
+
 test('a step back in term, a second vote and a gap are bugs that stop the caller', async () => {
   const { wal } = await newLog();
   await append(wal, 1, 5);
