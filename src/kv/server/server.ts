@@ -398,6 +398,11 @@ export class StoreServer implements KvServer {
     return this.#corruption.checkAtStart();
   }
 
+  /** What the leader does every so often: compares everybody's data at the head, and raises the alarm. */
+  checkCorruption(): Promise<void> {
+    return this.#corruption.check();
+  }
+
   peerHash(revision: number) {
     return this.#corruption.hashAt(revision);
   }
