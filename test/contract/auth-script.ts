@@ -6,7 +6,6 @@ export const script: readonly string[] = `
 auth enable
 auth disable
 user add root:rootpw
-auth enable
 user grant-role root root
 user list
 role list
@@ -25,7 +24,6 @@ role grant-permission readers read --prefix bar/
 role grant-permission writers readwrite foo zoo
 role grant-permission writers write --from-key zz
 role grant-permission writers readwrite --prefix ''
-role grant-permission writers write zoo foo
 role grant-permission writers write ''
 role grant-permission nothere read foo
 role grant-permission readers nothing foo
@@ -101,8 +99,6 @@ del foo
 --user alice:apw user grant-role alice root
 --user root:rootpw compact 2
 --user root:rootpw compact 2
---user alice:apw endpoint hashkv
---user alice:apw defrag
 --user alice:apw snapshot save /nowhere/snapshot
 --user alice:apw alarm list
 --user alice:apw alarm disarm
@@ -153,7 +149,11 @@ auth enable
 
 /** What etcd 3.4 still lets pass, or tells, and later ones do not: here it is as in those. */
 export const newer: readonly (readonly [line: string, wanted: RegExp])[] = [
-  ['role get root', /KV Read:\n\t\[, <open ended> \(prefix \)\nKV Write:\n\t\[, <open ended> \(prefix \)/],
+  ['--user root:rootpw role add root', /Role root created/],
+  [
+    '--user root:rootpw role get root',
+    /KV Read:\n\t\[, <open ended> \(prefix \)\nKV Write:\n\t\[, <open ended> \(prefix \)/,
+  ],
   ['alarm list', /user name is empty/],
   ['lease list', /user name is empty/],
   ['lease grant 100', /user name is empty/],
@@ -161,5 +161,8 @@ export const newer: readonly (readonly [line: string, wanted: RegExp])[] = [
   ['lease timetolive 77', /user name is empty/],
   ['lease keep-alive --once 77', /user name is empty/],
   ['member list', /user name is empty/],
+  ['--user bob:bpw endpoint hashkv', /desc = etcdserver: permission denied/],
+  ['--user bob:bpw defrag', /desc = etcdserver: permission denied/],
   ['--user bob:bpw compact 3', /permission denied/],
+  ['--user root:rootpw role grant-permission writers write zoo foo', /invalid auth management/],
 ];

@@ -26,7 +26,7 @@ export interface User {
 
 export interface Role {
   readonly name: string;
-  /** Sorted by key, then range end; no two with the same keys. */
+  /** Sorted by key; no two with the same key and range end. */
   readonly permissions: readonly Permission[];
 }
 

@@ -224,10 +224,11 @@ export class AuthTable {
     if (key === '' || (rangeEnd !== '' && rangeEnd !== '\0' && rangeEnd <= key)) return 'invalidAuthManagement';
     const role = this.#roles.get(name);
     if (role === undefined) return 'roleNotFound';
-    const others = role.permissions.filter((held) => !isOfKeys(held, key, rangeEnd));
-    const permissions = [...others, permission].sort(
-      (a, b) => byBytes(a.key, b.key) || byBytes(a.rangeEnd, b.rangeEnd),
-    );
+    const isHeld = role.permissions.some((held) => isOfKeys(held, key, rangeEnd));
+    // Those of one key stay in the order in which they came, as in etcd's lists.
+    const permissions = isHeld
+      ? role.permissions.map((held) => (isOfKeys(held, key, rangeEnd) ? permission : held))
+      : [...role.permissions, permission].sort((a, b) => byBytes(a.key, b.key));
     return this.#grow([{ kind: 'role', value: { ...role, permissions } }], changed);
   }
 

@@ -83,8 +83,8 @@ test('a permission for the same keys replaces the one before; another range end 
   );
   assert.deepEqual(table.role('r')?.permissions, [
     { type: 'write', key: 'a', rangeEnd: '\0' },
-    { type: 'read', key: 'k', rangeEnd: '' },
     { type: 'readWrite', key: 'k', rangeEnd: 'z' },
+    { type: 'read', key: 'k', rangeEnd: '' },
   ]);
   outcomes(table, change.forbid('r', 'k'));
   assert.equal(table.role('r')?.permissions.length, 2);
