@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, Command>> = {
   server: { summary: 'run a master: store, API server, controllers, scheduler', load: () => import('./server.ts') },
   node: { summary: 'run a node: kubelet, service proxy, DNS', load: () => import('./node.ts') },
   store: { summary: 'run one member of the replicated store', load: () => import('./store.ts') },
+  backup: { summary: 'back up a running store; list, verify and restore backups', load: () => import('./backup.ts') },
   apiserver: { summary: 'run an API server', load: () => import('./apiserver.ts') },
   'controller-manager': { summary: 'run the controllers', load: () => import('./controller-manager.ts') },
   scheduler: { summary: 'run the scheduler', load: () => import('./scheduler.ts') },

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { silentLog } from '../env/log.ts';
 import { realEnv } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
-import { fetchSnapshot } from '../kv/client/snapshot.ts';
+import { openRemoteSnapshot, type SnapshotRequest } from '../kv/client/snapshot.ts';
 import { SnapshotExporter } from '../kv/snapshot/exporter.ts';
 import { openOffline } from '../kv/snapshot/offline.ts';
 import { saveSnapshot } from '../kv/snapshot/save.ts';
 import { type FlagTable, flagHelp, parseFlags, UsageError } from './flags.ts';
-import { readClientTls, storeClientFlags } from './store-client-flags.ts';
+import { readSnapshotRequest, storeClientFlags } from './store-client-flags.ts';
 
 const flags = {
   'etcd-snapshot': { type: 'string', default: '', help: 'file to write' },
@@ -36,18 +36,19 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const env = realEnv('warn');
   const bytes = isOnline
-    ? await saveSnapshot(
-        env.disk,
-        path,
-        fetchSnapshot({
-          clock: env.clock,
-          endpoints: values.endpoints,
-          ...(await readClientTls(env.disk, command, values)),
-        }),
-      )
+    ? await exportRunning(env, path, await readSnapshotRequest(env, command, values, process.env))
     : await exportDirectory(env, values['data-dir'], path, values.scratch || tmpdir());
   process.stdout.write(`wrote ${path}: ${bytes} bytes\n`);
   return 0;
+}
+
+async function exportRunning(env: ReturnType<typeof realEnv>, path: string, request: SnapshotRequest): Promise<number> {
+  const snapshot = await openRemoteSnapshot(request);
+  try {
+    return await saveSnapshot(env.disk, path, snapshot.chunks());
+  } finally {
+    snapshot.close();
+  }
 }
 
 async function exportDirectory(

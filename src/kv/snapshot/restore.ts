@@ -33,6 +33,8 @@ export interface RestoreOptions {
   readonly token: string;
   /** Added to the revision; what is before the result then counts as compacted. 0 = keep it. */
   readonly bumpRevision: number;
+  /** Leaves users and roles as they are and turns the asking for them off: for a look at what is in a backup. */
+  readonly isAuthOff?: boolean;
   readonly openBackend: (path: string) => Promise<Backend>;
 }
 
@@ -56,7 +58,8 @@ export async function restoreMember(options: RestoreOptions): Promise<Restored> 
   const { disk, directory, source } = options;
   const cluster = planCluster(options);
   await checkEmpty(disk, directory);
-  const content = await examineEtcd(source.reader);
+  const examined = await examineEtcd(source.reader);
+  const content = options.isAuthOff === true ? withoutAuth(examined) : examined;
   const revision = content.revision + options.bumpRevision;
   if (!Number.isSafeInteger(revision)) {
     throw new KeelsonError(
@@ -124,6 +127,10 @@ function planCluster(options: RestoreOptions): NewCluster {
   const ids = members.map((member) => member.id);
   assert(new Set(ids).size === ids.length, 'members with different URLs have different ids');
   return { clusterId: clusterIdOf(ids, token), memberId: self.id, members };
+}
+
+function withoutAuth(content: EtcdContent): EtcdContent {
+  return { ...content, auth: { ...content.auth, switch: { ...content.auth.switch, isEnabled: false } } };
 }
 
 async function checkEmpty(disk: Disk, directory: string): Promise<void> {
