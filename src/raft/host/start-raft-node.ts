@@ -83,7 +83,10 @@ function walOptions(options: RaftNodeOptions): WalOptions {
   const { env, directory, segmentBytes, stateMachine, acceptLoss, giveSpace } = options;
   const state = { index: stateMachine.appliedIndex(), snapshot: () => stateMachine.snapshot() };
   return {
-    ...{ disk: env.disk, directory, segmentBytes, state },
+    disk: env.disk,
+    directory,
+    segmentBytes,
+    state,
     ...(acceptLoss !== undefined && { acceptLoss }),
     ...(giveSpace !== undefined && { giveSpace }),
   };
