@@ -60,7 +60,9 @@ export class SocketHost implements Timed {
   #isBlocked = false;
   #isEnded = false;
   #receivedMs: number;
-  #isPinged = false;
+  /** When the last ping was sent that waits for an answer; -1: none does. */
+  #pingedMs = -1;
+  #isLookedAfter = false;
   dueMs: number;
   timerPlace = -1;
 
@@ -128,6 +130,10 @@ export class SocketHost implements Timed {
     if (connection === undefined || connection.isFailed || this.#isEnded) return;
     this.#receivedMs = this.#options.clock.monotonicMs();
     connection.receive(bytes, this.#receivedMs);
+    if (!this.#isLookedAfter && connection.isReady) {
+      this.#isLookedAfter = true;
+      this.#lookAfter(this.#receivedMs + this.#options.keepaliveIntervalMs);
+    }
     if (connection.failure) {
       const { code, message } = connection.failure;
       this.#options.log.info('closed a connection that broke HTTP/2', {
@@ -189,11 +195,11 @@ export class SocketHost implements Timed {
       return;
     }
     const silentMs = nowMs - this.#receivedMs;
-    if (silentMs < keepaliveIntervalMs) {
-      this.#isPinged = false;
-      this.#lookAfter(this.#receivedMs + keepaliveIntervalMs);
-    } else if (!this.#isPinged) {
-      this.#isPinged = true;
+    // Anything that came since says that the client is there.
+    if (this.#receivedMs >= this.#pingedMs) this.#pingedMs = -1;
+    if (silentMs < keepaliveIntervalMs) this.#lookAfter(this.#receivedMs + keepaliveIntervalMs);
+    else if (this.#pingedMs < 0) {
+      this.#pingedMs = nowMs;
       connection.ping(keepalivePing);
       this.#lookAfter(nowMs + keepaliveTimeoutMs);
     } else {
