@@ -8,6 +8,7 @@ import { kvFace } from './kv-face.ts';
 import { leaseFace } from './lease-face.ts';
 import { lockFace } from './lock-face.ts';
 import { maintenanceFace } from './maintenance-face.ts';
+import { reflectionFace } from './reflection-face.ts';
 import type { RpcMethod } from './service.ts';
 import { watchFace, type WatchFaceOptions } from './watch-face.ts';
 
@@ -16,7 +17,7 @@ export interface StoreMethodsOptions {
 }
 
 export function storeMethods(face: Face, options: StoreMethodsOptions): readonly RpcMethod[] {
-  return [
+  const methods = [
     ...kvFace(face),
     ...watchFace(face, options.watch),
     ...leaseFace(face),
@@ -27,4 +28,5 @@ export function storeMethods(face: Face, options: StoreMethodsOptions): readonly
     ...lockFace(face),
     ...healthFace(face),
   ];
+  return [...methods, ...reflectionFace(face, methods)];
 }
