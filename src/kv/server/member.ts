@@ -70,6 +70,8 @@ export interface MemberOptions extends BeginningOptions {
   /** Instead of the usual ones; the simulation makes them tiny, so that rare orders of messages become common. */
   readonly raftLimits?: Pick<RaftNodeOptions['raft'], 'inflightMessagesMax' | 'messageBytesMax'>;
   readonly onCore?: RaftNodeOptions['onCore'];
+  /** Reads of the leader by lease; the same on every member. Default: off. */
+  readonly leaseReads?: boolean;
   /** Starts although the log is damaged: entries that cannot be read again are given up. */
   readonly acceptLoss?: boolean;
   /** Starts as the only member of a new cluster, with the data that is here. */
@@ -335,6 +337,7 @@ function raftOptionsOf(
     transport,
     stateMachine: server.machine,
     ...(options.onCore === undefined ? {} : { onCore: options.onCore }),
+    ...(options.leaseReads === undefined ? {} : { leaseReads: options.leaseReads }),
     onRefused: options.onRemoved,
     onSoftState: (state) => server.softStateChanged(state),
     onFatal: options.onFatal,
