@@ -133,10 +133,12 @@ export interface ClusterOptions {
   readonly flags?: readonly string[];
   /** The program and its first arguments, when it is not the one that is installed or checked out here. */
   readonly command?: readonly string[];
+  /** Where the members' directories are made; the system's place for temporary files by default. */
+  readonly parentDirectory?: string;
 }
 
 export async function startStoreCluster(options: ClusterOptions): Promise<StoreCluster> {
-  const directory = await mkdtemp(join(tmpdir(), `keelson-${options.kind}-`));
+  const directory = await mkdtemp(join(options.parentDirectory ?? tmpdir(), `keelson-${options.kind}-`));
   const certificates = options.tls ? await makeCertificates(directory) : undefined;
   const scheme = certificates ? 'https' : 'http';
   const ports = await freePorts(options.count * 3);
