@@ -43,8 +43,8 @@ export function createBcryptPasswords(options: BcryptOptions): Passwords {
 }
 
 class BcryptPasswords implements Passwords {
+  readonly cost: number;
   readonly #clock: Clock;
-  readonly #cost: number;
   readonly #jobsMax: number;
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
@@ -55,13 +55,13 @@ class BcryptPasswords implements Passwords {
   constructor({ clock, cost, jobsMax: limit = jobsMax }: BcryptOptions) {
     assert(cost >= bcryptCostMin && cost <= bcryptCostMax, () => `bcrypt has no cost ${cost}`);
     this.#clock = clock;
-    this.#cost = cost;
+    this.cost = cost;
     this.#jobsMax = limit;
   }
 
   async hash(password: string): Promise<string> {
     if (Buffer.byteLength(password, 'utf8') > passwordBytesMax) throw new KvError('passwordTooLong');
-    const hash = await this.#carryOut({ kind: 'hash', password, cost: this.#cost });
+    const hash = await this.#carryOut({ kind: 'hash', password, cost: this.cost });
     assert(typeof hash === 'string' && isBcryptHash(hash), 'a password’s hash is one of bcrypt');
     return hash;
   }

@@ -13,6 +13,7 @@ const saltBytes = 16;
 export function createInlinePasswords(random: Pick<Random, 'bytes'>, cost: number = bcryptCostMin): Passwords {
   assert(cost >= bcryptCostMin && cost < 10, () => `cost ${cost} belongs on a thread of its own`);
   return {
+    cost,
     async hash(password) {
       if (Buffer.byteLength(password, 'utf8') > passwordBytesMax) throw new KvError('passwordTooLong');
       const salt = bcrypt.encodeBase64([...random.bytes(saltBytes)] as never, saltBytes);

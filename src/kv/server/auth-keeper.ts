@@ -9,7 +9,7 @@ import type { Log } from '../../env/log.ts';
 import type { ApplyResult, InternalOp, KvErrorCode, LeaseId, RangeRequest, TxnRequest, WatchRequest } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import type { Caller, Permission } from '../auth/contract.ts';
-import { isBcryptHash, type Passwords } from '../auth/passwords.ts';
+import { isBcryptHash, nobodysHash, type Passwords } from '../auth/passwords.ts';
 import type { Tokens, TokenUser } from '../auth/tokens.ts';
 import { KvError } from '../errors.ts';
 import type { AuthServer, Credentials, From, NewUser, PasswordlessChange } from './auth-contract.ts';
@@ -18,8 +18,6 @@ import type { LinearizableReader } from './reader.ts';
 
 /** Each one checks the password anew. Somebody changes users or roles without pause when this is not enough. */
 const authenticateAttemptsMax = 5;
-/** What a password is compared with when there is no such user, so that the time taken does not tell. Nothing hashes to it. */
-const nobodysHash = `$2a$10$${'.'.repeat(53)}`;
 
 export interface AuthKeeperOptions {
   readonly log: Log;
@@ -130,7 +128,8 @@ export class AuthKeeper implements AuthServer {
       const authRevision = auth.revision();
       const user = auth.user(name);
       if (user?.hasNoPassword) throw new KvError('passwordNotWanted');
-      const isMatch = await passwords.matches(password, user?.passwordHash ?? nobodysHash);
+      // Whoever does not exist is compared as well, so that the time taken does not tell.
+      const isMatch = await passwords.matches(password, user?.passwordHash ?? nobodysHash(passwords.cost));
       if (!isMatch || user === undefined) {
         log.warn('invalid authentication was requested', { user: name });
         throw new KvError('authFailed');
