@@ -47,6 +47,14 @@ export async function* writeArchive(files: AsyncIterable<ArchiveFile>): AsyncGen
 /** Rejects with `ARCHIVE_DAMAGED`. A file that was not read whole is passed over. */
 export async function* readArchive(stream: AsyncIterable<Uint8Array>): AsyncGenerator<ArchiveFile> {
   const source = new PieceReader(stream);
+  try {
+    yield* readFiles(source);
+  } finally {
+    await source.close();
+  }
+}
+
+async function* readFiles(source: PieceReader): AsyncGenerator<ArchiveFile> {
   const begin = await source.take(magic.length);
   if (!begin.equals(magic)) throw damaged('it does not begin as an archive does');
   for (;;) {
@@ -97,6 +105,11 @@ class PieceReader {
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#iterator = source[Symbol.asyncIterator]();
+  }
+
+  /** The source may hold a file or a connection open. */
+  async close(): Promise<void> {
+    await this.#iterator.return?.();
   }
 
   async take(count: number): Promise<Buffer> {

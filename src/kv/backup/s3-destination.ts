@@ -19,10 +19,12 @@ export interface S3Options {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
+  /** Of an upload in parts; for tests, which have less to upload. */
+  readonly partBytes?: number;
 }
 
 /** S3 takes parts from 5 MB up, and 10,000 of them: 160 GB. */
-const partBytes = 16 * 1024 * 1024;
+const partBytesDefault = 16 * 1024 * 1024;
 const partsMax = 10_000;
 /** A listing that goes on for longer than this goes round in circles. */
 const pagesMax = 1_000;
@@ -79,7 +81,7 @@ class S3 implements Destination {
     let upload: string | undefined;
     const parts: Part[] = [];
     try {
-      for await (const { bytes, isLast } of inParts(content)) {
+      for await (const { bytes, isLast } of inParts(content, this.#options.partBytes ?? partBytesDefault)) {
         if (isLast && upload === undefined) {
           await this.#text('put', await this.#send('put', 'PUT', this.#path(name), bytes));
           return;
@@ -141,7 +143,7 @@ class S3 implements Destination {
     const path = `${this.#path(name)}?${query}`;
     const text = await this.#text('put', await this.#send('put', 'POST', path, Buffer.from(body)));
     // The service may have begun to answer OK before it knew.
-    if (text.includes('<Error>')) throw this.#failed('put', text.slice(0, bodyBytesShown));
+    if (text.includes('<Error>')) throw this.#failed('put', reasonIn(text));
   }
 
   #path(name: string): string {
@@ -170,8 +172,8 @@ class S3 implements Destination {
       throw this.#failed(action, errorText(cause ?? error), error);
     }
     if (response.ok || alsoFine.includes(response.status)) return response;
-    const text = (await response.text()).slice(0, bodyBytesShown);
-    throw this.#failed(action, `the service answered ${response.status} ${response.statusText} ${text}`.trim());
+    const said = reasonIn(await response.text());
+    throw this.#failed(action, `the service answered ${response.status} ${response.statusText} ${said}`.trim());
   }
 
   async #text(action: string, response: Response): Promise<string> {
@@ -194,20 +196,29 @@ class S3 implements Destination {
 /** Whole parts, the last one shorter. At least one. */
 async function* inParts(
   content: AsyncIterable<Uint8Array>,
+  partBytes: number,
 ): AsyncGenerator<{ readonly bytes: Uint8Array; readonly isLast: boolean }> {
   let gathered: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of content) {
     gathered.push(chunk);
     bytes += chunk.length;
-    if (bytes < partBytes) continue;
+    // A full part is held back until it is known that more comes behind it.
+    if (bytes <= partBytes) continue;
     const all = Buffer.concat(gathered, bytes);
-    // Something is held back, so that the last part is never an empty one.
-    yield { bytes: all.subarray(0, partBytes - 1), isLast: false };
-    gathered = [all.subarray(partBytes - 1)];
-    bytes -= partBytes - 1;
+    let at = 0;
+    for (; bytes - at > partBytes; at += partBytes) yield { bytes: all.subarray(at, at + partBytes), isLast: false };
+    gathered = [all.subarray(at)];
+    bytes -= at;
   }
   yield { bytes: Buffer.concat(gathered, bytes), isLast: true };
+}
+
+/** Code and message of an error in XML, or what there is of anything else, in one line. */
+function reasonIn(body: string): string {
+  const [code, message] = ['Code', 'Message'].map((tag) => new RegExp(`<${tag}>([^<]*)<`).exec(body)?.[1]);
+  const text = code === undefined ? body.slice(0, bodyBytesShown) : `${fromXml(code)}: ${fromXml(message ?? '')}`;
+  return text.replace(/\s+/g, ' ');
 }
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };

@@ -27,7 +27,7 @@ const usualCost: Cost = { n: 2 ** 16, r: 8, p: 1 };
 /** What a header may ask of whoever opens it. */
 const costMax: Cost = { n: 2 ** 20, r: 16, p: 4 };
 
-interface Cost {
+export interface Cost {
   readonly n: number;
   readonly r: number;
   readonly p: number;
@@ -38,20 +38,19 @@ interface Keys {
   readonly pieces: Buffer;
 }
 
-/** Seals `content`. The passphrase must not be empty. */
+/** Seals `content`. The passphrase must not be empty; `cost` is scrypt's, and lower only for tests. */
 export async function* sealStream(
   content: AsyncIterable<Uint8Array>,
   passphrase: string,
   random: Random,
+  cost: Cost = usualCost,
 ): AsyncGenerator<Uint8Array> {
   const salt = Buffer.from(random.bytes(saltBytes));
-  const header = Buffer.from(
-    JSON.stringify({ kdf: 'scrypt', ...usualCost, salt: salt.toString('base64'), pieceBytes }),
-  );
+  const header = Buffer.from(JSON.stringify({ kdf: 'scrypt', ...cost, salt: salt.toString('base64'), pieceBytes }));
   const length = Buffer.alloc(4);
   length.writeUInt32BE(header.length, 0);
   const start = Buffer.concat([magic, length, header]);
-  const keys = await keysOf(passphrase, salt, usualCost);
+  const keys = await keysOf(passphrase, salt, cost);
   yield Buffer.concat([start, createHmac('sha256', keys.header).update(start).digest()]);
   let number = 0;
   for await (const { piece, isLast } of cut(content, pieceBytes)) {
@@ -68,20 +67,24 @@ export async function* openStream(
   name: string,
 ): AsyncGenerator<Uint8Array> {
   const source = new Bytes(sealed);
-  const { start, cost, salt } = await readHeader(source, name);
-  const keys = await keysOf(passphrase, salt, cost);
-  const said = await source.take(hmacBytes);
-  const computed = createHmac('sha256', keys.header).update(start).digest();
-  if (said.length !== hmacBytes || !timingSafeEqual(said, computed)) {
-    throw new KeelsonError(
-      'SEALED_PASSPHRASE',
-      `open ${name}: the passphrase does not fit: give the one it was made with`,
-    );
-  }
-  let number = 0;
-  for await (const { piece, isLast } of cut(source.rest(), pieceBytes + tagBytes)) {
-    yield openPiece(piece, keys.pieces, nonceOf(number, isLast), () => damaged(name, `piece ${number} was changed`));
-    number += 1;
+  try {
+    const { start, cost, salt } = await readHeader(source, name);
+    const keys = await keysOf(passphrase, salt, cost);
+    const said = await source.take(hmacBytes);
+    const computed = createHmac('sha256', keys.header).update(start).digest();
+    if (said.length !== hmacBytes || !timingSafeEqual(said, computed)) {
+      throw new KeelsonError(
+        'SEALED_PASSPHRASE',
+        `open ${name}: the passphrase does not fit: give the one it was made with`,
+      );
+    }
+    let number = 0;
+    for await (const { piece, isLast } of cut(source.rest(), pieceBytes + tagBytes)) {
+      yield openPiece(piece, keys.pieces, nonceOf(number, isLast), () => damaged(name, `piece ${number} was changed`));
+      number += 1;
+    }
+  } finally {
+    await source.close();
   }
 }
 
@@ -186,6 +189,11 @@ class Bytes {
     const taken = this.#held.subarray(0, count);
     this.#held = this.#held.subarray(count);
     return taken;
+  }
+
+  /** The source may hold a file or a connection open. */
+  async close(): Promise<void> {
+    await this.#iterator.return?.();
   }
 
   async *rest(): AsyncGenerator<Uint8Array> {
