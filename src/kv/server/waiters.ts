@@ -88,7 +88,8 @@ export class Waiters<T> {
     const nowMs = this.#clock.monotonicMs();
     for (const [requestId, { untilMs }] of this.#waiting) {
       if (untilMs > nowMs) {
-        this.#cancelSweep = this.#clock.after(untilMs - nowMs, () => this.#sweep());
+        // Whole milliseconds: what is left may be too little for the clock to move on.
+        this.#cancelSweep = this.#clock.after(Math.ceil(untilMs - nowMs), () => this.#sweep());
         return;
       }
       this.fail(requestId, 'timeout');
