@@ -3,7 +3,7 @@
  * and cut, each direction by itself. A message to a member that is down is lost; one to a paused member waits for it.
  */
 import type { Message, ReplicaId } from '../../src/raft/core/types.ts';
-import type { PeerTransport, TransportHandlers } from '../../src/raft/host/contract.ts';
+import type { PeerIdentities, PeerTransport, RefusedAs, TransportHandlers } from '../../src/raft/host/contract.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -15,8 +15,18 @@ export interface NetworkConditions {
   readonly duplication: number;
 }
 
+/** Who a message is from and for, by the keys of the data directories, as the real transport tells them. */
+interface Keys {
+  readonly from: string;
+  /** Absent while the sender does not know it. */
+  readonly to: string | undefined;
+}
+
 interface Attachment {
   readonly handlers: TransportHandlers;
+  readonly key: string;
+  /** Why the sender of a message with these keys may not speak here. */
+  readonly refusalOf: (from: ReplicaId, keys: Keys) => RefusedAs | undefined;
   /** Runs code as the process would: dead, paused or at once. */
   readonly run: (callback: () => void) => void;
 }
@@ -63,11 +73,11 @@ export class SimNetwork {
 
   /** `deliver` runs at the receiver, if the message gets there; `lost` tells the sender when it notices that it did not. */
   transmit(
-    link: { readonly from: ReplicaId; readonly to: ReplicaId; readonly type?: string },
+    link: { readonly from: ReplicaId; readonly to: ReplicaId; readonly type?: string; readonly keys: Keys },
     deliver: (receiver: Attachment) => void,
     lost: () => void,
   ): void {
-    const { from, to } = link;
+    const { from, to, keys } = link;
     // The real transport is a stream: it may lose its end, never repeat its middle. Raft's own messages could be repeated all
     // the same; a forwarded proposal could not, as nothing tells the copy from a second request.
     const copies = link.type !== 'prop' && this.#random.next() < this.#conditions.duplication ? 2 : 1;
@@ -85,9 +95,23 @@ export class SimNetwork {
           return;
         }
         this.delivered += 1;
-        receiver.run(() => deliver(receiver));
+        receiver.run(() => {
+          // As with a stream: both ends are told before anything is delivered.
+          if (keys.to !== undefined && keys.to !== receiver.key) return receiver.handlers.refused?.(from, 'otherKey');
+          const refusedAs = receiver.refusalOf(from, keys);
+          if (refusedAs === undefined) return deliver(receiver);
+          lost();
+          const sender = this.#attached.get(from);
+          if (sender?.key === keys.from) sender.run(() => sender.handlers.refused?.(to, refusedAs));
+        });
       });
     }
+  }
+
+  /** Chunks of a snapshot that get through; on a good line all of them. */
+  breaksAfter(chunkCount: number): number {
+    if (this.#random.next() >= this.#conditions.loss) return chunkCount;
+    return this.#random.integer(0, chunkCount);
   }
 
   #delayMs(): number {
@@ -100,39 +124,71 @@ export class SimNetwork {
 export class SimTransport implements PeerTransport {
   readonly #network: SimNetwork;
   readonly #id: ReplicaId;
+  readonly #key: string;
   readonly #run: (callback: () => void) => void;
   #attachment: Attachment | undefined;
+  #identities: PeerIdentities = { keys: new Map(), removed: new Set() };
+  readonly #keysSeen = new Map<ReplicaId, string>();
 
-  constructor(network: SimNetwork, id: ReplicaId, run: (callback: () => void) => void) {
+  constructor(
+    network: SimNetwork,
+    self: { readonly id: ReplicaId; readonly key: string },
+    run: (callback: () => void) => void,
+  ) {
     this.#network = network;
-    this.#id = id;
+    this.#id = self.id;
+    this.#key = self.key;
     this.#run = run;
   }
 
+  setIdentities(identities: PeerIdentities): void {
+    this.#identities = identities;
+  }
+
+  #keyOf(peer: ReplicaId): string | undefined {
+    return this.#identities.keys.get(peer) ?? this.#keysSeen.get(peer);
+  }
+
+  #refusalOf(from: ReplicaId, keys: Keys): RefusedAs | undefined {
+    if (this.#identities.removed.has(from)) return 'removed';
+    const known = this.#keyOf(from);
+    if (known !== undefined && known !== keys.from) return 'otherKey';
+    this.#keysSeen.set(from, keys.from);
+    return undefined;
+  }
+
+  #linkTo(message: Message) {
+    const { from, to, type } = message;
+    return { from, to, type, keys: { from: this.#key, to: this.#keyOf(to) } };
+  }
+
   start(handlers: TransportHandlers): void {
-    this.#attachment = { handlers, run: this.#run };
+    const refusalOf = (from: ReplicaId, keys: Keys) => this.#refusalOf(from, keys);
+    this.#attachment = { handlers, key: this.#key, refusalOf, run: this.#run };
     this.#network.attach(this.#id, this.#attachment);
   }
 
   send(messages: readonly Message[]): void {
     for (const message of messages) {
       this.#network.transmit(
-        message,
+        this.#linkTo(message),
         (receiver) => receiver.handlers.message(message),
         () => undefined,
       );
     }
   }
 
-  /** The whole content travels as one message: it arrives complete or the sender learns that it did not. */
+  /** The content travels as one message. Now and then the line breaks within it: the next stream goes on there. */
   async sendSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const content: Uint8Array[] = [];
     for await (const chunk of chunks) content.push(chunk);
     await new Promise<void>((resolve, reject) => {
       this.#network.transmit(
-        message,
+        this.#linkTo(message),
         (receiver) => {
-          receiver.handlers.snapshot(message, replay(content)).then(resolve, reject);
+          const staged = receiver.handlers.snapshotStaged?.(message) ?? 0;
+          const chunks = replay(content, staged, this.#network.breaksAfter(content.length));
+          receiver.handlers.snapshot(message, chunks).then(resolve, reject);
         },
         () => reject(new Error('the snapshot was lost on the way')),
       );
@@ -148,6 +204,13 @@ export class SimTransport implements PeerTransport {
   }
 }
 
-async function* replay(content: readonly Uint8Array[]): AsyncIterable<Uint8Array> {
-  for (const chunk of content) yield chunk;
+/** The content from `from` on; the line breaks after `chunksMax` chunks. */
+async function* replay(content: readonly Uint8Array[], from: number, chunksMax: number): AsyncIterable<Uint8Array> {
+  let position = 0;
+  for (const [at, chunk] of content.entries()) {
+    if (at >= chunksMax) throw new Error('the line broke within the snapshot');
+    const part = chunk.subarray(Math.min(Math.max(from - position, 0), chunk.length));
+    position += chunk.length;
+    if (part.length > 0) yield part;
+  }
 }

@@ -18,7 +18,16 @@ export type Fault =
   | { readonly kind: 'deaf' | 'mute'; readonly member: number; readonly healMs: number }
   | { readonly kind: 'isolateLeader'; readonly healMs: number }
   | { readonly kind: 'weather'; readonly conditions: NetworkConditions }
-  | { readonly kind: 'transfer'; readonly member: number };
+  | { readonly kind: 'transfer'; readonly member: number }
+  /** A spare member is added as a learner; a learner is promoted; a member is removed for good. */
+  | { readonly kind: 'addLearner' | 'remove'; readonly member: number }
+  | { readonly kind: 'promote' }
+  /** The disk is empty at the next start, under the same flags: it has to come back as somebody else. */
+  | { readonly kind: 'wipe'; readonly member: number; readonly downMs: number }
+  /** A byte of a log on disk is another one at the next start. */
+  | { readonly kind: 'rot'; readonly member: number; readonly downMs: number; readonly bytes: number }
+  /** A disk operation fails; the member stops by itself and is started again. */
+  | { readonly kind: 'diskError'; readonly member: number; readonly code: 'EIO' | 'ENOSPC'; readonly downMs: number };
 
 export type FaultKind = Fault['kind'];
 
@@ -33,7 +42,16 @@ export const faultKinds: readonly FaultKind[] = [
   'isolateLeader',
   'weather',
   'transfer',
+  'addLearner',
+  'promote',
+  'remove',
+  'wipe',
+  'rot',
+  'diskError',
 ];
+
+/** Damage for good: at most one of these in a world, on one member, or nobody could be sure that a quorum is left. */
+const lasting: readonly FaultKind[] = ['remove', 'wipe', 'rot'];
 
 export interface TimedFault {
   readonly atMs: number;
@@ -43,6 +61,9 @@ export interface TimedFault {
 export interface WorldPlan {
   readonly seed: string;
   readonly members: number;
+  /** Not started before they are added. */
+  readonly spares: number;
+  readonly leaseReads: boolean;
   readonly clients: number;
   readonly keys: number;
   /** Faults strike in this time; then everything heals and must come together. */
@@ -68,20 +89,31 @@ export function planWorld(seed: string, random: SeededRandom): WorldPlan {
   const members = random.next() < 0.7 ? 3 : 5;
   const faultyMs = 6_000;
   // Swarm: each world leaves out some kinds of faults altogether, so that the others can unfold.
-  const kinds = faultKinds.filter(() => random.next() < 0.5);
+  const chosen = faultKinds.filter(() => random.next() < 0.5);
+  const last = pick(random, lasting);
+  const kinds = chosen.filter((kind) => !lasting.includes(kind) || kind === last);
+  const spares = random.integer(0, 2);
+  /** Whom lasting damage strikes, always the same one. */
+  const victim = random.integer(0, members - 1);
+  let isWiped = false;
   const weather = drawWeather(random);
   const faults: TimedFault[] = [];
   if (kinds.length > 0) {
     let atMs = 200 + random.integer(0, 300);
     const meanGapMs = pick(random, [150, 400, 900]);
     while (atMs < faultyMs) {
-      faults.push({ atMs, fault: drawFault(pick(random, kinds), members, random) });
+      const fault = drawFault(pick(random, kinds), { members, spares, victim }, random);
+      // A second disk that is lost before the first one's member is back would be one too many.
+      if (fault.kind !== 'wipe' || !isWiped) faults.push({ atMs, fault });
+      isWiped ||= fault.kind === 'wipe';
       atMs += 20 + Math.round(-Math.log(1 - random.next()) * meanGapMs);
     }
   }
   return {
     seed,
     members,
+    spares,
+    leaseReads: random.next() < 0.3,
     clients: random.integer(2, 5),
     keys: random.integer(1, 4),
     faultyMs,
@@ -93,7 +125,7 @@ export function planWorld(seed: string, random: SeededRandom): WorldPlan {
     inflightMessagesMax: pick(random, [1, 2, 100]),
     diskDelayMaxMs: pick(random, [0, 2, 15, 60]),
     thinkMs: pick(random, [5, 30, 100]),
-    clockRates: Array.from({ length: members }, () => pick(random, [1, 1, 0.9, 1.1])),
+    clockRates: Array.from({ length: members + spares }, () => pick(random, [1, 1, 0.9, 1.1])),
     weather,
     faults,
   };
@@ -112,8 +144,15 @@ function drawWeather(random: SeededRandom): NetworkConditions {
   };
 }
 
-function drawFault(kind: FaultKind, members: number, random: SeededRandom): Fault {
-  const member = random.integer(0, members - 1);
+interface Cast {
+  readonly members: number;
+  readonly spares: number;
+  readonly victim: number;
+}
+
+function drawFault(kind: FaultKind, { members, spares, victim }: Cast, random: SeededRandom): Fault {
+  const all = members + spares;
+  const member = random.integer(0, all - 1);
   const healMs = random.integer(50, 1_500);
   switch (kind) {
     case 'crash':
@@ -125,7 +164,7 @@ function drawFault(kind: FaultKind, members: number, random: SeededRandom): Faul
       return { kind, member, pauseMs: random.integer(20, 1_500) };
     case 'partition': {
       const sides = random.next() < 0.7 ? 2 : 3;
-      return { kind, sides: Array.from({ length: members }, () => random.integer(0, sides - 1)), healMs };
+      return { kind, sides: Array.from({ length: all }, () => random.integer(0, sides - 1)), healMs };
     }
     case 'deaf':
     case 'mute':
@@ -135,6 +174,17 @@ function drawFault(kind: FaultKind, members: number, random: SeededRandom): Faul
     case 'weather':
       return { kind, conditions: drawWeather(random) };
     case 'transfer':
+    case 'remove':
       return { kind, member };
+    case 'addLearner':
+      return { kind, member: spares === 0 ? members : random.integer(members, all - 1) };
+    case 'promote':
+      return { kind };
+    case 'wipe':
+      return { kind, member: victim, downMs: random.integer(1, 1_000) };
+    case 'rot':
+      return { kind, member: victim, downMs: random.integer(1, 1_000), bytes: random.integer(1, 3) };
+    case 'diskError':
+      return { kind, member, code: pick(random, ['EIO', 'EIO', 'ENOSPC']), downMs: random.integer(1, 1_000) };
   }
 }

@@ -3,18 +3,21 @@
  * network. It can crash, with what it had not synced lost, and start again; it can be paused.
  */
 import { InvariantViolation } from '../../src/env/assert.ts';
+import type { Clock } from '../../src/env/clock.ts';
+import { KeelsonError } from '../../src/env/errors.ts';
 import { silentLog } from '../../src/env/log.ts';
 import type { Raft } from '../../src/raft/core/raft.ts';
 import { checkTransition } from '../../src/raft/core/check-state.ts';
 import type { ReplicaId } from '../../src/raft/index.ts';
 import { createInlinePasswords } from '../../src/kv/auth/inline-passwords.ts';
 import { SimpleTokens } from '../../src/kv/auth/simple-tokens.ts';
-import { type RunningMember, startMember } from '../../src/kv/server/member.ts';
+import { abandonIdentity } from '../../src/kv/server/data-directory.ts';
+import { type JoinInfo, type RunningMember, startMember } from '../../src/kv/server/member.ts';
 import type { StoreServer } from '../../src/kv/server/server.ts';
 import type { RaftInvariants } from '../check/raft-invariants.ts';
 import { Violation } from '../check/violation.ts';
 import { SimBackend } from './backend.ts';
-import { SimDisk } from './disk.ts';
+import { SimDisk, type SimDiskFault } from './disk.ts';
 import { type SimNetwork, SimTransport } from './network.ts';
 import type { WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
@@ -27,6 +30,8 @@ export interface SimMemberWorld {
   readonly invariants: RaftInvariants;
   /** Longest time a disk operation takes now. */
   readonly diskDelayMaxMs: () => number;
+  /** Asks members that are up, one after another, until one answers. Rejects when nobody does in time. */
+  readonly ask: <T>(clock: Clock, limitMs: number, question: (server: StoreServer) => Promise<T>) => Promise<T>;
   /** Ends the world. */
   readonly fail: (error: Error) => void;
 }
@@ -39,17 +44,34 @@ interface Incarnation {
   server: StoreServer | undefined;
   running: RunningMember | undefined;
   isOver: boolean;
+  /** A disk operation failed: that it stops is right. */
+  isDiskBroken: boolean;
+  /** It has no data yet, and may not find anybody who takes it in. */
+  isJoining: boolean;
 }
+
+const lossCodes = ['WAL_VOTE_LOST', 'WAL_ENTRIES_LOST', 'WAL_CORRUPT', 'STATE_AHEAD_OF_LOG', 'WAL_MISSING'];
+/** How long a joining member waits for an answer. */
+const joinLimitMs = 2_000;
 
 export class SimMember {
   readonly position: number;
   readonly name: string;
   readonly #world: SimMemberWorld;
   readonly #random: SeededRandom;
+  readonly #isFounder: boolean;
   #disk: SimDisk;
   #backend = new SimBackend();
   #life: Incarnation | undefined;
   #memberId = 0 as ReplicaId;
+  #isAdmitted: boolean;
+  #isGone = false;
+  /** The identity is given up before the next start. */
+  #isToAbandon = false;
+  /** What the next disk operation of this life fails with. */
+  #diskError: string | undefined;
+  /** How long it is down after it stopped by itself. */
+  #downMs = 0;
   /** Called when the process is gone, so that its clients stop waiting. */
   onCrash: () => void = () => undefined;
 
@@ -58,6 +80,8 @@ export class SimMember {
     this.position = position;
     this.name = `m${position + 1}`;
     this.#random = random;
+    this.#isFounder = position < world.plan.members;
+    this.#isAdmitted = this.#isFounder;
     this.#disk = new SimDisk({ random: random.fork('disk') });
   }
 
@@ -71,6 +95,17 @@ export class SimMember {
   get core(): Raft | undefined {
     return this.#life?.core;
   }
+  get peerUrl(): string {
+    return `http://${this.name}:2380`;
+  }
+  /** False for a spare that nobody has added. */
+  get isAdmitted(): boolean {
+    return this.#isAdmitted;
+  }
+  /** It was removed and knows it. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
   isUp(): boolean {
     return this.#life !== undefined;
   }
@@ -79,7 +114,7 @@ export class SimMember {
   }
 
   start(): void {
-    if (this.#life !== undefined) return;
+    if (this.#life !== undefined || !this.#isAdmitted || this.#isGone) return;
     const { plan, scheduler } = this.#world;
     const clock = new ProcessClock(scheduler, {
       rate: plan.clockRates[this.position] ?? 1,
@@ -92,6 +127,8 @@ export class SimMember {
       server: undefined,
       running: undefined,
       isOver: false,
+      isDiskBroken: false,
+      isJoining: !this.#isFounder || this.#isToAbandon,
     };
     this.#life = life;
     const delays = this.#random.fork(`disk-delay-${scheduler.events}`);
@@ -99,21 +136,27 @@ export class SimMember {
       clock,
       latencyMs: () => delays.next() * this.#world.diskDelayMaxMs(),
       random: this.#random.fork(`disk-${scheduler.events}`),
+      onOperation: () => this.#takeDiskError(life),
     });
     this.#run(life).catch((error: unknown) => {
-      if (!life.isOver)
-        this.#world.fail(
-          new Violation(
-            'a member starts again after a crash',
-            `${this.name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-          ),
-        );
+      if (life.isOver) return;
+      if (life.isDiskBroken || life.isJoining) return this.#startLater(life);
+      if (isLossOfIdentity(error)) return this.#comeBackAsNew(life);
+      this.#world.fail(
+        new Violation(
+          'a member starts again after a crash',
+          `${this.name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        ),
+      );
     });
   }
 
   async #run(life: Incarnation): Promise<void> {
     const { plan, network, invariants } = this.#world;
-    const names = Array.from({ length: plan.members }, (_, index) => `m${index + 1}`);
+    if (this.#isToAbandon) await abandonIdentity(this.#disk, '/data');
+    this.#isToAbandon = false;
+    const founders = Array.from({ length: plan.members }, (_, index) => `m${index + 1}`);
+    const names = this.#isFounder ? founders : [...founders, this.name];
     const authRandom = this.#random.fork(`auth-${this.#world.scheduler.events}`);
     life.running = await startMember({
       env: {
@@ -125,12 +168,18 @@ export class SimMember {
       directory: '/data',
       name: this.name,
       clientUrls: [`http://${this.name}:2379`],
-      peerUrls: [`http://${this.name}:2380`],
+      peerUrls: [this.peerUrl],
       initialCluster: names.map((name) => ({ name, peerUrls: [`http://${name}:2380`] })),
       token: 'simulation',
-      state: 'new',
-      join: () => Promise.reject(new Error('nobody joins in this world')),
-      limits: { requestBytesMax: 1_500_000, txnOpsMax: 128, learnersMax: 1, quotaBytes: 0 },
+      state: this.#isFounder ? 'new' : 'existing',
+      rejoin: true,
+      join: () => this.#world.ask(life.clock, joinLimitMs, toldBy),
+      askToJoin: (_urls, request) =>
+        this.#world.ask(life.clock, joinLimitMs, async (server) => {
+          const memberId = await server.memberJoin(request);
+          return { ...(await toldBy(server)), memberId };
+        }),
+      limits: { requestBytesMax: 1_500_000, txnOpsMax: 128, learnersMax: 2, quotaBytes: 0 },
       compaction: { mode: 'revision', retentionRevisions: 0 },
       isStrictReconfiguration: true,
       tickMs: plan.tickMs,
@@ -143,7 +192,8 @@ export class SimMember {
       makeTransport: (identity) => {
         this.#memberId = identity.memberId as ReplicaId;
         invariants.forget(this.#memberId);
-        return Promise.resolve(new SimTransport(network, this.#memberId, (callback) => life.clock.run(callback)));
+        const self = { id: this.#memberId, key: identity.key };
+        return Promise.resolve(new SimTransport(network, self, (callback) => life.clock.run(callback)));
       },
       proxy: {
         keepAlive: () => Promise.reject(new Error('leases are not part of this world')),
@@ -163,16 +213,83 @@ export class SimMember {
       onCore: (core) => {
         life.core = core as Raft;
       },
-      onRemoved: () => undefined,
+      leaseReads: plan.leaseReads,
+      onRemoved: (because) => {
+        if (life.isOver) return;
+        if (because === 'otherKey') return this.#comeBackAsNew(life);
+        this.#isGone = true;
+        this.crash();
+      },
       onFatal: (error) => {
-        if (!life.isOver)
-          this.#world.fail(
-            error instanceof InvariantViolation
-              ? new Violation('no assertion breaks', `${this.name}: ${error.stack ?? error.message}`)
-              : new Violation('a member does not stop by itself', `${this.name}: ${error.message}`),
-          );
+        if (life.isOver) return;
+        if (life.isDiskBroken) return this.#startLater(life);
+        this.#world.fail(
+          error instanceof InvariantViolation
+            ? new Violation('no assertion breaks', `${this.name}: ${error.stack ?? error.message}`)
+            : new Violation('a member does not stop by itself', `${this.name}: ${error.message}`),
+        );
       },
     });
+    life.isJoining = false;
+    // Its name and key; asked to stop before, it need not.
+    life.running.server.publish().catch(() => undefined);
+  }
+
+  /** A spare was added to the cluster. */
+  admit(): void {
+    if (this.#isAdmitted) return;
+    this.#isAdmitted = true;
+    this.start();
+  }
+
+  /** The next operation on the disk fails with `code`. */
+  failDisk(code: string, downMs: number): void {
+    if (this.#life === undefined) return;
+    this.#diskError = code;
+    this.#downMs = downMs;
+  }
+
+  #takeDiskError(life: Incarnation): SimDiskFault | undefined {
+    const code = this.#diskError;
+    if (code === undefined || life.isOver) return undefined;
+    this.#diskError = undefined;
+    life.isDiskBroken = true;
+    return { kind: 'error', code };
+  }
+
+  /** Gone, and its disk with it; the next start begins with nothing. */
+  wipe(): void {
+    this.crash();
+    this.#disk = new SimDisk({ random: this.#random.fork(`wiped-${this.#world.scheduler.events}`) });
+    this.#backend = new SimBackend();
+  }
+
+  /** Gone, and some bytes of its log are others when it starts again. */
+  rot(bytes: number): void {
+    this.crash();
+    const random = this.#random.fork(`rot-${this.#world.scheduler.events}`);
+    const files = this.#disk
+      .files()
+      .filter(({ path, sizeBytes }) => path.startsWith('/data/raft/wal/') && sizeBytes > 0);
+    for (let count = 0; count < bytes && files.length > 0; count++) {
+      const file = files[random.integer(0, files.length - 1)] as (typeof files)[number];
+      // Preallocated files are mostly zeros; what is written is at their beginning.
+      const offset = random.integer(0, Math.min(file.sizeBytes, 16_384) - 1);
+      this.#disk.corrupt(file.path, offset, random.integer(1, 255));
+    }
+  }
+
+  /** The supervisor starts it again after a while. */
+  #startLater(life: Incarnation): void {
+    if (life.isOver) return;
+    this.crash();
+    this.#world.scheduler.afterMs(Math.max(this.#downMs, 10), () => this.start());
+  }
+
+  #comeBackAsNew(life: Incarnation): void {
+    this.#isToAbandon = true;
+    this.#startLater(life);
+    this.#backend = new SimBackend();
   }
 
   /** After every event: what this replica holds, against its own past and against everybody. */
@@ -207,8 +324,18 @@ export class SimMember {
   }
 
   transferLeadershipTo(id: ReplicaId): void {
-    this.#life?.running?.raft.transferLeader(id);
+    if (id !== 0) this.#life?.running?.raft.transferLeader(id);
   }
+}
+
+/** What a member is told of the cluster it joins. */
+async function toldBy(server: StoreServer): Promise<JoinInfo> {
+  return { clusterId: server.clusterId, members: await server.members(true) };
+}
+
+/** The log has lost what only a new identity makes good. */
+function isLossOfIdentity(error: unknown): boolean {
+  return error instanceof KeelsonError && lossCodes.includes(error.code);
 }
 
 /** Whether nothing that is checked has changed. */

@@ -4,11 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import { present } from '../../src/env/assert.ts';
+import type { Clock } from '../../src/env/clock.ts';
+import type { StoreServer } from '../../src/kv/server/server.ts';
 import { History } from '../check/history.ts';
 import { checkLinearizable } from '../check/linearizability.ts';
 import { RaftInvariants } from '../check/raft-invariants.ts';
 import { checkRevisions } from '../check/revisions.ts';
 import { Violation } from '../check/violation.ts';
+import { MembershipFaults } from './membership.ts';
 import { SimNetwork } from './network.ts';
 import { calm, type Fault, type FaultKind, planWorld, type WorldPlan } from './plan.ts';
 import { seededRandom } from './random.ts';
@@ -40,6 +43,7 @@ export class World {
   readonly #scheduler = new Scheduler();
   readonly #network: SimNetwork;
   readonly #members: SimMember[] = [];
+  readonly #membership: MembershipFaults;
   readonly #clients: Client[] = [];
   readonly #history = new History();
   readonly #invariants = new RaftInvariants();
@@ -52,13 +56,14 @@ export class World {
     const random = seededRandom(seed);
     this.plan = planWorld(seed, random.fork('plan'));
     this.#network = new SimNetwork(this.#scheduler, random.fork('network'), this.plan.weather);
-    for (let position = 0; position < this.plan.members; position++) {
+    for (let position = 0; position < this.plan.members + this.plan.spares; position++) {
       const member = new SimMember(
         {
           plan: this.plan,
           scheduler: this.#scheduler,
           network: this.#network,
           invariants: this.#invariants,
+          ask: (clock, limitMs, question) => this.#ask(clock, limitMs, question),
           diskDelayMaxMs: () => (this.#isHealing ? 1 : this.plan.diskDelayMaxMs),
           fail: (error) => this.#fail(error),
         },
@@ -70,6 +75,11 @@ export class World {
       };
       this.#members.push(member);
     }
+    this.#membership = new MembershipFaults({
+      scheduler: this.#scheduler,
+      members: this.#members,
+      random: random.fork('membership'),
+    });
     for (let number = 0; number < this.plan.clients; number++) {
       this.#clients.push(
         new Client(
@@ -166,9 +176,28 @@ export class World {
         return this.#network.setConditions(fault.conditions);
       case 'transfer': {
         const target = this.#members[fault.member];
-        if (leader !== undefined && target !== undefined && target !== leader) leader.transferLeadershipTo(target.id);
+        if (leader === undefined || target === undefined || target === leader || !target.isAdmitted) return;
+        leader.transferLeadershipTo(target.id);
         return;
       }
+      case 'addLearner': {
+        const spare = this.#members[fault.member];
+        return spare === undefined ? undefined : this.#membership.add(spare);
+      }
+      case 'promote':
+        return this.#membership.promote();
+      case 'remove':
+        return this.#membership.remove(this.#members[fault.member] as SimMember);
+      case 'wipe':
+        this.#members[fault.member]?.wipe();
+        this.#scheduler.afterMs(fault.downMs, () => this.#members[fault.member]?.start());
+        return;
+      case 'rot':
+        this.#members[fault.member]?.rot(fault.bytes);
+        this.#scheduler.afterMs(fault.downMs, () => this.#members[fault.member]?.start());
+        return;
+      case 'diskError':
+        return this.#members[fault.member]?.failDisk(fault.code, fault.downMs);
     }
   }
 
@@ -189,17 +218,19 @@ export class World {
     this.#network.setConditions(calm);
     for (const member of this.#members) member.start();
     const endMs = this.#scheduler.nowUs / 1000 + healLimitMs;
+    await this.#reconcile(endMs);
     const served = new Set<SimMember>();
+    const isServed = () => this.#belonging().every((member) => served.has(member));
     const tryAll = () => {
-      for (const member of this.#members) {
+      for (const member of this.#belonging()) {
         if (!served.has(member)) this.#finalRead(member, served);
       }
-      if (served.size < this.#members.length) this.#scheduler.afterMs(300, tryAll);
+      this.#scheduler.afterMs(300, tryAll);
     };
     tryAll();
-    await this.#runUntil(endMs, () => served.size === this.#members.length && this.#isAlike());
-    if (served.size < this.#members.length) {
-      const silent = this.#members
+    await this.#runUntil(endMs, () => isServed() && this.#isAlike());
+    if (!isServed()) {
+      const silent = this.#belonging()
         .filter((member) => !served.has(member))
         .map((member) => `${member.name} (${describeMember(member)})`);
       throw new Violation(
@@ -210,10 +241,64 @@ export class World {
     if (!this.#isAlike()) {
       throw new Violation(
         'all members come to hold the same',
-        this.#members.map((member) => `${member.name}: ${describeMember(member)}`).join('; '),
+        this.#belonging()
+          .map((member) => `${member.name}: ${describeMember(member)}`)
+          .join('; '),
       );
     }
     await this.#checkSameState();
+  }
+
+  /** Everybody who is not known to be out. */
+  #belonging(): SimMember[] {
+    return this.#members.filter((member) => member.isAdmitted && !member.isGone);
+  }
+
+  /** The member table says who belongs: a spare whose addition nobody heard of is started, who was removed learns it. */
+  async #reconcile(endMs: number): Promise<void> {
+    let isSettled = false;
+    const compare = () => {
+      this.#membership.table().then(
+        (table) => {
+          const urls = new Set(table.flatMap((member) => member.peerUrls));
+          for (const member of this.#members) if (urls.has(member.peerUrl)) member.admit();
+          const ids = new Set(table.map((member) => member.id));
+          isSettled = this.#belonging().every((member) => ids.has(member.id));
+          if (!isSettled) this.#scheduler.afterMs(300, compare);
+        },
+        (error: unknown) => this.#fail(new Violation('a healthy member answers', String(error))),
+      );
+    };
+    compare();
+    await this.#runUntil(endMs, () => isSettled);
+    if (isSettled) return;
+    throw new Violation(
+      'every member knows whether it belongs, once faults end',
+      this.#members.map((member) => `${member.name} ${member.id}: ${describeMember(member)}`).join('; '),
+    );
+  }
+
+  /** Asks each member that is up in turn; the operator's network does not fail, but members do not answer for ever. */
+  async #ask<T>(clock: Clock, limitMs: number, question: (server: StoreServer) => Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    late.catch(() => undefined);
+    const cancel = clock.after(limitMs, () => reject(new Error('nobody answered in time')));
+    try {
+      let failure: unknown = new Error('nobody is up');
+      for (const { server } of this.#members) {
+        if (server === undefined) continue;
+        const answer = Promise.race([question(server), late]);
+        const outcome = await answer.then(
+          (value) => ({ value }),
+          (error: unknown) => ({ error }),
+        );
+        if ('value' in outcome) return outcome.value;
+        failure = outcome.error;
+      }
+      throw failure;
+    } finally {
+      cancel();
+    }
   }
 
   /** Reads every key through this member; the reads join the history. */
@@ -234,7 +319,7 @@ export class World {
 
   /** Whether everybody has applied the same log to its end. */
   #isAlike(): boolean {
-    const views = this.#members.map((member) => member.core?.view());
+    const views = this.#belonging().map((member) => member.core?.view());
     const first = views[0];
     return (
       first !== undefined && views.every((view) => view?.applied === first.applied && view.lastIndex === first.applied)
@@ -245,7 +330,7 @@ export class World {
   async #checkSameState(): Promise<void> {
     let found: readonly { readonly hash: number; readonly revision: number }[] = [];
     const ask = () => {
-      Promise.all(this.#members.map((member) => present(member.server, 'a server').hashKv(0))).then(
+      Promise.all(this.#belonging().map((member) => present(member.server, 'a server').hashKv(0))).then(
         (hashes) => {
           found = hashes;
         },
