@@ -84,7 +84,6 @@ function checkLog({ log, term }: RaftState): void {
   assert(unstable.durable <= unstable.submitted, 'what is durable was submitted');
   assert(unstable.submitted <= log.lastIndex, 'what was submitted is in the log');
   assert(log.base.index <= log.committed, 'what was compacted was committed');
-  assert(log.base.index <= log.snapshot.index, 'what was compacted is in a snapshot');
   if (log.restoring !== 0) {
     assert(log.base.index === log.restoring, 'nothing is compacted during a restore');
     return;
@@ -92,6 +91,7 @@ function checkLog({ log, term }: RaftState): void {
   assert(log.incoming === undefined, 'an incoming snapshot is being restored');
   assert(log.handed <= unstable.durable, 'only what is durable here is handed out');
   assert(log.snapshot.index <= log.applied, 'a snapshot holds what was applied');
+  assert(log.base.index <= log.applied, 'what was compacted or trimmed was applied');
 }
 
 function checkRole(state: RaftState): void {

@@ -6,7 +6,8 @@
  * `committed` may be ahead of `durable` (others hold the entry already); what is handed to the state machine is both.
  * After a snapshot was accepted, base and committed jump ahead of applied until the host reports the restore.
  *
- * All entries live in memory. Their number is bounded by the host, which compacts every `snapshotEntries`.
+ * The entries after the base live in memory. Their number is bounded by the host: it compacts with each snapshot, and trims
+ * what the state machine's own disk holds in between, so that the base may be ahead of the newest snapshot.
  */
 import { assert } from '../../env/assert.ts';
 import { maxIndex, minIndex, noIndex, toIndex } from './numbers.ts';
@@ -43,7 +44,7 @@ export function entryBytes(entry: { readonly data: Uint8Array }): number {
 
 export class RaftLog {
   readonly unstable: Unstable;
-  /** Latest snapshot that may be sent to a follower. Invariant: base.index <= snapshot.index. */
+  /** Latest snapshot that may be sent to a follower, unless the base is ahead of it: then a newer one is wanted first. */
   snapshot: SnapshotMeta;
   /** Accepted from the leader, not yet in a Persist. */
   incoming: SnapshotMeta | undefined;
@@ -228,6 +229,12 @@ export class RaftLog {
     assert(snapshot.index <= this.applied, () => `a snapshot at ${snapshot.index} is ahead of applied ${this.applied}`);
     assert(upTo <= snapshot.index, () => `entries up to ${upTo} are not all in the snapshot at ${snapshot.index}`);
     if (snapshot.index > this.snapshot.index) this.snapshot = snapshot;
+    this.trim(upTo);
+  }
+
+  /** Forgets entries up to `upTo`, which the state machine keeps by itself. */
+  trim(upTo: Index): void {
+    assert(upTo <= this.applied, () => `entries up to ${upTo} are not all applied: ${this.applied}`);
     if (upTo <= this.#base.index) return;
     const term = this.termAt(upTo);
     assert(term !== undefined, 'an applied entry after the base has a term');

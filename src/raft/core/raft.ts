@@ -196,6 +196,17 @@ export class Raft implements RaftCore {
     this.#state.log.compact(snapshot, upTo);
   }
 
+  trimLog(upTo: Index): void {
+    const { log, tracker, role, id } = this.#state;
+    // Whoever is on the way to the snapshot must find the entries after it, or it would be sent one after another.
+    const isAwaited = (peer: ReplicaId) => {
+      const progress = tracker.progressOf(peer);
+      return progress?.recentActive === true && (progress.state === 'snapshot' || progress.match < log.base.index);
+    };
+    const isHeld = role === 'leader' && tracker.members().some((peer) => peer !== id && isAwaited(peer));
+    log.trim(isHeld ? minIndex(upTo, log.snapshot.index) : upTo);
+  }
+
   term(): Term {
     return this.#state.term;
   }

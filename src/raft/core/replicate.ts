@@ -50,11 +50,10 @@ function sendSnapshot(state: RaftState, to: ReplicaId, progress: Progress): void
   const { snapshot } = state.log;
   // A stream to somebody who is not there would only fail; wait for a sign of life.
   if (!progress.recentActive) return;
-  if (snapshot.index === 0) {
+  if (snapshot.index === 0 || snapshot.index < state.log.base.index) {
     state.isSnapshotWanted = true;
     return;
   }
-  assert(snapshot.index >= state.log.base.index, 'the snapshot covers everything that was compacted');
   send(state, { type: 'snap', to, snapshot });
   progress.becomeSnapshot(snapshot.index);
 }

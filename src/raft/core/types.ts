@@ -329,6 +329,11 @@ export interface RaftCore {
   applyConfChange(change: ConfChange | undefined): ConfState;
   /** Drops entries up to `index` from memory; a snapshot at or after it must exist. */
   compactLog(snapshot: SnapshotMeta, upTo: Index): void;
+  /**
+   * Drops entries up to `upTo` from memory that the state machine's own disk holds. A follower that needs one of them is
+   * sent a snapshot; when the newest is older than that, a new one is asked for by `snapshotWanted`.
+   */
+  trimLog(upTo: Index): void;
   status(): RaftStatus;
   /** The current term, for callers to whom a whole status would cost too much. */
   term(): Term;

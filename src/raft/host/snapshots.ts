@@ -2,6 +2,10 @@
  * Raft snapshots of one member: taken when enough was applied or somebody needs one, sent to followers that are too far
  * behind, received from the leader.
  *
+ * A snapshot is the whole state, and the state machine's disk holds that already: one is only taken when the log has grown by
+ * a good part of the last one's size, so that writing snapshots costs about as much as writing the log. In between, the
+ * log in memory is trimmed to what slow followers may want.
+ *
  * At most one is taken and one received at a time; one is sent per follower, which the core sees to.
  */
 import { assert } from '../../env/assert.ts';
@@ -12,8 +16,13 @@ import type { SnapshotWriter, Wal } from '../wal/wal.ts';
 import type { Applier } from './applier.ts';
 import type { PeerTransport, StateMachine } from './contract.ts';
 
+/** The log on disk grows by half of the last snapshot before the next one is worth it, … */
+const logShareOfSnapshot = 0.5;
+/** … but never by more than this, which a start has to read again. */
+const logBytesMax = 256 * 1024 * 1024;
 /** Pieces are below twice this. */
 const chunkBytes = 256 * 1024;
+const trimEntriesMin = 1;
 
 export interface SnapshotsOptions {
   readonly core: RaftCore;
@@ -48,6 +57,10 @@ export class Snapshots {
   readonly #options: SnapshotsOptions;
   /** Next applied index at which one is due. */
   #dueAt: number;
+  /** Bytes written to the log as of which one is due. */
+  #dueAtBytes = 0;
+  /** Durable index from which it is worth trimming again. */
+  #trimAt: number;
   #isWanted = false;
   #taking: Promise<void> | undefined;
   #isReceiving = false;
@@ -61,6 +74,7 @@ export class Snapshots {
     assert(options.snapshotEntries > 0 && options.catchUpEntries >= 0, 'snapshot limits are positive');
     this.#options = options;
     this.#dueAt = options.wal.latestSnapshot().index + options.snapshotEntries;
+    this.#trimAt = options.wal.latestSnapshot().index + options.catchUpEntries;
   }
 
   /** A follower needs a snapshot and there is none. */
@@ -75,7 +89,8 @@ export class Snapshots {
     const { applier, wal } = this.#options;
     if (!this.#isReceiving && (this.#staged?.index ?? Infinity) <= applier.applied.index) this.#unstage();
     if (applier.applied.index <= wal.latestSnapshot().index) return;
-    if (!this.#isWanted && applier.applied.index < this.#dueAt) return;
+    this.#trim();
+    if (!this.#isWanted && (applier.applied.index < this.#dueAt || wal.stats().bytes < this.#dueAtBytes)) return;
     this.#isWanted = false;
     this.#dueAt = applier.applied.index + this.#options.snapshotEntries;
     const meta: SnapshotMeta = { ...applier.applied, confState: this.#options.core.status().confState };
@@ -89,12 +104,22 @@ export class Snapshots {
       });
   }
 
+  /** Keeps twice what slow followers may want at most; the array of entries is copied that seldom. */
+  #trim(): void {
+    const { core, stateMachine, applier, catchUpEntries } = this.#options;
+    const upTo = Math.min(applier.applied.index - catchUpEntries, stateMachine.durableIndex());
+    if (upTo < this.#trimAt) return;
+    core.trimLog(upTo as Index);
+    this.#trimAt = upTo + Math.max(catchUpEntries, trimEntriesMin);
+  }
+
   async #take(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void> {
     const { wal, core, stateMachine, log, catchUpEntries } = this.#options;
     const writer = await wal.createSnapshot(meta, 'local');
-    await this.#writeAll(writer, content);
+    const bytes = await this.#writeAll(writer, content);
     if (this.#isStopped) return;
     this.counts.taken += 1;
+    this.#dueAtBytes = wal.stats().bytes + Math.min(bytes * logShareOfSnapshot, logBytesMax);
     const durable = stateMachine.durableIndex();
     core.compactLog(meta, Math.max(0, Math.min(meta.index - catchUpEntries, durable)) as Index);
     this.#options.wake();
@@ -112,13 +137,17 @@ export class Snapshots {
     this.#options.onFatal(error);
   }
 
-  async #writeAll(writer: SnapshotWriter, content: AsyncIterable<Uint8Array>): Promise<void> {
+  /** Returns the bytes of the content. */
+  async #writeAll(writer: SnapshotWriter, content: AsyncIterable<Uint8Array>): Promise<number> {
+    let bytes = 0;
     try {
       for await (const chunk of evenChunks(content)) {
         if (this.#isStopped) throw new KeelsonError('STOPPED', 'write snapshot: the member stops');
         await writer.write(chunk);
+        bytes += chunk.length;
       }
       await writer.finish();
+      return bytes;
     } catch (error) {
       // The temporary file is only in the way; what happened first is what is told.
       await writer.abort().catch(() => undefined);
