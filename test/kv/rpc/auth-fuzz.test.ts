@@ -127,6 +127,7 @@ async function feed(method: RpcMethod, random: Random, type: protobuf.Type): Pro
     return;
   }
   let isOver = false;
+  const over = Promise.withResolvers<void>();
   const sink = method.open({
     call,
     write: (answer) => {
@@ -137,15 +138,19 @@ async function feed(method: RpcMethod, random: Random, type: protobuf.Type): Pro
     resume: () => undefined,
     end: () => {
       isOver = true;
+      over.resolve();
     },
     fail: () => {
       isOver = true;
+      over.resolve();
     },
   });
   sink.request(request);
   // Whoever watches what it may not is told of this.
   await member.server.put(putRequest({ key: text('b'), value: text(secret), ignoreLease: true }), 'member');
   if (!isOver) sink.ended();
+  // One request has one stream of answers, which ends by itself.
+  if (!method.isRequestStream) await over.promise;
   if (!isOver) sink.gone();
 }
 
