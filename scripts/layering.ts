@@ -25,7 +25,7 @@ interface Rule {
 }
 
 const adapters =
-  /^src\/(env\/real|cli\/[^/]+|cluster\/(balancer|pki)|proto\/[^/]+|raft\/host\/grpc-[^/]+|raft\/wal\/[^/]+|kv\/(rpc|client|http|gateway|v2)\/([^/]+\/)?[^/]+|kv\/backend\/level|kv\/auth\/bcrypt-(passwords|worker)|control\/client\/(http-client|health-server|server-pool)|control\/apiserver\/(server|[^/]*-adapter|kubelet-[^/]+|tls[^/]*)|node\/kubelet\/(server|[^/]*-adapter)|node\/volumes\/[^/]+|node\/net\/[^/]+|node\/dns\/[^/]+|node\/cri\/(grpc-cri|oci-image))\.ts$/;
+  /^src\/(env\/real|env\/real-log|cli\/[^/]+|cluster\/(balancer|pki)|proto\/[^/]+|raft\/host\/grpc-[^/]+|raft\/wal\/[^/]+|kv\/(rpc|client|http|gateway|v2)\/([^/]+\/)?[^/]+|kv\/backend\/level|kv\/auth\/bcrypt-(passwords|worker)|control\/client\/(http-client|health-server|server-pool)|control\/apiserver\/(server|[^/]*-adapter|kubelet-[^/]+|tls[^/]*)|node\/kubelet\/(server|[^/]*-adapter)|node\/volumes\/[^/]+|node\/net\/[^/]+|node\/dns\/[^/]+|node\/cri\/(grpc-cri|oci-image))\.ts$/;
 
 const rules: readonly Rule[] = [
   {
@@ -136,7 +136,7 @@ const rules: readonly Rule[] = [
     name: 'real-env-only-at-the-root',
     from: /^src\//,
     except: /^src\/cli\//,
-    mustNotImport: /^src\/env\/real\.ts$/,
+    mustNotImport: /^src\/env\/real(-log)?\.ts$/,
     instead: 'Only a composition root in src/cli builds the real world: take what you need from Env.',
   },
   {

@@ -58,11 +58,6 @@ export const storeFlags = {
     default: 86_400_000,
     help: 'silence after which the autopilot takes a member for dead',
   },
-  'initial-election-tick-advance': {
-    type: 'boolean',
-    default: true,
-    help: 'do not wait a whole election timeout for the first election',
-  },
   'pre-vote': { type: 'boolean', default: true, help: 'ask before an election whether it can be won' },
   'snapshot-count': { type: 'number', default: 10_000, min: 1, help: 'entries between two snapshots of the log' },
   'snapshot-catchup-entries': { type: 'number', default: 5_000, help: 'entries kept for slow followers' },

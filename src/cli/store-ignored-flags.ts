@@ -32,6 +32,8 @@ const silentStrings = [
 
 const silentBooleans = [
   'socket-reuse-address',
+  // Elections here begin when they may, however the clocks of a start fall.
+  'initial-election-tick-advance',
   'experimental-enable-lease-checkpoint',
   'experimental-enable-lease-checkpoint-persist',
   'experimental-txn-mode-write-with-shared-buffer',

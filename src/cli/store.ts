@@ -1,11 +1,11 @@
 /** `keelson store`: one member of the replicated store, started as etcd is. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { Registry } from 'prom-client';
+import type { Env } from '../env/env.ts';
 import { errorText } from '../env/errors.ts';
 import { realDisk, realEnv, realNames } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
-import { createStoreGateway } from '../kv/gateway/gateway.ts';
-import { createHttpHandler } from '../kv/http/handler.ts';
+import { createHttpHandler, type HttpHandler } from '../kv/http/handler.ts';
 import { type HttpFace, startHttpFace } from '../kv/http/listen.ts';
 import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
 import { askHash, askToJoin, tellMove } from '../kv/rpc/peer-face.ts';
@@ -21,14 +21,14 @@ import { checkPorts, portsOf } from './listen-check.ts';
 import { openAuth } from './store-auth.ts';
 import { parseStoreFlags, readStoreConfig, type StoreConfig } from './store-config.ts';
 import { storeFlags } from './store-flags.ts';
+import { openStoreLog, type StoreLog } from './store-log.ts';
+import { pathsOf, slowCalls, tellServing, unsyncedDisk } from './store-parts.ts';
 import { connectPeers } from './store-peers.ts';
 import { openSideTls, type SideTls } from './store-tls.ts';
 import { runSubcommand, subcommandHelp } from './store-subcommands.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 
 const summary = `Runs one member of the replicated store. Flags and ETCD_… variables are etcd’s.`;
-
-type Level = 'debug' | 'info' | 'warn' | 'error';
 
 const listenFlags = [
   'listen-client-urls',
@@ -51,14 +51,14 @@ export async function run(args: readonly string[]): Promise<number> {
     );
     return 0;
   }
-  const level = parsed.flags['log-level'];
-  const env = realEnv(['debug', 'info', 'warn'].includes(level) ? (level as Level) : 'error');
-  const config = await readStoreConfig(env.disk, parsed);
+  const config = await readStoreConfig(realDisk, parsed);
+  const { log, setLevel } = openStoreLog(config.flags);
+  const env: Env = { ...realEnv(), log };
   if (!config.flags['socket-reuse-port'])
     await checkPorts(listenFlags.flatMap((flag) => portsOf(flag, config.flags[flag])));
   for (const notice of config.notices) env.log[notice.level](notice.message, notice.fields);
   for (;;) {
-    const end = await serve(env, config);
+    const end = await serve(env, config, setLevel);
     if (end !== 'rejoin') return end;
     await abandonIdentity(env.disk, config.dataDirectory);
     env.log.warn('what this member held was set aside; it comes back as a new member', {
@@ -76,7 +76,7 @@ const goneTexts: Readonly<Record<GoneBecause, string>> = {
 };
 
 /** Until it is asked to stop. `rejoin`: it is to be started again as a new member. */
-async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Promise<number | 'rejoin'> {
+async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLevel']): Promise<number | 'rejoin'> {
   const { flags } = config;
   const { log, clock } = env;
   const clientTls = config.clientTls && (await openClientSide(env, config, config.clientTls));
@@ -84,7 +84,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   setLogVerbosity(logVerbosity.NONE);
   const registry = new Registry();
   const metrics = createStoreMetrics(registry, true);
-  const disk = timedDisk(env.disk, clock, metrics.fsyncSeconds);
+  const disk = timedDisk(flags['unsafe-no-fsync'] ? unsyncedDisk(env.disk) : env.disk, clock, metrics.fsyncSeconds);
   const stopAsked = Promise.withResolvers<string>();
   let goneBecause: GoneBecause | undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopAsked.resolve(signal));
@@ -97,17 +97,23 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   const peers = await connectPeers(env, config, realNames);
   let rpc: RpcServer | undefined;
   let kvServer: KvServer | undefined;
-  let http: HttpFace | undefined;
+  let clientHandler: HttpHandler | undefined;
+  const faces: HttpFace[] = [];
   const httpOptions = {
     log,
     registry,
     access: { corsOrigins: flags.cors, hostWhitelist: flags['host-whitelist'] },
     server: () => kvServer,
+    setLogLevel,
     onFatal,
   };
+  const httpUrls = flags['listen-client-http-urls'];
+  const listen = { disk: env.disk, reusePort: flags['socket-reuse-port'], ...(clientTls ? { tls: clientTls } : {}) };
   const member = await startMember({
     env: { ...env, disk },
     directory: config.dataDirectory,
+    ...(config.walDirectory === undefined ? {} : { logDirectory: config.walDirectory }),
+    slowApplyMs: flags['warning-apply-duration'],
     name: flags.name,
     clientUrls: flags['advertise-client-urls'],
     peerUrls: flags['initial-advertise-peer-urls'],
@@ -147,23 +153,29 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
       await server.checkAtStart();
       rpc = await serveStore(server, {
         log,
-        counters: metrics.calls,
+        counters: slowCalls(metrics.calls, log, flags['warning-unary-request-duration']),
         onFatal,
         watchProgressEveryMs: flags['watch-progress-notify-interval'],
-        http: (made, methods) =>
-          createHttpHandler({ ...httpOptions, paths: { '/v3/': createStoreGateway(made, methods) } }),
+        http: (made, methods) => {
+          const handler = createHttpHandler({ ...httpOptions, paths: pathsOf(flags, made, methods) });
+          clientHandler = handler;
+          return httpUrls.length === 0 ? handler : undefined;
+        },
         rpc: {
           listenUrls: flags['listen-client-urls'],
-          listen: { disk: env.disk, reusePort: flags['socket-reuse-port'], ...(clientTls ? { tls: clientTls } : {}) },
+          listen,
           concurrentStreamsMax: Math.min(flags['max-concurrent-streams'], concurrentStreamsDefault),
           keepaliveIntervalMs: flags['grpc-keepalive-interval'],
           keepaliveTimeoutMs: flags['grpc-keepalive-timeout'],
         },
       });
-      http = await startHttpFace(
-        { clock, log, urls: flags['listen-metrics-urls'], disk: env.disk, ...(clientTls ? { tls: clientTls } : {}) },
-        createHttpHandler(httpOptions),
+      faces.push(
+        await startHttpFace(
+          { clock, log, urls: flags['listen-metrics-urls'], ...listen },
+          createHttpHandler(httpOptions),
+        ),
       );
+      if (clientHandler) faces.push(await startHttpFace({ clock, log, urls: httpUrls, ...listen }, clientHandler));
     },
     onRemoved: (because) => {
       log.error(goneTexts[because]);
@@ -175,7 +187,9 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   metrics.attach(member.server);
   const ready = member.server.publish().then(() => {
     log.info('ready to serve client requests');
-    for (const url of rpc?.urls ?? []) log.info('serving client traffic', { address: url.replace(/^https?:\/\//, '') });
+    const traffic = httpUrls.length === 0 ? 'grpc+http' : 'grpc';
+    for (const url of rpc?.urls ?? []) tellServing(log, url, traffic);
+    for (const url of faces[1]?.urls ?? []) tellServing(log, url, 'http');
   });
   // Asked to stop before it was ready, publishing ends with an error that nobody needs.
   ready.catch((error: unknown) => log.debug('not published', { error: errorText(error) }));
@@ -185,7 +199,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   await member.server.handLeadershipOn();
   await rpc?.close();
   await member.stop();
-  await http?.close();
+  for (const face of faces) await face.close();
   clientTls?.close();
   peers.close();
   log.info('stopped');
@@ -193,11 +207,7 @@ async function serve(env: ReturnType<typeof realEnv>, config: StoreConfig): Prom
   return flags.rejoin && reason === goneBecause ? 'rejoin' : 1;
 }
 
-function openClientSide(
-  env: ReturnType<typeof realEnv>,
-  { flags, tlsLimits }: StoreConfig,
-  side: SideTls,
-): Promise<ServerTls> {
+function openClientSide(env: Env, { flags, tlsLimits }: StoreConfig, side: SideTls): Promise<ServerTls> {
   return openSideTls(env, side, {
     limits: tlsLimits,
     names: realNames,

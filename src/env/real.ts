@@ -246,22 +246,31 @@ export const realNames: Names = {
 };
 
 /** JSON lines on standard error, as etcd and the Kubernetes components write them. */
-export function realLog(level: 'debug' | 'info' | 'warn' | 'error' = 'info'): Log {
+export function realLog(
+  level: 'debug' | 'info' | 'warn' | 'error' | 'fatal' = 'info',
+  options: {
+    readonly write?: (line: string) => void;
+    readonly caller?: string;
+    /** Asked for each line, beyond `level`: what is below it now is dropped. */
+    readonly isOn?: (level: 'debug' | 'info' | 'warn' | 'error') => boolean;
+  } = {},
+): Log {
+  const { write, caller, isOn = () => true } = options;
   const logger = pino(
     {
       level,
-      base: null,
+      base: caller === undefined ? null : { caller },
       messageKey: 'msg',
       timestamp: () => `,"ts":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ fd: 2, sync: true }),
+    write ? { write } : pino.destination({ fd: 2, sync: true }),
   );
   const wrap = (inner: typeof logger): Log => ({
-    debug: (message, fields?: LogFields) => inner.debug(fields ?? {}, message),
-    info: (message, fields?: LogFields) => inner.info(fields ?? {}, message),
-    warn: (message, fields?: LogFields) => inner.warn(fields ?? {}, message),
-    error: (message, fields?: LogFields) => inner.error(fields ?? {}, message),
+    debug: (message, fields?: LogFields) => isOn('debug') && inner.debug(fields ?? {}, message),
+    info: (message, fields?: LogFields) => isOn('info') && inner.info(fields ?? {}, message),
+    warn: (message, fields?: LogFields) => isOn('warn') && inner.warn(fields ?? {}, message),
+    error: (message, fields?: LogFields) => isOn('error') && inner.error(fields ?? {}, message),
     with: (fields) => wrap(inner.child(fields)),
   });
   return wrap(logger);

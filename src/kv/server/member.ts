@@ -50,12 +50,16 @@ export type GoneBecause = 'removed' | 'otherKey';
 
 export interface MemberOptions extends BeginningOptions {
   readonly env: Pick<Env, 'clock' | 'random' | 'disk' | 'log'>;
+  /** Of Raft's log and snapshots, when it lies apart from the data. */
+  readonly logDirectory?: string;
   readonly clientUrls: readonly string[];
   /** Absent: a member that has moved waits until somebody else says so. */
   readonly tellMove?: TellMove;
   readonly limits: KvServerLimits;
   readonly compaction: AutoCompaction;
   readonly isStrictReconfiguration: boolean;
+  /** How long a member must have been connected to count as healthy when the membership changes; usually 5 s. */
+  readonly healthyAfterMs?: number;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly preVote: boolean;
@@ -76,6 +80,8 @@ export interface MemberOptions extends BeginningOptions {
   readonly acceptLoss?: boolean;
   /** Starts as the only member of a new cluster, with the data that is here. */
   readonly forceNewCluster?: boolean;
+  /** An entry that takes longer to apply is logged; absent: none is. */
+  readonly slowApplyMs?: number;
   /** Absent: off. */
   readonly autopilot?: { readonly deadServerAfterMs: number; readonly stableAfterMs?: number };
   /** When the data is compared with the other members', and how they are asked. Absent: never. */
@@ -168,7 +174,7 @@ async function run(
 ): Promise<RunningMember> {
   const { env, directory } = options;
   const { clusterId, memberId } = file;
-  const raftDirectory = `${directory}/raft`;
+  const raftDirectory = options.logDirectory ?? `${directory}/raft`;
   const hasLog = await raftDataExists(env.disk, raftDirectory);
   if (!hasLog && kv.consistentIndex() > 0) {
     throw new KeelsonError(
@@ -303,6 +309,7 @@ function makeServer(
     memberId,
     memberKey: key.publicKey,
     limits: { ...options.limits, learnersMax },
+    connectedSinceMs: transport.connectedSinceMs ? (id) => transport.connectedSinceMs?.(id as ReplicaId) : undefined,
     onMembers: tellAddresses,
     onRemoved,
   });

@@ -3,11 +3,15 @@
  * the telling: two members that apply the same entries hold the same KvState.
  */
 import { assert } from '../../env/assert.ts';
+import type { Clock } from '../../env/clock.ts';
+import type { Clock } from '../../env/clock.ts';
+import type { Log } from '../../env/log.ts';
 import type { ConfChange, ConfState, Entry, Index, SnapshotMeta } from '../../raft/index.ts';
 import type { StateMachine } from '../../raft/index.ts';
 import type { ApplyResult, InternalOp, KvErrorCode, Member } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { decodeEntry, decodeMemberChange, type MemberChange } from './entry.ts';
+import type { StoreTimings } from './timings.ts';
 import { changeRefusal, changedMember } from './member-rules.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -15,6 +19,8 @@ import type { Waiters } from './waiters.ts';
 export type ChangeOutcome = { readonly kind: 'done' } | { readonly kind: 'refused'; readonly error: KvErrorCode };
 
 export interface StoreMachineOptions {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly timings: StoreTimings;
   readonly memberId: number;
   readonly kv: KvState;
   readonly requests: Waiters<ApplyResult>;
@@ -26,6 +32,14 @@ export interface StoreMachineOptions {
   readonly onMembers: () => void;
   /** This member was removed. */
   readonly onRemoved: () => void;
+  /** Told of every entry that takes longer to apply. */
+  readonly slow?: SlowApply;
+}
+
+export interface SlowApply {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly thresholdMs: number;
+  readonly log: Log;
 }
 
 export class StoreMachine implements StateMachine {
@@ -49,12 +63,15 @@ export class StoreMachine implements StateMachine {
   }
 
   apply(entries: readonly Entry[]): void {
+    const { clock, timings } = this.#options;
+    const startedMs = clock.monotonicMs();
     this.#kv.beginBatch();
     try {
       this.#applyAll(entries);
     } finally {
       this.#kv.endBatch();
     }
+    timings.applied((clock.monotonicMs() - startedMs) / 1000);
   }
 
   #applyAll(entries: readonly Entry[]): void {
@@ -67,7 +84,9 @@ export class StoreMachine implements StateMachine {
         continue;
       }
       const { proposer, request } = decodeEntry(entry.data);
+      const startedMs = this.#options.slow?.clock.monotonicMs() ?? 0;
       const result = this.#kv.apply(entry.index, request);
+      if (this.#options.slow) tellSlow(this.#options.slow, startedMs, request.op.kind);
       assert(this.#kv.consistentIndex() === entry.index, () => `entry ${entry.index} moved the index`);
       this.#options.onApplied(request.op, result);
       // A key is told with the name: from now on the member is known by it.
@@ -103,17 +122,36 @@ export class StoreMachine implements StateMachine {
   }
 
   snapshot(): AsyncIterable<Uint8Array> {
-    return this.#kv.snapshot();
+    return this.#timedSnapshot();
   }
 
   async restore(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    await this.#kv.restore(meta.index, chunks);
+    const { clock, timings } = this.#options;
+    const startedMs = clock.monotonicMs();
+    timings.restoresUnderWay += 1;
+    try {
+      await this.#kv.restore(meta.index, chunks);
+    } finally {
+      timings.restoresUnderWay -= 1;
+    }
+    timings.restoreSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
     assert(this.#kv.consistentIndex() === meta.index, () => `the snapshot at ${meta.index} sets the index`);
     this.#enterTerm(meta.term);
     // What was proposed here may be in the snapshot or not: it will never pass as an entry.
     this.#options.requests.failAll('timeout');
     this.#options.changes.failAll('timeout');
     this.#options.onMembers();
+  }
+
+  /** The copy is as of this call, whenever it is read. */
+  #timedSnapshot(): AsyncIterable<Uint8Array> {
+    const { clock, timings } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const chunks = this.#kv.snapshot();
+    return (async function* () {
+      yield* chunks;
+      timings.snapshotSaveSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
+    })();
   }
 
   #enterTerm(term: number): void {
@@ -128,4 +166,11 @@ export class StoreMachine implements StateMachine {
     if (action.kind === 'remove') this.#kv.removeMember(action.id);
     else this.#kv.setMember(changedMember(this.#kv, action) as Member);
   }
+}
+
+function tellSlow({ clock, thresholdMs, log }: SlowApply, startedMs: number, request: string): void {
+  const tookMs = clock.monotonicMs() - startedMs;
+  if (tookMs <= thresholdMs) return;
+  const fields = { took: `${tookMs.toFixed(3)}ms`, 'expected-duration': `${thresholdMs}ms`, request };
+  log.warn('apply request took too long', fields);
 }

@@ -124,7 +124,7 @@ export class Snapshots {
     core.compactLog(meta, Math.max(0, Math.min(meta.index - catchUpEntries, durable)) as Index);
     this.#options.wake();
     await wal.release(Math.min(wal.latestSnapshot().index, durable) as Index);
-    log.info('took a raft snapshot', { index: meta.index, term: meta.term, durableIndex: durable });
+    log.info('saved snapshot', { 'snapshot-index': meta.index, term: meta.term, durableIndex: durable });
   }
 
   #failed(meta: SnapshotMeta, error: unknown): void {
@@ -169,7 +169,13 @@ export class Snapshots {
       .then((outcome) => {
         this.#sending.delete(sending);
         if (this.#isStopped) return;
-        if (outcome === 'delivered') this.counts.sent += 1;
+        if (outcome === 'delivered') {
+          this.counts.sent += 1;
+          this.#options.log.info('sent database snapshot', {
+            to: message.to,
+            'snapshot-index': message.snapshot.index,
+          });
+        }
         this.#options.core.reportSnapshot(message.to, outcome);
         this.#options.wake();
       });
@@ -248,8 +254,9 @@ export class Snapshots {
 
   /** A received snapshot took the state machine over: what it replaced can go. */
   async restored(): Promise<void> {
-    const { wal, stateMachine, snapshotEntries } = this.#options;
+    const { wal, stateMachine, snapshotEntries, log } = this.#options;
     this.#dueAt = wal.latestSnapshot().index + snapshotEntries;
+    log.info('applied snapshot', { 'snapshot-index': wal.latestSnapshot().index });
     await wal.release(Math.min(wal.latestSnapshot().index, stateMachine.durableIndex()) as Index);
   }
 

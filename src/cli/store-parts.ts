@@ -1,0 +1,65 @@
+/** Parts of a store's member that flags turn on and off. */
+import type { Disk } from '../env/disk.ts';
+import type { Log } from '../env/log.ts';
+import { createStoreGateway } from '../kv/gateway/gateway.ts';
+import type { PathHandler } from '../kv/http/handler.ts';
+import type { CallCounters } from '../kv/rpc/call.ts';
+import type { RpcMethod } from '../kv/rpc/service.ts';
+import type { KvServer } from '../kv/server/contract.ts';
+import type { StoreConfig } from './store-config.ts';
+
+/** etcd's words: tools wait for them. */
+export function tellServing(log: Log, url: string, traffic: string): void {
+  const isSecure = url.startsWith('https:') || url.startsWith('unixs:');
+  const text = isSecure
+    ? 'serving client traffic securely'
+    : 'serving client traffic insecurely; this is strongly discouraged!';
+  log.info(text, { traffic, address: url.replace(/^\w+:\/\//, '') });
+}
+
+export function pathsOf(
+  flags: StoreConfig['flags'],
+  server: KvServer,
+  methods: readonly RpcMethod[],
+): Readonly<Record<string, PathHandler>> {
+  return {
+    ...(flags['enable-grpc-gateway'] ? { '/v3/': createStoreGateway(server, methods) } : {}),
+  };
+}
+
+/** Calls that take longer than the flag says are told, every call when the log tells everything. */
+export function slowCalls(counters: CallCounters, log: Log, thresholdMs: number): CallCounters {
+  return {
+    started: (service, method, type) => counters.started(service, method, type),
+    handled: (service, method, type, code) => counters.handled(service, method, type, code),
+    took: (service, method, seconds) => {
+      counters.took(service, method, seconds);
+      if (seconds * 1000 <= thresholdMs) return;
+      log.warn('request stats', {
+        'time spent': `${(seconds * 1000).toFixed(3)}ms`,
+        'response type': `/${service}/${method}`,
+      });
+    },
+  };
+}
+
+/** `--unsafe-no-fsync`: what is written is the system's to write down when it likes. */
+export function unsyncedDisk(disk: Disk): Disk {
+  const unsynced = async () => undefined;
+  return {
+    ...disk,
+    syncDirectory: unsynced,
+    open: async (path, mode) => {
+      const file = await disk.open(path, mode);
+      return {
+        path: file.path,
+        size: () => file.size(),
+        read: (offset, length) => file.read(offset, length),
+        write: (offset, chunks) => file.write(offset, chunks),
+        truncate: (length) => file.truncate(length),
+        dataSync: unsynced,
+        close: () => file.close(),
+      };
+    },
+  };
+}
