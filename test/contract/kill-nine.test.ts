@@ -81,8 +81,8 @@ test(`nothing acknowledged is lost over ${kills} kills`, { timeout: 60_000 + kil
     let isOver = false;
     const write = async (writer: number) => {
       for (let count = 0; !isOver; count++) {
-        const key = `w${writer % 3 === 0 ? `shared-${count % 5}` : `${writer}/${kill}/${count}`}`;
-        const value = `${kill}/${writer}/${count}/${'x'.repeat(random.integer(0, 3000))}`;
+        const key = `w${writer % 3 === 0 ? `shared-${count % 5}` : `${writer}/${kill % 20}/${count}`}`;
+        const value = `${kill}/${writer}/${count}/${'x'.repeat(random.integer(0, count % 10 === 0 ? 5000 : 300))}`;
         try {
           const { revision } = await client.put({ key: bytes(key), value: bytes(value) }, { timeoutMs: 10_000 });
           assert.ok(!acknowledged.has(revision), `revision ${revision} was told twice`);
@@ -118,6 +118,8 @@ test(`nothing acknowledged is lost over ${kills} kills`, { timeout: 60_000 + kil
     const lost = [...acknowledged.keys()];
     assert.deepEqual(lost, [], `kill ${kill}: acknowledged writes are lost`);
     verified = events.at(-1)?.kv.modRevision ?? verified;
+    // The next kill may come while the store still cleans up after it.
+    if (verified > 1) await reader.compact(verified);
     reader.close();
   }
   startMs.sort((a, b) => a - b);
