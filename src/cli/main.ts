@@ -25,6 +25,7 @@ const commands: Readonly<Record<string, Command>> = {
   node: { summary: 'run a node: kubelet, service proxy, DNS', load: () => import('./node.ts') },
   store: { summary: 'run one member of the replicated store', load: () => import('./store.ts') },
   backup: { summary: 'back up a running store; list, verify and restore backups', load: () => import('./backup.ts') },
+  recover: { summary: 'bring a store back that has lost its quorum for good', load: () => import('./recover.ts') },
   apiserver: { summary: 'run an API server', load: () => import('./apiserver.ts') },
   'controller-manager': { summary: 'run the controllers', load: () => import('./controller-manager.ts') },
   scheduler: { summary: 'run the scheduler', load: () => import('./scheduler.ts') },

@@ -18,10 +18,10 @@ export const storeClientFlags = {
 } as const satisfies FlagTable;
 
 /** The three TLS files go together: the store that asks for one asks for all. */
-async function readClientTls(
+export async function readClientTls(
   disk: Disk,
   command: string,
-  { cacert, cert, key }: FlagValues<typeof storeClientFlags>,
+  { cacert, cert, key }: Pick<FlagValues<typeof storeClientFlags>, 'cacert' | 'cert' | 'key'>,
 ): Promise<Pick<KvClientOptions, 'tls'>> {
   if (cacert === '' && cert === '' && key === '') return {};
   if (cacert === '' || cert === '' || key === '') {

@@ -8,13 +8,14 @@ import { type FlagTable, UsageError } from './flags.ts';
 
 export const offlineFlags = {
   'data-dir': { type: 'string', default: '', help: 'data directory of a member that does not run' },
+  'wal-dir': { type: 'string', default: '', help: 'where its log is, when --wal-dir of keelson store was given' },
   scratch: { type: 'string', default: '', help: 'where its files are copied to for reading (default: TMPDIR)' },
   help: { type: 'boolean', help: 'print this' },
 } as const satisfies FlagTable;
 
 export function offlineOptions(
   command: string,
-  values: { readonly 'data-dir': string; readonly scratch: string },
+  values: { readonly 'data-dir': string; readonly 'wal-dir': string; readonly scratch: string },
   positionals: readonly string[],
 ): OfflineOptions {
   const directory = values['data-dir'] || positionals[0];
@@ -23,6 +24,7 @@ export function offlineOptions(
   return {
     env,
     directory: directory.replace(/(?<=.)\/+$/, ''),
+    ...(values['wal-dir'] === '' ? {} : { logDirectory: values['wal-dir'] }),
     scratch: `${values.scratch || tmpdir()}/keelson-offline-${env.random.uuid()}`,
     openBackend: (path) =>
       openLevelBackend(path, {

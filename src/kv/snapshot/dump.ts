@@ -44,7 +44,8 @@ export async function* dumpDirectory(options: OfflineOptions): AsyncGenerator<Du
   yield { kind: 'member', file };
   const lock = (await env.disk.exists(`${directory}/LOCK`)) ? await lockDataDirectory(env.disk, directory) : undefined;
   try {
-    for await (const item of readWal(env.disk, `${directory}/raft`)) yield { kind: 'log', item };
+    for await (const item of readWal(env.disk, options.logDirectory ?? `${directory}/raft`))
+      yield { kind: 'log', item };
     if (!(await env.disk.exists(`${directory}/kv`))) return;
     await env.disk.makeDirectory(scratch);
     await copyDirectory(env.disk, `${directory}/kv`, `${scratch}/kv`);

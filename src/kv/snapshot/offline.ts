@@ -37,6 +37,8 @@ export interface OfflineMember {
 export interface OfflineOptions {
   readonly env: Pick<Env, 'clock' | 'disk'>;
   readonly directory: string;
+  /** Where the log is, when it is not in the data directory. */
+  readonly logDirectory?: string;
   /** A directory to make, with room for as much as `directory` takes; removed by `close`. */
   readonly scratch: string;
   readonly openBackend: (path: string) => Promise<Backend>;
@@ -53,7 +55,7 @@ export async function openOffline(options: OfflineOptions): Promise<OfflineMembe
   if (file === undefined) {
     throw new KeelsonError('DATA_MISSING', `open data directory ${directory}: it holds no member: check the path`);
   }
-  await copyUnused(disk, directory, scratch);
+  await copyUnused(options);
   try {
     const backend = await options.openBackend(`${scratch}/kv`);
     try {
@@ -69,10 +71,12 @@ export async function openOffline(options: OfflineOptions): Promise<OfflineMembe
 }
 
 /** Copies the directory while nobody runs on it. One that was never locked has no lock to take. */
-async function copyUnused(disk: Env['disk'], directory: string, scratch: string): Promise<void> {
+async function copyUnused({ env, directory, logDirectory, scratch }: OfflineOptions): Promise<void> {
+  const { disk } = env;
   const lock = (await disk.exists(`${directory}/LOCK`)) ? await lockDataDirectory(disk, directory) : undefined;
   try {
     await copyDirectory(disk, directory, scratch);
+    if (logDirectory !== undefined) await copyDirectory(disk, logDirectory, `${scratch}/raft`);
   } finally {
     await lock?.release();
   }

@@ -33,7 +33,7 @@ export async function* verifyDirectory(options: OfflineOptions): AsyncGenerator<
   // Nobody may be writing what is read; a directory that was never locked has never been used.
   const lock = (await env.disk.exists(`${directory}/LOCK`)) ? await lockDataDirectory(env.disk, directory) : undefined;
   try {
-    yield* verifyLog(env.disk, directory, file);
+    yield* verifyLog(env.disk, options.logDirectory ?? `${directory}/raft`, file);
     yield* verifyRows(options);
   } finally {
     await lock?.release();
@@ -41,11 +41,11 @@ export async function* verifyDirectory(options: OfflineOptions): AsyncGenerator<
   yield* verifyTogether(options);
 }
 
-async function* verifyLog(disk: Disk, directory: string, file: MemberFile): AsyncGenerator<Finding> {
+async function* verifyLog(disk: Disk, logDirectory: string, file: MemberFile): AsyncGenerator<Finding> {
   let records = 0;
   let snapshots = 0;
   const hex = (id: number) => id.toString(16).padStart(16, '0');
-  for await (const item of readWal(disk, `${directory}/raft`)) {
+  for await (const item of readWal(disk, logDirectory)) {
     if (item.kind === 'damage') {
       const text = `log ${item.segment} at offset ${item.offset}: ${item.reason}`;
       yield item.isTornTail ? note(`${text}: a write was cut off there; the next start cuts it`) : problem(text);
@@ -62,7 +62,7 @@ async function* verifyLog(disk: Disk, directory: string, file: MemberFile): Asyn
       }
     }
   }
-  if (records === 0) yield problem(`there is no log in ${directory}/raft`);
+  if (records === 0) yield problem(`there is no log in ${logDirectory}`);
   else yield note(`the log has ${records} records and ${snapshots} snapshots`);
 }
 

@@ -1,0 +1,102 @@
+/**
+ * After a quorum is lost for good: makes a new cluster of one out of a survivor's data directory. The state is all that the
+ * survivor has, its log to the end; member, cluster id and key are new, so that members of the old cluster, wherever
+ * they come back from, are strangers to it.
+ *
+ * The old directory is set aside and not changed.
+ */
+import { assert } from '../../env/assert.ts';
+import { KeelsonError } from '../../env/errors.ts';
+import type { Env } from '../../env/env.ts';
+import type { Backend } from '../backend/contract.ts';
+import { SnapshotExporter } from './exporter.ts';
+import { openOffline } from './offline.ts';
+import { type Restored, restoreMember } from './restore.ts';
+import { saveSnapshot } from './save.ts';
+import { openSnapshotFile } from './snapshot-file.ts';
+
+export interface NewClusterOptions {
+  readonly env: Pick<Env, 'clock' | 'disk' | 'random'>;
+  readonly directory: string;
+  readonly logDirectory?: string;
+  readonly openBackend: (path: string) => Promise<Backend>;
+}
+
+export interface NewCluster extends Restored {
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+  readonly token: string;
+  /** Where the old directory is now. */
+  readonly aside: string;
+}
+
+/** Rejects with nothing changed when the data cannot be read, or does not say where its member was. */
+export async function makeNewCluster(options: NewClusterOptions): Promise<NewCluster> {
+  const { env, directory } = options;
+  const { disk } = env;
+  const mark = env.random.uuid();
+  const [made, snapshotPath, aside] = ['made', 'snapshot', 'before'].map((part) => `${directory}.${part}-${mark}`) as [
+    string,
+    string,
+    string,
+  ];
+  const member = await openOffline({ ...options, scratch: `${directory}.copy-${mark}`, takeAll: true });
+  try {
+    const self = member.kv.members().get(member.file.memberId);
+    if (self === undefined || self.peerUrls.length === 0) {
+      throw new KeelsonError(
+        'NO_MEMBER',
+        `make a new cluster from ${directory}: its data does not know member ${member.file.memberId.toString(16)}, which it belongs to: it was removed from the cluster: use another survivor`,
+      );
+    }
+    const exporter = new SnapshotExporter(disk, parentOf(directory));
+    const snapshot = await exporter.take(member.kv, { term: member.lastTerm, voters: [self.id], learners: [] });
+    try {
+      await saveSnapshot(disk, snapshotPath, snapshot.chunks());
+    } finally {
+      await snapshot.close();
+    }
+    const name = nameOf(self.name, member.file.initialCluster, self.peerUrls);
+    const peerUrls = [...self.peerUrls].sort();
+    const source = await openSnapshotFile(disk, snapshotPath, false);
+    let restored: Restored;
+    try {
+      restored = await restoreMember({
+        disk,
+        source,
+        directory: made,
+        name,
+        initialCluster: [{ name, peerUrls }],
+        peerUrls,
+        token: member.file.token,
+        bumpRevision: 0,
+        openBackend: options.openBackend,
+      });
+    } finally {
+      await source.close();
+    }
+    assert(restored.clusterId !== member.file.clusterId, 'the new cluster has an id of its own');
+    // Between the two there is no directory of this name: a start then finds nothing, and says so.
+    await disk.rename(directory, aside);
+    await disk.rename(made, directory);
+    await disk.syncDirectory(parentOf(directory));
+    return { ...restored, name, peerUrls, token: member.file.token, aside };
+  } finally {
+    await member.close();
+    if (await disk.exists(snapshotPath)) await disk.remove(snapshotPath);
+    if (await disk.exists(made)) await disk.remove(made);
+  }
+}
+
+/** The name it published, or, when it never came to that, the one it was first started with. */
+function nameOf(published: string, initialCluster: readonly string[], peerUrls: readonly string[]): string {
+  if (published !== '') return published;
+  const pair = initialCluster.find((each) => peerUrls.includes(each.slice(each.indexOf('=') + 1)));
+  return pair === undefined ? 'default' : pair.slice(0, pair.indexOf('='));
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  if (slash < 0) return '.';
+  return slash === 0 ? '/' : path.slice(0, slash);
+}
