@@ -44,15 +44,12 @@ import { Membership } from './membership.ts';
 import { Proposer } from './proposer.ts';
 import { LinearizableReader } from './reader.ts';
 import { type ChangeOutcome, StoreMachine } from './state-machine.ts';
-import { StoreTimings } from './timings.ts';
 import { hexId, Upkeep } from './upkeep.ts';
 import { etcdVersion } from './version.ts';
 import { Waiters } from './waiters.ts';
 
 /** etcd's: five seconds, and time for two elections in between. */
 const requestTimeoutMs = 5_000;
-/** etcd's. */
-const healthyAfterMsDefault = 5_000;
 
 export interface KvServerOptions {
   /** An entry that takes longer to apply is logged; absent: none is. */
@@ -71,10 +68,6 @@ export interface KvServerOptions {
   readonly limits: KvServerLimits;
   readonly compaction: AutoCompaction;
   readonly isStrictReconfiguration: boolean;
-  /** As PeerTransport has it; absent on a network that has no connections. */
-  readonly connectedSinceMs?: ((id: number) => number | undefined) | undefined;
-  /** How long a member must have been connected to count as healthy when the membership changes. */
-  readonly healthyAfterMs?: number;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly proxy: LeaderProxy;
@@ -120,7 +113,6 @@ export class StoreServer implements KvServer {
   readonly #keys: KeyRequests;
   readonly #leadership: Leadership;
   readonly #corruption: CorruptionMonitor;
-  readonly #timings = new StoreTimings();
   readonly #exporter: SnapshotExporter;
   readonly #softStateListeners = new Set<(state: SoftState) => void>();
   readonly #counts = { puts: 0, deletes: 0, txns: 0 };
@@ -153,7 +145,7 @@ export class StoreServer implements KvServer {
       timeoutMs,
       requestBytesMax: options.limits.requestBytesMax,
     });
-    this.#reader = new LinearizableReader(env.clock, raft, timeoutMs, this.#timings);
+    this.#reader = new LinearizableReader(env.clock, raft, timeoutMs);
     this.#exporter = new SnapshotExporter(env.disk, options.directory);
     this.#leases = new LeaseKeeper({
       clock: env.clock,
@@ -177,9 +169,6 @@ export class StoreServer implements KvServer {
       log: env.log,
       learnersMax: options.limits.learnersMax,
       isStrict: options.isStrictReconfiguration,
-      clock: env.clock,
-      connectedSinceMs: options.connectedSinceMs,
-      healthyAfterMs: options.healthyAfterMs ?? healthyAfterMsDefault,
     });
     this.#upkeep = new Upkeep({
       clock: env.clock,
@@ -193,7 +182,6 @@ export class StoreServer implements KvServer {
       quotaBytes: options.limits.quotaBytes,
       compaction: options.compaction,
       bytesOnDisk: () => kv.stats().bytesOnDisk,
-      timings: this.#timings,
       onFatal: options.onFatal,
     });
     this.#corruption = new CorruptionMonitor({
@@ -224,8 +212,6 @@ export class StoreServer implements KvServer {
     });
     this.#leadership = new Leadership({ clock: env.clock, memberId, electionMs: this.electionMs, raft });
     this.machine = new StoreMachine({
-      clock: env.clock,
-      timings: this.#timings,
       memberId,
       kv,
       requests: this.#requests,
@@ -312,7 +298,6 @@ export class StoreServer implements KvServer {
     this.#upkeep.checkQuota(writeOverheadBytes);
     const { revision, response } = await this.#leases.grant(id, ttlSeconds, await this.auth.caller(from));
     assert(response.kind === 'leaseGrant', 'a grant is answered as a grant');
-    this.#timings.leaseTtlSeconds.observe(response.ttlSeconds);
     return { id: response.id, ttlSeconds: response.ttlSeconds, revision };
   }
 
@@ -403,20 +388,14 @@ export class StoreServer implements KvServer {
   }
 
   async defragment(): Promise<void> {
-    const startedMs = this.clock.monotonicMs();
     await this.#upkeep.clean();
     await this.#kv.defragment();
-    this.#timings.defragmentSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
   }
 
   async snapshot(): Promise<StoreSnapshot> {
     if (this.#stopped.signal.aborted) throw new KvError('stopped');
     const { term, confState } = this.#running().status();
-    const startedMs = this.clock.monotonicMs();
-    const { voters, learners } = confState;
-    const snapshot = await this.#exporter.take(this.#kv, { term, voters, learners });
-    this.#timings.exportSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
-    return snapshot;
+    return this.#exporter.take(this.#kv, { term, voters: confState.voters, learners: confState.learners });
   }
 
   /** Rejects with CORRUPT when it is to be checked and another member's data differs; for before it serves. */
@@ -435,9 +414,7 @@ export class StoreServer implements KvServer {
 
   async hashKv(revision: number) {
     await this.#reader.point();
-    const startedMs = this.clock.monotonicMs();
     const result = this.#kv.hashKv(revision);
-    this.#timings.hashSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
     if (typeof result === 'string') throw new KvError(result);
     return result;
   }
@@ -471,8 +448,6 @@ export class StoreServer implements KvServer {
       compactRevision: this.#kv.compactRevision(),
       keys: stats.keys,
       watchers: stats.watchers,
-      slowWatchers: stats.slowWatchers,
-      eventsSent: stats.eventsSent,
       bytesOnDisk: stats.bytesOnDisk,
       bytesInUse: stats.bytesInUse,
       quotaBytes: this.limits.quotaBytes,
@@ -490,10 +465,6 @@ export class StoreServer implements KvServer {
     } finally {
       cancel();
     }
-  }
-
-  timings(): StoreTimings {
-    return this.#timings;
   }
 
   counters(): KvCounters {

@@ -4,14 +4,12 @@
  */
 import { assert } from '../../env/assert.ts';
 import type { Clock } from '../../env/clock.ts';
-import type { Clock } from '../../env/clock.ts';
 import type { Log } from '../../env/log.ts';
 import type { ConfChange, ConfState, Entry, Index, SnapshotMeta } from '../../raft/index.ts';
 import type { StateMachine } from '../../raft/index.ts';
 import type { ApplyResult, InternalOp, KvErrorCode, Member } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { decodeEntry, decodeMemberChange, type MemberChange } from './entry.ts';
-import type { StoreTimings } from './timings.ts';
 import { changeRefusal, changedMember } from './member-rules.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -19,8 +17,6 @@ import type { Waiters } from './waiters.ts';
 export type ChangeOutcome = { readonly kind: 'done' } | { readonly kind: 'refused'; readonly error: KvErrorCode };
 
 export interface StoreMachineOptions {
-  readonly clock: Pick<Clock, 'monotonicMs'>;
-  readonly timings: StoreTimings;
   readonly memberId: number;
   readonly kv: KvState;
   readonly requests: Waiters<ApplyResult>;
@@ -63,15 +59,12 @@ export class StoreMachine implements StateMachine {
   }
 
   apply(entries: readonly Entry[]): void {
-    const { clock, timings } = this.#options;
-    const startedMs = clock.monotonicMs();
     this.#kv.beginBatch();
     try {
       this.#applyAll(entries);
     } finally {
       this.#kv.endBatch();
     }
-    timings.applied((clock.monotonicMs() - startedMs) / 1000);
   }
 
   #applyAll(entries: readonly Entry[]): void {
@@ -122,36 +115,17 @@ export class StoreMachine implements StateMachine {
   }
 
   snapshot(): AsyncIterable<Uint8Array> {
-    return this.#timedSnapshot();
+    return this.#kv.snapshot();
   }
 
   async restore(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const { clock, timings } = this.#options;
-    const startedMs = clock.monotonicMs();
-    timings.restoresUnderWay += 1;
-    try {
-      await this.#kv.restore(meta.index, chunks);
-    } finally {
-      timings.restoresUnderWay -= 1;
-    }
-    timings.restoreSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
+    await this.#kv.restore(meta.index, chunks);
     assert(this.#kv.consistentIndex() === meta.index, () => `the snapshot at ${meta.index} sets the index`);
     this.#enterTerm(meta.term);
     // What was proposed here may be in the snapshot or not: it will never pass as an entry.
     this.#options.requests.failAll('timeout');
     this.#options.changes.failAll('timeout');
     this.#options.onMembers();
-  }
-
-  /** The copy is as of this call, whenever it is read. */
-  #timedSnapshot(): AsyncIterable<Uint8Array> {
-    const { clock, timings } = this.#options;
-    const startedMs = clock.monotonicMs();
-    const chunks = this.#kv.snapshot();
-    return (async function* () {
-      yield* chunks;
-      timings.snapshotSaveSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
-    })();
   }
 
   #enterTerm(term: number): void {
