@@ -82,12 +82,27 @@ function goOn(base: SnapshotMark, baseIs: Repair['baseIs'], runs: readonly Run[]
 function metaOfState({ replay, stateIndex, memberId }: RepairInput, runs: readonly Run[]): SnapshotMeta | undefined {
   if (stateIndex === undefined || stateIndex === 0) return undefined;
   const index = stateIndex;
-  const run = runs.find((candidate) => candidate.startIndex <= index && lastOf(candidate) >= index);
-  const known =
-    run?.entries[index - run.startIndex]?.term ?? replay.marks.find(({ meta }) => meta.index === index)?.meta.term;
-  const term = known ?? (isOnlyVoter(replay, memberId) ? replay.hardState.term : undefined);
+  const term = termAt(replay, runs, index) ?? (isOnlyVoter(replay, memberId) ? replay.hardState.term : undefined);
   const confState = confStateAt(replay, runs, index);
   return term === undefined || confState === undefined ? undefined : { index, term, confState };
+}
+
+/** Terms in a log never fall: between two places of one term every entry has it. */
+function termAt(replay: Replay, runs: readonly Run[], index: Index): Term | undefined {
+  const marks = replay.marks.map(({ meta }) => meta);
+  const known: readonly { readonly index: Index; readonly term: Term }[] = [
+    ...marks,
+    ...runs.flatMap((run) => run.entries),
+  ];
+  let before: Term | undefined;
+  // Nothing in the log is of a later term than the hard state.
+  let after = replay.isHardStateKnown ? replay.hardState.term : undefined;
+  for (const { index: at, term } of known) {
+    if (at === index) return term;
+    if (at < index && (before === undefined || term > before)) before = term;
+    if (at > index && (after === undefined || term < after)) after = term;
+  }
+  return before === after ? before : undefined;
 }
 
 /** The newest outcome at or before `index`, then the entries after it as far as they are left. */

@@ -236,6 +236,25 @@ test('what the state machine holds is not lost: the log begins after it', async 
   }
 });
 
+test('a state that was stopped at the end of the log bridges a damaged end too, when the term there is certain', async () => {
+  async function* snapshot() {
+    yield new Uint8Array([7]);
+  }
+  const state = { index: 10 as Index, snapshot };
+  const { disk } = await logOf(10);
+  const last = await recordOf(disk, 9);
+  disk.corrupt(last.segment, last.offset + inPayload);
+  const again = await reopen(disk, { state });
+  assert.deepEqual([again.lost, again.restored.snapshot.index, again.restored.snapshot.term], [undefined, 10, 1]);
+
+  const other = await logOf(9);
+  await append(other.opened.wal, 10, 10, 2);
+  const changed = await recordOf(other.disk, 9);
+  other.disk.corrupt(changed.segment, changed.offset + inPayload);
+  const unsure = await reopen(other.disk, { state });
+  assert.deepEqual([unsure.lost?.from, indexes(unsure)], [10, upTo(9)]);
+});
+
 test('the last group, written whole and changed since, counts as acknowledged; one that lacks a sector was torn', async () => {
   const whole = await logOf(10);
   const last = await recordOf(whole.disk, 9);
