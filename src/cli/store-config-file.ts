@@ -64,7 +64,8 @@ const sections: Section = {
 export function parseConfigFile(path: string, content: string, table: FlagTable): readonly FileSetting[] {
   let root: unknown;
   try {
-    root = yaml.load(content);
+    // A bracket that closes at the beginning of a line, as in etcd's own sample, is right for its parser and wrong for ours.
+    root = yaml.load(content.replaceAll(/^(?=[\]}]\s*(?:#.*)?$)/gm, ' '));
   } catch (error) {
     throw new KeelsonError('BAD_CONFIG', `--config-file ${path}: not YAML: ${errorText(error).split('\n')[0]}`, {
       cause: error,

@@ -115,7 +115,9 @@ class Gate {
   async #listen(address: ListenAddress): Promise<void> {
     if (address.kind === 'tcp') {
       const reusePort = this.#options.reusePort ?? false;
-      return this.#bind({ host: address.host, port: address.port, ...(reusePort ? { reusePort } : {}) });
+      // As etcd: with both kinds of addresses the resolver may name the other one first.
+      const host = address.host === 'localhost' ? '127.0.0.1' : address.host;
+      return this.#bind({ host, port: address.port, ...(reusePort ? { reusePort } : {}) });
     }
     try {
       await this.#bind({ path: address.path });
