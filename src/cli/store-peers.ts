@@ -12,6 +12,7 @@ import type { KvServer } from '../kv/server/contract.ts';
 import type { LeaderProxy } from '../kv/server/lease-keeper.ts';
 import type { JoinInfo, MemberIdentity } from '../kv/server/member.ts';
 import { GrpcPeerTransport } from '../raft/host/grpc-transport.ts';
+import type { PeerTraffic } from '../raft/host/peer-traffic.ts';
 import type { PeerTransport, ReplicaId } from '../raft/index.ts';
 import type { StoreConfig } from './store-config.ts';
 import { openOutgoingTls, openSideTls } from './store-tls.ts';
@@ -31,7 +32,12 @@ export interface StorePeers {
 type PeersEnv = Pick<Env, 'clock' | 'disk' | 'log' | 'random'>;
 
 /** Reads the certificates; rejects when they cannot be used. */
-export async function connectPeers(env: PeersEnv, config: StoreConfig, names: Names): Promise<StorePeers> {
+export async function connectPeers(
+  env: PeersEnv,
+  config: StoreConfig,
+  names: Names,
+  traffic?: PeerTraffic,
+): Promise<StorePeers> {
   const { flags, peerTls } = config;
   const urls = flags['listen-peer-urls'];
   const serverTls: ServerTls | undefined =
@@ -52,6 +58,7 @@ export async function connectPeers(env: PeersEnv, config: StoreConfig, names: Na
         selfId: memberId as ReplicaId,
         ...key,
         tls,
+        ...(traffic ? { traffic } : {}),
         listener: async (onConnection) => {
           const { clock, disk, log } = env;
           const listener = await openListener({

@@ -83,7 +83,8 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   // What grpc-js would print comes back as errors as well, and those are told in one line each.
   setLogVerbosity(logVerbosity.NONE);
   const registry = new Registry();
-  const metrics = createStoreMetrics(registry, true);
+  const metrics = createStoreMetrics(registry, true, () => clock.monotonicMs());
+  const commitTimer = { nowMs: () => clock.monotonicMs(), observeSeconds: metrics.backendCommitSeconds };
   const disk = timedDisk(flags['unsafe-no-fsync'] ? unsyncedDisk(env.disk) : env.disk, clock, metrics.fsyncSeconds);
   const stopAsked = Promise.withResolvers<string>();
   let goneBecause: GoneBecause | undefined;
@@ -94,7 +95,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     process.exit(1);
   };
   const auth = await openAuth(env, flags);
-  const peers = await connectPeers(env, config, realNames);
+  const peers = await connectPeers(env, config, realNames, metrics.traffic);
   let rpc: RpcServer | undefined;
   let kvServer: KvServer | undefined;
   let clientHandler: HttpHandler | undefined;
@@ -140,7 +141,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     rejoin: flags.rejoin,
     forceNewCluster: flags['force-new-cluster'],
     ...(flags.autopilot ? { autopilot: { deadServerAfterMs: flags['autopilot-dead-server-after'] } } : {}),
-    openBackend: (path) => openLevelBackend(path, { onFatal, log, disk: env.disk }),
+    openBackend: (path) => openLevelBackend(path, { onFatal, log, disk: env.disk, commitTimer }),
     makeTransport: (identity) => peers.open(identity, () => kvServer),
     corruption: {
       checks: config.corruption,

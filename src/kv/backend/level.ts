@@ -33,6 +33,8 @@ export interface LevelBackendOptions {
   /** The backend cannot go on; the process must stop with this error. */
   readonly onFatal: (error: Error) => void;
   readonly log: Log;
+  /** Told how long each disk batch took. */
+  readonly commitTimer?: { readonly nowMs: () => number; readonly observeSeconds: (seconds: number) => void };
   /** To check the files before they are opened, and to leave the note of damage on. Absent: neither is done. */
   readonly disk?: Pick<Disk, 'open' | 'exists' | 'syncDirectory' | 'list' | 'readFile'>;
 }
@@ -305,7 +307,10 @@ class LevelBackend implements Backend {
     assert(taken > 0 && operations.length > 0, 'a disk batch holds something');
     this.#jobs.splice(0, taken);
     operations.push(...this.#numbered());
+    const { commitTimer } = this.#options;
+    const startedMs = commitTimer?.nowMs() ?? 0;
     await this.#database.batch(operations, { sync: true });
+    commitTimer?.observeSeconds((commitTimer.nowMs() - startedMs) / 1000);
     for (const key of keys.flat()) {
       const row = this.#overlay.get(key);
       if (row !== undefined && row.job <= number) this.#overlay.delete(key);

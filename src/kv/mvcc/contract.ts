@@ -64,6 +64,10 @@ export interface MvccStore extends ReadView {
     readonly bytesInUse: number;
     readonly bytesOnDisk: number;
     readonly watchers: number;
+    /** Those that have not been handed everything up to the head. */
+    readonly slowWatchers: number;
+    /** Handed to watchers since the start. */
+    readonly eventsSent: number;
   };
 }
 

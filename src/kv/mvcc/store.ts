@@ -156,6 +156,8 @@ export class Store implements MvccStore {
       bytesInUse: this.#bytesInUse,
       bytesOnDisk: this.#options.backend.bytesOnDisk(),
       watchers: this.#hub.size(),
+      slowWatchers: this.#hub.slow(),
+      eventsSent: this.#hub.eventsSent(),
     };
   }
 

@@ -43,6 +43,7 @@ export class WatchHub {
   readonly #source: WatchSource;
   readonly #synced = new WatcherIndex<StoreWatcher>();
   readonly #all = new Set<StoreWatcher>();
+  #eventsSent = 0;
   /** Watchers with something published and not delivered; bounded by the watchers. */
   #due: StoreWatcher[] = [];
   #noEvents = EventList.empty();
@@ -53,6 +54,16 @@ export class WatchHub {
 
   size(): number {
     return this.#all.size;
+  }
+
+  /** Watchers that have not been handed everything up to the head. */
+  slow(): number {
+    return this.#all.size - this.#synced.size();
+  }
+
+  /** Handed over since the start. */
+  eventsSent(): number {
+    return this.#eventsSent;
   }
 
   /** Hands over what there is since the start revision before it returns. */
@@ -150,6 +161,7 @@ export class WatchHub {
   #deliver(watcher: StoreWatcher, events: readonly KvEvent[]): boolean {
     assert(!watcher.isDelivering, 'a sink is not called from inside itself');
     assert(events.length > 0, 'a sink is called with events');
+    this.#eventsSent += events.length;
     watcher.isDelivering = true;
     watcher.resumeRequested = false;
     const accepted = watcher.sink.events(events, this.#source.revision());

@@ -2,8 +2,9 @@
  * What is counted of every call, as plain numbers: labels and metric objects are only made when somebody scrapes, because
  * prom-client's own counters cost more than a read of the store.
  */
-import type { Metric, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { CallCounters, CallType } from './call.ts';
+import { registerPlain, type Value } from './plain-metrics.ts';
 
 /** gRPC codes as the metrics of etcd's gRPC library spell them. */
 const codeNames = [
@@ -40,27 +41,19 @@ interface MethodStats {
   seconds: number;
 }
 
-/** One line of the text format. */
-interface Value {
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-  readonly metricName?: string;
-}
-
 export class CallStats implements CallCounters {
+  /** Of messages, without what gRPC puts around them. */
+  readonly bytes = { received: 0, sent: 0 };
   readonly #services = new Map<string, Map<string, MethodStats>>();
 
   constructor(registry: Registry) {
-    const add = (metric: Description, values: () => readonly Value[]) => {
-      // All that a registry asks of a metric is `get`; the library's own classes count by themselves.
-      const own = { ...metric, get: () => Promise.resolve({ ...metric, aggregator: 'sum', values: values() }) };
-      registry.registerMetric({ ...own, reset: () => undefined } as unknown as Metric);
-    };
-    add(
+    registerPlain(
+      registry,
       { name: 'grpc_server_started_total', help: 'Total number of RPCs started on the server.', type: 'counter' },
       () => this.#all().map((stats) => ({ labels: labelsOf(stats), value: stats.started })),
     );
-    add(
+    registerPlain(
+      registry,
       {
         name: 'grpc_server_handled_total',
         help: 'Total number of RPCs completed on the server, regardless of success or failure.',
@@ -68,7 +61,8 @@ export class CallStats implements CallCounters {
       },
       () => this.#all().flatMap(handledValues),
     );
-    add(
+    registerPlain(
+      registry,
       {
         name: 'grpc_server_handling_seconds',
         help: 'Time from the request to its answer for unary RPCs.',
@@ -96,6 +90,17 @@ export class CallStats implements CallCounters {
     stats.seconds += seconds;
   }
 
+  /** Streams of a method that have begun and not ended. */
+  underWay(service: string, method: string): number {
+    const stats = this.#services.get(service)?.get(method);
+    return stats === undefined ? 0 : stats.started - stats.handled.reduce((sum, count) => sum + count, 0);
+  }
+
+  startedCount(isUnary: boolean): number {
+    const those = this.#all().filter(({ type }) => (type === 'unary') === isUnary);
+    return those.reduce((sum, { started }) => sum + started, 0);
+  }
+
   #of(service: string, method: string, type: CallType): MethodStats {
     const known = this.#services.get(service)?.get(method);
     if (known !== undefined) return known;
@@ -110,12 +115,6 @@ export class CallStats implements CallCounters {
   }
 }
 
-interface Description {
-  readonly name: string;
-  readonly help: string;
-  readonly type: 'counter' | 'histogram';
-}
-
 function labelsOf({ service, method, type }: MethodStats) {
   return { grpc_service: service, grpc_method: method, grpc_type: type };
 }
@@ -127,15 +126,15 @@ function handledValues(stats: MethodStats): readonly Value[] {
 }
 
 function handlingValues(stats: MethodStats): readonly Value[] {
-  const { service: grpc_service, method: grpc_method, within, seconds } = stats;
+  const { within, seconds } = stats;
   const name = 'grpc_server_handling_seconds';
+  const labels = labelsOf(stats);
   let count = 0;
   const buckets = [...boundsSeconds, '+Inf'].map((le, place) => {
     count += within[place] ?? 0;
-    return { labels: { le, grpc_service, grpc_method }, value: count, metricName: `${name}_bucket` };
+    return { labels: { le, ...labels }, value: count, metricName: `${name}_bucket` };
   });
   if (count === 0) return [];
-  const labels = { grpc_service, grpc_method };
   return [
     ...buckets,
     { labels, value: seconds, metricName: `${name}_sum` },

@@ -14,6 +14,8 @@ import type { Out, WireHeader } from './wire.ts';
 export interface CallCounters {
   started(service: string, method: string, type: CallType): void;
   handled(service: string, method: string, type: CallType, code: number): void;
+  /** Bytes of messages, both ways. Absent: nobody counts. */
+  readonly bytes?: { received: number; sent: number };
   /** For histograms of how long calls take. */
   took(service: string, method: string, seconds: number): void;
 }

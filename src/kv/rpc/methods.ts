@@ -28,5 +28,26 @@ export function storeMethods(face: Face, options: StoreMethodsOptions): readonly
     ...lockFace(face),
     ...healthFace(face),
   ];
-  return [...methods, ...reflectionFace(face, methods)];
+  const all = [...methods, ...reflectionFace(face, methods)];
+  const { bytes } = face.counters;
+  return bytes === undefined ? all : all.map((method) => withCountedBytes(method, bytes));
+}
+
+/** The same method, whose messages are counted as they pass its codec. */
+function withCountedBytes(method: RpcMethod, bytes: { received: number; sent: number }): RpcMethod {
+  const { decode, encode } = method.codec;
+  return {
+    ...method,
+    codec: {
+      decode(message) {
+        bytes.received += message.length;
+        return decode(message);
+      },
+      encode(answer) {
+        const message = encode(answer);
+        bytes.sent += message.length;
+        return message;
+      },
+    },
+  };
 }

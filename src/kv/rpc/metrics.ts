@@ -8,13 +8,24 @@ import type { Disk, DiskFile } from '../../env/disk.ts';
 import type { KvServer, KvStatus, KvCounters } from '../server/contract.ts';
 import { etcdVersion } from '../server/version.ts';
 import type { CallCounters } from './call.ts';
+import { PeerTraffic } from '../../raft/host/peer-traffic.ts';
 import { CallStats } from './call-stats.ts';
+import {
+  registerCallMetrics,
+  registerPeerMetrics,
+  registerProcessMetrics,
+  registerServerMetrics,
+} from './server-metrics.ts';
 
 /** 1 ms to 8 s, as etcd's disk histograms. */
 const diskBuckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
 
 export interface StoreMetrics {
   readonly calls: CallCounters;
+  /** For the transport between members. */
+  readonly traffic: PeerTraffic;
+  /** Observes how long it takes the backend to bring a batch to the disk. */
+  readonly backendCommitSeconds: (seconds: number) => void;
   /** Observes how long syncs of the log take. */
   readonly fsyncSeconds: (seconds: number) => void;
   /** From now on the member is asked. */
@@ -86,6 +97,19 @@ const gauges: readonly Row[] = [
     (s) => s.status.bytesInUse,
   ],
   ['etcd_debugging_mvcc_keys_total', 'Total number of keys.', (s) => s.status.keys],
+  ['etcd_debugging_mvcc_slow_watcher_total', 'Total number of unsynced slow watchers.', (s) => s.status.slowWatchers],
+  // Nothing is ever queued for a watcher here: one that is slow is read to from history.
+  ['etcd_debugging_mvcc_pending_events_total', 'Total number of pending events to be sent.', () => 0],
+  [
+    'etcd_debugging_mvcc_total_put_size_in_bytes',
+    'The total size of put kv pairs seen by this member.',
+    (s) => s.status.bytesInUse,
+  ],
+  [
+    'etcd_debugging_mvcc_db_total_size_in_bytes',
+    'Total size of the underlying database physically allocated in bytes.',
+    (s) => s.status.bytesOnDisk,
+  ],
   ['etcd_debugging_mvcc_watcher_total', 'Total number of watchers.', (s) => s.status.watchers],
   ['etcd_debugging_mvcc_current_revision', 'The current revision of store.', (s) => s.status.revision],
   [
@@ -112,6 +136,12 @@ const counters: readonly Row[] = [
     'The total number of failed proposals seen.',
     (s) => s.counters.proposalsFailed,
   ],
+  ['etcd_debugging_mvcc_events_total', 'Total number of events sent by this member.', (s) => s.status.eventsSent],
+  ['etcd_disk_wal_write_bytes_total', 'Total number of bytes written in WAL.', (s) => s.counters.raft.walBytes],
+  ['etcd_debugging_mvcc_put_total', 'Total number of puts seen by this member.', (s) => s.counters.puts],
+  ['etcd_debugging_mvcc_delete_total', 'Total number of deletes seen by this member.', (s) => s.counters.deletes],
+  ['etcd_debugging_mvcc_range_total', 'Total number of ranges seen by this member.', (s) => s.counters.ranges],
+  ['etcd_debugging_mvcc_txn_total', 'Total number of txns seen by this member.', (s) => s.counters.txns],
   ['etcd_mvcc_put_total', 'Total number of puts seen by this member.', (s) => s.counters.puts],
   ['etcd_mvcc_delete_total', 'Total number of deletes seen by this member.', (s) => s.counters.deletes],
   ['etcd_mvcc_range_total', 'Total number of ranges seen by this member.', (s) => s.counters.ranges],
@@ -128,8 +158,12 @@ const counters: readonly Row[] = [
   ['keelson_raft_messages_received_total', 'Raft messages received.', (s) => s.counters.raft.messagesReceived],
 ];
 
-export function createStoreMetrics(registry: Registry, defaults: boolean): StoreMetrics {
-  if (defaults) collectDefaultMetrics({ register: registry });
+/** `nowMs`: the clock that round trips to peers are taken by. */
+export function createStoreMetrics(registry: Registry, defaults: boolean, nowMs: () => number = () => 0): StoreMetrics {
+  if (defaults) {
+    collectDefaultMetrics({ register: registry });
+    registerProcessMetrics(registry);
+  }
   const fsync = new Histogram({
     name: 'etcd_disk_wal_fsync_duration_seconds',
     help: 'The latency distributions of fsync called by WAL.',
@@ -143,10 +177,23 @@ export function createStoreMetrics(registry: Registry, defaults: boolean): Store
     registers: [registry],
   });
   version.set({ server_version: etcdVersion }, 1);
+  const backendCommit = new Histogram({
+    name: 'etcd_disk_backend_commit_duration_seconds',
+    help: 'The latency distributions of commit called by backend.',
+    buckets: diskBuckets,
+    registers: [registry],
+  });
+  const calls = new CallStats(registry);
+  const traffic = new PeerTraffic(nowMs);
+  registerCallMetrics(registry, calls);
+  registerPeerMetrics(registry, traffic);
   return {
-    calls: new CallStats(registry),
+    calls,
+    traffic,
+    backendCommitSeconds: (seconds) => backendCommit.observe(seconds),
     fsyncSeconds: (seconds) => fsync.observe(seconds),
     attach(server) {
+      registerServerMetrics(registry, server);
       const see = () => ({ status: server.status(), counters: server.counters() });
       for (const [name, help, read] of gauges) {
         new Gauge({

@@ -27,6 +27,7 @@ import type { Watcher, WatchSink } from '../mvcc/contract.ts';
 import type { AutopilotStatus } from './autopilot.ts';
 import type { AuthServer, From } from './auth-contract.ts';
 import type { StoreHash } from './corruption.ts';
+import type { StoreTimings } from './timings.ts';
 import type { StoreSnapshot } from '../snapshot/exporter.ts';
 
 export interface KvServerLimits {
@@ -114,6 +115,7 @@ export interface KvServer {
   /** A linearizable read of nothing: proves that a quorum answers. */
   checkQuorum(timeoutMs: number): Promise<void>;
   counters(): KvCounters;
+  timings(): StoreTimings;
   /** Calls `listener` whenever role or leader change; the returned function ends that. */
   onSoftState(listener: (state: SoftState) => void): () => void;
 }
@@ -158,6 +160,10 @@ export interface KvStatus {
   readonly compactRevision: number;
   readonly keys: number;
   readonly watchers: number;
+  /** Those that have not been told everything yet. */
+  readonly slowWatchers: number;
+  /** Handed to watchers since the start. */
+  readonly eventsSent: number;
   readonly bytesOnDisk: number;
   readonly bytesInUse: number;
   readonly quotaBytes: number;

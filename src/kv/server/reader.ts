@@ -7,6 +7,7 @@ import { type Clock, sleep } from '../../env/clock.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { RaftNode } from '../../raft/index.ts';
 import { KvError } from '../errors.ts';
+import type { StoreTimings } from './timings.ts';
 
 /** Before asking again while there is no leader. */
 const retryEveryMs = 20;
@@ -28,11 +29,13 @@ export class LinearizableReader {
   readonly #clock: Clock;
   readonly #raft: () => RaftNode | undefined;
   readonly #timeoutMs: number;
+  readonly #timings: StoreTimings | undefined;
   #next: Round | undefined;
   #isRunning = false;
   #isStopped = false;
 
-  constructor(clock: Clock, raft: () => RaftNode | undefined, timeoutMs: number) {
+  constructor(clock: Clock, raft: () => RaftNode | undefined, timeoutMs: number, timings?: StoreTimings) {
+    this.#timings = timings;
     this.#clock = clock;
     this.#raft = raft;
     this.#timeoutMs = timeoutMs;
@@ -57,12 +60,16 @@ export class LinearizableReader {
     while (this.#next) {
       const round = this.#next;
       this.#next = undefined;
+      const startedMs = this.#clock.monotonicMs();
+      let hasFailed = false;
       try {
         await this.#ask();
         round.resolve();
       } catch (error) {
+        hasFailed = true;
         round.reject(error);
       }
+      this.#timings?.readIndexed((this.#clock.monotonicMs() - startedMs) / 1000, hasFailed);
     }
     this.#isRunning = false;
   }

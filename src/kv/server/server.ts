@@ -44,6 +44,7 @@ import { Membership } from './membership.ts';
 import { Proposer } from './proposer.ts';
 import { LinearizableReader } from './reader.ts';
 import { type ChangeOutcome, StoreMachine } from './state-machine.ts';
+import { StoreTimings } from './timings.ts';
 import { hexId, Upkeep } from './upkeep.ts';
 import { etcdVersion } from './version.ts';
 import { Waiters } from './waiters.ts';
@@ -113,6 +114,7 @@ export class StoreServer implements KvServer {
   readonly #keys: KeyRequests;
   readonly #leadership: Leadership;
   readonly #corruption: CorruptionMonitor;
+  readonly #timings = new StoreTimings();
   readonly #exporter: SnapshotExporter;
   readonly #softStateListeners = new Set<(state: SoftState) => void>();
   readonly #counts = { puts: 0, deletes: 0, txns: 0 };
@@ -145,7 +147,7 @@ export class StoreServer implements KvServer {
       timeoutMs,
       requestBytesMax: options.limits.requestBytesMax,
     });
-    this.#reader = new LinearizableReader(env.clock, raft, timeoutMs);
+    this.#reader = new LinearizableReader(env.clock, raft, timeoutMs, this.#timings);
     this.#exporter = new SnapshotExporter(env.disk, options.directory);
     this.#leases = new LeaseKeeper({
       clock: env.clock,
@@ -182,6 +184,7 @@ export class StoreServer implements KvServer {
       quotaBytes: options.limits.quotaBytes,
       compaction: options.compaction,
       bytesOnDisk: () => kv.stats().bytesOnDisk,
+      timings: this.#timings,
       onFatal: options.onFatal,
     });
     this.#corruption = new CorruptionMonitor({
@@ -212,6 +215,7 @@ export class StoreServer implements KvServer {
     });
     this.#leadership = new Leadership({ clock: env.clock, memberId, electionMs: this.electionMs, raft });
     this.machine = new StoreMachine({
+      timed: { clock: env.clock, timings: this.#timings },
       memberId,
       kv,
       requests: this.#requests,
@@ -298,6 +302,7 @@ export class StoreServer implements KvServer {
     this.#upkeep.checkQuota(writeOverheadBytes);
     const { revision, response } = await this.#leases.grant(id, ttlSeconds, await this.auth.caller(from));
     assert(response.kind === 'leaseGrant', 'a grant is answered as a grant');
+    this.#timings.leaseTtlSeconds.observe(response.ttlSeconds);
     return { id: response.id, ttlSeconds: response.ttlSeconds, revision };
   }
 
@@ -388,14 +393,20 @@ export class StoreServer implements KvServer {
   }
 
   async defragment(): Promise<void> {
+    const startedMs = this.clock.monotonicMs();
     await this.#upkeep.clean();
     await this.#kv.defragment();
+    this.#timings.defragmentSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
   }
 
   async snapshot(): Promise<StoreSnapshot> {
     if (this.#stopped.signal.aborted) throw new KvError('stopped');
     const { term, confState } = this.#running().status();
-    return this.#exporter.take(this.#kv, { term, voters: confState.voters, learners: confState.learners });
+    const startedMs = this.clock.monotonicMs();
+    const { voters, learners } = confState;
+    const snapshot = await this.#exporter.take(this.#kv, { term, voters, learners });
+    this.#timings.exportSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
+    return snapshot;
   }
 
   /** Rejects with CORRUPT when it is to be checked and another member's data differs; for before it serves. */
@@ -414,7 +425,9 @@ export class StoreServer implements KvServer {
 
   async hashKv(revision: number) {
     await this.#reader.point();
+    const startedMs = this.clock.monotonicMs();
     const result = this.#kv.hashKv(revision);
+    this.#timings.hashSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
     if (typeof result === 'string') throw new KvError(result);
     return result;
   }
@@ -448,6 +461,8 @@ export class StoreServer implements KvServer {
       compactRevision: this.#kv.compactRevision(),
       keys: stats.keys,
       watchers: stats.watchers,
+      slowWatchers: stats.slowWatchers,
+      eventsSent: stats.eventsSent,
       bytesOnDisk: stats.bytesOnDisk,
       bytesInUse: stats.bytesInUse,
       quotaBytes: this.limits.quotaBytes,
@@ -465,6 +480,10 @@ export class StoreServer implements KvServer {
     } finally {
       cancel();
     }
+  }
+
+  timings(): StoreTimings {
+    return this.#timings;
   }
 
   counters(): KvCounters {

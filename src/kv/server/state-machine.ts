@@ -10,6 +10,7 @@ import type { StateMachine } from '../../raft/index.ts';
 import type { ApplyResult, InternalOp, KvErrorCode, Member } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { decodeEntry, decodeMemberChange, type MemberChange } from './entry.ts';
+import type { StoreTimings } from './timings.ts';
 import { changeRefusal, changedMember } from './member-rules.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -17,6 +18,8 @@ import type { Waiters } from './waiters.ts';
 export type ChangeOutcome = { readonly kind: 'done' } | { readonly kind: 'refused'; readonly error: KvErrorCode };
 
 export interface StoreMachineOptions {
+  /** Absent: nobody asks how long things take. */
+  readonly timed?: { readonly clock: Pick<Clock, 'monotonicMs'>; readonly timings: StoreTimings };
   readonly memberId: number;
   readonly kv: KvState;
   readonly requests: Waiters<ApplyResult>;
@@ -59,12 +62,15 @@ export class StoreMachine implements StateMachine {
   }
 
   apply(entries: readonly Entry[]): void {
+    const { timed } = this.#options;
+    const startedMs = timed?.clock.monotonicMs() ?? 0;
     this.#kv.beginBatch();
     try {
       this.#applyAll(entries);
     } finally {
       this.#kv.endBatch();
     }
+    if (timed) timed.timings.applied((timed.clock.monotonicMs() - startedMs) / 1000);
   }
 
   #applyAll(entries: readonly Entry[]): void {
@@ -115,17 +121,44 @@ export class StoreMachine implements StateMachine {
   }
 
   snapshot(): AsyncIterable<Uint8Array> {
-    return this.#kv.snapshot();
+    return this.#timedSnapshot();
   }
 
   async restore(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    await this.#kv.restore(meta.index, chunks);
+    await this.#timedRestore(meta.index, chunks);
     assert(this.#kv.consistentIndex() === meta.index, () => `the snapshot at ${meta.index} sets the index`);
     this.#enterTerm(meta.term);
     // What was proposed here may be in the snapshot or not: it will never pass as an entry.
     this.#options.requests.failAll('timeout');
     this.#options.changes.failAll('timeout');
     this.#options.onMembers();
+  }
+
+  /** The copy is as of this call, whenever it is read. */
+  #timedSnapshot(): AsyncIterable<Uint8Array> {
+    const { timed } = this.#options;
+    const chunks = this.#kv.snapshot();
+    if (!timed) return chunks;
+    const { clock, timings } = timed;
+    const startedMs = clock.monotonicMs();
+    return (async function* () {
+      yield* chunks;
+      timings.snapshotSaveSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
+    })();
+  }
+
+  async #timedRestore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const { timed } = this.#options;
+    if (!timed) return this.#kv.restore(index, chunks);
+    const { clock, timings } = timed;
+    const startedMs = clock.monotonicMs();
+    timings.restoresUnderWay += 1;
+    try {
+      await this.#kv.restore(index, chunks);
+    } finally {
+      timings.restoresUnderWay -= 1;
+    }
+    timings.restoreSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
   }
 
   #enterTerm(term: number): void {

@@ -11,6 +11,7 @@ import { KvError } from '../errors.ts';
 import { Compactor } from './compactor.ts';
 import type { AutoCompaction } from './contract.ts';
 import type { Proposer } from './proposer.ts';
+import type { StoreTimings } from './timings.ts';
 import { etcdClusterVersion } from './version.ts';
 
 /** Between two steps of cleaning, so that requests are served in between. */
@@ -30,6 +31,7 @@ export interface UpkeepOptions {
   readonly quotaBytes: number;
   readonly compaction: AutoCompaction;
   readonly bytesOnDisk: () => number;
+  readonly timings: StoreTimings;
   readonly onFatal: (error: Error) => void;
 }
 
@@ -122,9 +124,11 @@ export class Upkeep {
       this.#options.onFatal(error instanceof Error ? error : new Error(errorText(error)));
       throw error;
     }
+    const tookMs = clock.monotonicMs() - startedMs;
+    this.#options.timings.compactionMs.observe(tookMs);
     log.info('finished scheduled compaction', {
       'compact-revision': kv.compactRevision(),
-      took: `${Math.round(clock.monotonicMs() - startedMs)}ms`,
+      took: `${Math.round(tookMs)}ms`,
     });
   }
 

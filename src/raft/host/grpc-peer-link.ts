@@ -16,6 +16,7 @@ import type { Message, ReplicaId } from '../core/types.ts';
 import { messageBytes, type ProtoMessageBatch, type ProtoSnapshotPart, toProto } from './message-codec.ts';
 import { addressOf, clientSecurity, encodeHeader, PeerClient } from './grpc-wire.ts';
 import type { RefusedAs } from './contract.ts';
+import type { PeerTraffic } from './peer-traffic.ts';
 import { type PeerHeader, peerLimits, type PeerTls } from './grpc-wire.ts';
 import { type CallKeys, refusalOf, stagedBytesOf, withCallKeys } from './grpc-words.ts';
 
@@ -26,6 +27,7 @@ export interface PeerLinkOptions {
   readonly tls: () => PeerTls | undefined;
   /** What the peer knows this member by, and this one the peer, as of now. */
   readonly keys: () => CallKeys;
+  readonly traffic?: PeerTraffic;
   readonly unreachable: (peer: ReplicaId) => void;
   readonly refused: (peer: ReplicaId, as: RefusedAs) => void;
 }
@@ -81,6 +83,7 @@ export class PeerLink {
     const isFull =
       this.#queue.length >= peerLimits.queueMessagesMax || this.#queueBytes + bytes > peerLimits.queueBytesMax;
     if (this.#state === 'waiting' || isFull) {
+      this.#options.traffic?.notSent(message);
       this.#options.unreachable(this.#options.header.to);
       return;
     }
@@ -176,6 +179,7 @@ export class PeerLink {
       if (this.#stream !== stream) return;
       this.#cancelTimer();
       this.#state = 'open';
+      this.#options.traffic?.connected(this.#options.header.to, true);
       this.#backoffMs = peerLimits.backoffFirstMs;
       this.#log('info', 'established TCP streaming connection with remote peer', { url });
       this.#flush();
@@ -215,6 +219,7 @@ export class PeerLink {
   }
 
   #drop(): void {
+    this.#options.traffic?.connected(this.#options.header.to, false);
     this.#queue = [];
     this.#queueBytes = 0;
     const stream = this.#stream;
@@ -237,6 +242,7 @@ export class PeerLink {
       const batch = this.#queue.splice(0, count);
       this.#queueBytes -= bytes;
       assert(this.#queueBytes >= 0, 'what leaves the queue was counted');
+      this.#options.traffic?.sent(this.#options.header.to, batch, bytes);
       this.#isBlocked = !present(this.#stream, 'the stream').write({ messages: batch.map(toProto) });
     }
   }

@@ -16,6 +16,7 @@ import type { Message, ReplicaId } from '../core/types.ts';
 import type { PeerIdentities, PeerTransport, RefusedAs, TransportHandlers } from './contract.ts';
 import { fromProto, type ProtoMessageBatch, type ProtoSnapshotPart } from './message-codec.ts';
 import { PeerLink } from './grpc-peer-link.ts';
+import type { PeerTraffic } from './peer-traffic.ts';
 import { callKeysOf, encodeRefusal, encodeStagedBytes, refusalTexts } from './grpc-words.ts';
 import { acceptHeader, serverOptions, peerService, type PeerTls, serverCredentials } from './grpc-wire.ts';
 
@@ -34,6 +35,8 @@ export interface GrpcPeerTransportOptions {
   readonly listenAddresses?: readonly string[];
   /** Listens instead of this one, and hands over connections that have their encryption behind them. */
   readonly listener?: (onConnection: (socket: Socket) => void) => Promise<PeerListener>;
+  /** Counts what goes out and comes in. */
+  readonly traffic?: PeerTraffic;
   /** More services on the same port and behind the same TLS: what members ask each other beside Raft. */
   readonly services?: readonly (readonly [grpc.ServiceDefinition, grpc.UntypedServiceImplementation])[];
 }
@@ -149,7 +152,9 @@ export class GrpcPeerTransport implements PeerTransport {
       const unreachable = (peer: ReplicaId) => this.#handlers?.unreachable(peer);
       const keys = () => ({ from: key, to: this.#keyOf(id) });
       const refused = (peer: ReplicaId, as: RefusedAs) => this.#handlers?.refused?.(peer, as);
-      this.#links.set(id, new PeerLink({ env, header, tls, keys, unreachable, refused }, urls));
+      const { traffic } = this.#options;
+      const counted = traffic ? { traffic } : {};
+      this.#links.set(id, new PeerLink({ env, header, tls, keys, unreachable, refused, ...counted }, urls));
     }
   }
 
@@ -260,6 +265,7 @@ export class GrpcPeerTransport implements PeerTransport {
     if (message.type === 'snap') {
       throw new KeelsonError('BAD_PEER_MESSAGE', `member ${from} sent a snapshot without its content`);
     }
+    this.#options.traffic?.received(message);
     this.#handlers?.message(message);
   }
 

@@ -35,7 +35,7 @@ const electionTicks = 15;
 export async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestMember> {
   const directory = await mkdtemp(join(tmpdir(), 'keelson-store-'));
   const registry = new Registry();
-  const metrics = createStoreMetrics(registry, false);
+  const metrics = createStoreMetrics(registry, false, () => realClock.monotonicMs());
   const env = { clock: realClock, random: realRandom, disk: realDisk, log: silentLog };
   let rpc: RpcServer | undefined;
   let server: KvServer | undefined;
@@ -71,6 +71,7 @@ export async function startTestMember(overrides: Partial<MemberOptions>): Promis
         clusterId: clusterId.toString(16).padStart(16, '0'),
         selfId: memberId as ReplicaId,
         key,
+        traffic: metrics.traffic,
         listenAddresses: (overrides.peerUrls ?? []).map((url) => new URL(url).host),
         services: [
           [peerService, peerFace(() => server)],

@@ -1,0 +1,242 @@
+/** Durations, identities and network figures of one member, by etcd's names. */
+import type { Registry } from 'prom-client';
+import type { PlainHistogram } from '../../env/histogram.ts';
+import type { PeerCounts, PeerTraffic } from '../../raft/host/peer-traffic.ts';
+import type { KvServer } from '../server/contract.ts';
+import type { StoreTimings } from '../server/timings.ts';
+import { hexId } from '../server/upkeep.ts';
+import type { CallStats } from './call-stats.ts';
+import { histogramValues, registerPlain, type Value } from './plain-metrics.ts';
+
+type HistogramRow = readonly [name: string, help: string, read: (timings: StoreTimings) => PlainHistogram];
+
+const histograms: readonly HistogramRow[] = [
+  ['etcd_server_apply_duration_seconds', 'The latency of applying a batch of entries.', (t) => t.applySeconds],
+  [
+    'etcd_debugging_mvcc_db_compaction_total_duration_milliseconds',
+    'Bucketed histogram of db compaction total duration.',
+    (t) => t.compactionMs,
+  ],
+  [
+    'etcd_disk_backend_defrag_duration_seconds',
+    'The latency distribution of backend defragmentation.',
+    (t) => t.defragmentSeconds,
+  ],
+  [
+    'etcd_mvcc_hash_rev_duration_seconds',
+    'The latency distribution of storage hash by revision operation.',
+    (t) => t.hashSeconds,
+  ],
+  [
+    'etcd_disk_backend_snapshot_duration_seconds',
+    'The latency distribution of backend snapshots.',
+    (t) => t.exportSeconds,
+  ],
+  [
+    'etcd_debugging_snap_save_total_duration_seconds',
+    'The total latency distributions of save called by snapshot.',
+    (t) => t.snapshotSaveSeconds,
+  ],
+  [
+    'etcd_snap_db_save_total_duration_seconds',
+    'The total latency distributions of v3 snapshot save.',
+    (t) => t.restoreSeconds,
+  ],
+  ['etcd_debugging_lease_ttl_total', 'Bucketed histogram of lease TTLs.', (t) => t.leaseTtlSeconds],
+];
+
+type CountRow = readonly [
+  name: string,
+  help: string,
+  type: 'counter' | 'gauge',
+  read: (timings: StoreTimings) => number,
+];
+
+const counts: readonly CountRow[] = [
+  [
+    'etcd_server_slow_apply_total',
+    'The total number of slow apply requests (likely overloaded from slow disk).',
+    'counter',
+    (t) => t.slowApplies,
+  ],
+  [
+    'etcd_server_slow_read_indexes_total',
+    'The total number of pending read indexes not in sync with leader’s or timed out read index requests.',
+    'counter',
+    (t) => t.slowReadIndexes,
+  ],
+  [
+    'etcd_server_read_indexes_failed_total',
+    'The total number of failed read indexes seen.',
+    'counter',
+    (t) => t.failedReadIndexes,
+  ],
+  [
+    'etcd_server_snapshot_apply_in_progress_total',
+    '1 if the server is applying the incoming snapshot. 0 if none.',
+    'gauge',
+    (t) => t.restoresUnderWay,
+  ],
+  [
+    'etcd_debugging_lease_renewed_total',
+    'The number of renewed leases seen by the leader.',
+    'counter',
+    (t) => t.leasesRenewed,
+  ],
+];
+
+/** What is only known of a member that runs. */
+export function registerServerMetrics(registry: Registry, server: KvServer): void {
+  const timings = server.timings();
+  for (const [name, help, read] of histograms) {
+    registerPlain(registry, { name, help, type: 'histogram' }, () => histogramValues(name, read(timings)));
+  }
+  for (const [name, help, type, read] of counts) {
+    registerPlain(registry, { name, help, type }, () => [{ labels: {}, value: read(timings) }]);
+  }
+  registerPlain(
+    registry,
+    {
+      name: 'etcd_server_id',
+      help: 'Server or member ID in hexadecimal format. 1 for server_id label with current ID.',
+      type: 'gauge',
+    },
+    () => [{ labels: { server_id: hexId(server.memberId) }, value: 1 }],
+  );
+  registerPlain(
+    registry,
+    {
+      name: 'etcd_cluster_version',
+      help: 'Which version is running. 1 for cluster_version label with current cluster version.',
+      type: 'gauge',
+    },
+    () => {
+      const version = server.status().clusterVersion;
+      return version === ''
+        ? []
+        : [{ labels: { cluster_version: version.split('.').slice(0, 2).join('.') }, value: 1 }];
+    },
+  );
+}
+
+/** Calls by kind, and the streams that watch now. */
+export function registerCallMetrics(registry: Registry, calls: CallStats): void {
+  registerPlain(
+    registry,
+    { name: 'etcd_debugging_mvcc_watch_stream_total', help: 'Total number of watch streams.', type: 'gauge' },
+    () => [{ labels: {}, value: calls.underWay('etcdserverpb.Watch', 'Watch') }],
+  );
+  registerPlain(
+    registry,
+    {
+      name: 'etcd_server_client_requests_total',
+      help: 'The total number of client requests per client version.',
+      type: 'counter',
+    },
+    () =>
+      (['unary', 'stream'] as const).map((type) => ({
+        labels: { client_api_version: 'unknown', type },
+        value: calls.startedCount(type === 'unary'),
+      })),
+  );
+  registerPlain(
+    registry,
+    {
+      name: 'etcd_network_client_grpc_received_bytes_total',
+      help: 'The total number of bytes received from grpc clients.',
+      type: 'counter',
+    },
+    () => [{ labels: {}, value: calls.bytes.received }],
+  );
+  registerPlain(
+    registry,
+    {
+      name: 'etcd_network_client_grpc_sent_bytes_total',
+      help: 'The total number of bytes sent to grpc clients.',
+      type: 'counter',
+    },
+    () => [{ labels: {}, value: calls.bytes.sent }],
+  );
+}
+
+/** etcd's own names for what every Prometheus client tells of its process. */
+export function registerProcessMetrics(registry: Registry): void {
+  for (const [name, help, same] of [
+    ['os_fd_used', 'The number of used file descriptors.', 'process_open_fds'],
+    ['os_fd_limit', 'The file descriptor limit.', 'process_max_fds'],
+  ] as const) {
+    registerPlain(registry, { name, help, type: 'gauge' }, async () => {
+      const known = await registry.getSingleMetric(same)?.get();
+      return (known?.values ?? []).map(({ value }) => ({ labels: {}, value }));
+    });
+  }
+}
+
+type PeerRow = readonly [
+  name: string,
+  help: string,
+  type: 'counter' | 'gauge',
+  label: 'To' | 'From' | 'Remote',
+  read: (peer: PeerCounts) => number,
+];
+
+const peerRows: readonly PeerRow[] = [
+  [
+    'etcd_network_peer_sent_bytes_total',
+    'The total number of bytes sent to peers.',
+    'counter',
+    'To',
+    (p) => p.sentBytes,
+  ],
+  [
+    'etcd_network_peer_received_bytes_total',
+    'The total number of bytes received from peers.',
+    'counter',
+    'From',
+    (p) => p.receivedBytes,
+  ],
+  [
+    'etcd_network_peer_sent_failures_total',
+    'The total number of send failures from peers.',
+    'counter',
+    'To',
+    (p) => p.sendFailures,
+  ],
+  [
+    'etcd_network_active_peers',
+    'The current number of active peer connections.',
+    'gauge',
+    'Remote',
+    (p) => (p.isConnected ? 1 : 0),
+  ],
+  [
+    'etcd_network_disconnected_peers_total',
+    'The total number of disconnected peers.',
+    'counter',
+    'Remote',
+    (p) => p.disconnects,
+  ],
+];
+
+export function registerPeerMetrics(registry: Registry, traffic: PeerTraffic): void {
+  const perPeer = (read: (id: string, peer: PeerCounts) => readonly Value[]) =>
+    [...traffic.peers()].flatMap(([id, peer]) => read(hexId(id), peer));
+  for (const [name, help, type, label, read] of peerRows) {
+    registerPlain(registry, { name, help, type }, () =>
+      perPeer((id, peer) => [{ labels: { [label]: id }, value: read(peer) }]),
+    );
+  }
+  const name = 'etcd_network_peer_round_trip_time_seconds';
+  registerPlain(registry, { name, help: 'Round-Trip-Time histogram between peers.', type: 'histogram' }, () =>
+    perPeer((id, peer) => histogramValues(name, peer.roundTrips, { To: id })),
+  );
+  registerPlain(
+    registry,
+    {
+      name: 'etcd_server_heartbeat_send_failures_total',
+      help: 'The total number of leader heartbeat send failures (likely overloaded from slow disk).',
+      type: 'counter',
+    },
+    () => [{ labels: {}, value: [...traffic.peers().values()].reduce((sum, peer) => sum + peer.heartbeatFailures, 0) }],
+  );
+}
