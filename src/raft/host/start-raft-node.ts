@@ -103,6 +103,13 @@ async function run(options: RaftNodeOptions, opened: OpenedWal): Promise<RaftNod
     // A state beyond a log that lost its end goes back: what it held is sent again by the leader, or is lost by consent.
     const goesBack = isAhead && restored.lostUpTo !== undefined && snapshot.index > 0;
     if (stateMachine.appliedIndex() < snapshot.index || goesBack) await restoreSnapshot(wal, stateMachine, snapshot);
+    if (isAhead && restored.lostUpTo !== undefined && snapshot.index === 0) {
+      throw new KeelsonError(
+        'STATE_TO_REBUILD',
+        `start from ${options.directory}: the log lost entries that the state machine holds, and there is no snapshot to go back to: ` +
+          'start again with an empty state, which is built anew from the log and by the leader',
+      );
+    }
     const start = startOf(opened, stateMachine.appliedIndex(), options.directory);
     const appliedConfState = confStateAt(opened, start.index);
     stateMachine.membershipChanged(appliedConfState);
