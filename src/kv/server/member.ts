@@ -16,7 +16,7 @@ import {
 } from '../../raft/index.ts';
 import { openKvState, type KvState } from '../apply/index.ts';
 import type { Backend } from '../backend/contract.ts';
-import { openRebuildable } from '../backend/rebuildable.ts';
+import { noteDamage, openRebuildable } from '../backend/rebuildable.ts';
 import { Autopilot } from './autopilot.ts';
 import { type BeginningOptions, clusterPairs, decideBeginning, introduce, ownEntryOf } from './beginning.ts';
 import type { AutoCompaction, KvServerLimits } from './contract.ts';
@@ -160,6 +160,9 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
     return await run(options, { backend, kv, space }, file, key);
   } catch (error) {
     await backend.close();
+    if (error instanceof KeelsonError && error.code === 'STATE_TO_REBUILD') {
+      await noteDamage(disk, `${directory}/kv`, error.message);
+    }
     throw error;
   }
 }
