@@ -179,7 +179,7 @@ export class SimMember {
           const memberId = await server.memberJoin(request);
           return { ...(await toldBy(server)), memberId };
         }),
-      limits: { requestBytesMax: 1_500_000, txnOpsMax: 128, learnersMax: 2, quotaBytes: 0 },
+      limits: { requestBytesMax: 1_500_000, txnOpsMax: 128, learnersMax: 3, quotaBytes: 0 },
       compaction: { mode: 'revision', retentionRevisions: 0 },
       isStrictReconfiguration: true,
       tickMs: plan.tickMs,
