@@ -55,6 +55,7 @@ export class SocketHost implements Timed {
   readonly #flusher: Flusher;
   #connection: Connection | undefined;
   #scope: CallScope | undefined;
+  #sniffed: Buffer | undefined;
   #isWaiting = false;
   /** The socket has more than it can take: until it drains. */
   #isBlocked = false;
@@ -78,20 +79,22 @@ export class SocketHost implements Timed {
     socket.on('readable', this.#sniff);
   }
 
-  /** Until it is clear what the client speaks, its bytes stay in the socket. */
+  /** Takes bytes until it is clear what the client speaks. */
   readonly #sniff = (): void => {
-    const bytes: Buffer | null = this.#socket.read();
-    if (bytes === null) {
+    const read: Buffer | null = this.#socket.read();
+    if (read === null) {
       if (this.#socket.readableEnded) this.#socket.destroy();
       return;
     }
+    const bytes = this.#sniffed === undefined ? read : Buffer.concat([this.#sniffed, read]);
     const known = Math.min(bytes.length, preface.length);
     const isHttp2 = bytes.compare(preface, 0, known, 0, known) === 0;
-    // A few bytes may be the beginning of either.
     if (isHttp2 && known < preface.length) {
-      this.#socket.unshift(bytes);
+      // A few bytes may be the beginning of either.
+      this.#sniffed = bytes;
       return;
     }
+    this.#sniffed = undefined;
     this.#socket.off('readable', this.#sniff);
     if (isHttp2) this.#begin(bytes);
     else {
@@ -130,6 +133,8 @@ export class SocketHost implements Timed {
     if (connection === undefined || connection.isFailed || this.#isEnded) return;
     this.#receivedMs = this.#options.clock.monotonicMs();
     connection.receive(bytes, this.#receivedMs);
+    // The client may have cancelled the last call that was waited for.
+    if (connection.isDrained) this.#wake();
     if (!this.#isLookedAfter && connection.isReady) {
       this.#isLookedAfter = true;
       this.#lookAfter(this.#receivedMs + this.#options.keepaliveIntervalMs);
@@ -145,7 +150,12 @@ export class SocketHost implements Timed {
   }
 
   #wake(): void {
-    if (this.#isWaiting || this.#isBlocked || this.#isEnded) return;
+    if (this.#isWaiting || this.#isEnded) return;
+    if (this.#isBlocked) {
+      // A client that does not read cannot be told why.
+      if (this.#connection?.isFailed) this.#end();
+      return;
+    }
     this.#isWaiting = true;
     this.#flusher.add(this);
   }

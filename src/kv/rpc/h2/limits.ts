@@ -64,7 +64,7 @@ export const closedStreamsKept = 64;
 /** From accepting a connection to the client's preface; TLS handshakes get as long. A client sends it at once. */
 export const prefaceTimeoutMs = 10_000;
 /**
- * Connections in all. An idle one takes some 10 KB, so this many take some 250 MB; the system's own limit of open files
+ * Connections in all. An idle one takes some 8 KB (measured with 10,000), so this many take 200 MB; the system's own limit of open files
  * is usually lower.
  */
 export const connectionsMax = 25_000;

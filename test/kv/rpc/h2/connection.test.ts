@@ -13,11 +13,7 @@ import {
   frameType,
   settingId,
 } from '../../../../src/kv/rpc/h2/frames.ts';
-import {
-  connectionQueueBytesHigh,
-  connectionWindowBytes,
-  streamWindowBytes,
-} from '../../../../src/kv/rpc/h2/limits.ts';
+import { connectionQueueBytesHigh, streamWindowBytes } from '../../../../src/kv/rpc/h2/limits.ts';
 import { data, frame, headers, TestConnection } from './test-connection.ts';
 
 test('a request is answered, within the windows of the client', () => {
