@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
+import { Level } from 'level';
 import { KeelsonError } from '../../src/env/errors.ts';
 import { silentLog } from '../../src/env/log.ts';
 import type { Backend, BackendWrite } from '../../src/kv/backend/contract.ts';
 import { openLevelBackend } from '../../src/kv/backend/level.ts';
 import { createMemoryBackend } from '../../src/kv/backend/memory.ts';
+import { checked } from '../../src/kv/backend/row-check.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const put = (key: string, value: string): BackendWrite => ({ type: 'put', key: bytes(key), value: bytes(value) });
@@ -228,6 +230,18 @@ test('level: a damaged database says what to delete', async (context) => {
     assert.ok(error.message.includes('set aside and rebuilt'), error.message);
     return true;
   });
+});
+
+test('level: rows in the form of a newer version are refused', async (context) => {
+  const directory = join(await temporaryDirectory(context), 'db');
+  const first = await openLevelBackend(directory, noFailure);
+  first.write([put('a', '1')]);
+  await first.close();
+  const raw = new Level<Buffer, Buffer>(directory, { keyEncoding: 'buffer', valueEncoding: 'buffer' });
+  const key = Buffer.from([0xff, 0xff, 0]);
+  await raw.put(key, checked(key, Uint8Array.of(2)));
+  await raw.close();
+  await assert.rejects(openLevelBackend(directory, noFailure), { code: 'DATA_NEWER_VERSION' });
 });
 
 test('level: a failed write is told once, and every later call throws it', async (context) => {

@@ -11,8 +11,17 @@ export function useError(directory: string, action: string, cause: unknown): Kee
   );
 }
 
+export function newerVersion(directory: string, version: number, known: number): KeelsonError {
+  return new KeelsonError(
+    'DATA_NEWER_VERSION',
+    `open the database in ${directory}: its rows have format version ${version}, this program knows up to ${known}: ` +
+      'start the newer Keelson that wrote it, or restore a backup made before the upgrade',
+  );
+}
+
 /** Why a database could not be opened. */
 export function openError(directory: string, error: unknown): KeelsonError {
+  if (error instanceof KeelsonError && error.code === 'DATA_NEWER_VERSION') return error;
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   if (isCorruption(cause)) return corruptError(directory, cause);
   if (codeOf(cause) === 'LEVEL_LOCKED') {

@@ -23,7 +23,7 @@ import { batchesKept, batchKey, batchNumber, batchRowsFrom, batchRowsTo, checkBa
 import { asBuffer, toText } from './bytes.ts';
 import type { Backend, BackendWrite } from './contract.ts';
 import { checkFiles } from './files-check.ts';
-import { isDamage, openError, useError } from './level-errors.ts';
+import { isDamage, newerVersion, openError, useError } from './level-errors.ts';
 import type { PendingRow } from './level-scan.ts';
 import { merged, noPages } from './level-scan.ts';
 import { noteDamage } from './rebuildable.ts';
@@ -55,6 +55,9 @@ const scanRowsMax = 1000;
 const scanBytesMax = 1024 * 1024;
 /** Rows from here on are the backend's own. */
 const ownRowsFrom = Buffer.from([0xff, 0xff]);
+/** Says in which form the rows are written: this version's number as one byte. */
+const formatKey = Buffer.from([0xff, 0xff, 0]);
+const formatVersion = 1;
 const firstKey = Buffer.alloc(0);
 const lastKey = Buffer.from([0xff, 0xff, 0xff]);
 
@@ -237,6 +240,9 @@ class LevelBackend implements Backend {
 
   /** Whether a batch in the middle is missing. Rejects with what is wrong. */
   async check(): Promise<void> {
+    const format = this.#database.getSync(formatKey);
+    const version = format === undefined ? formatVersion : (unchecked(formatKey, format)[0] ?? 0);
+    if (version > formatVersion) throw newerVersion(this.#directory, version, formatVersion);
     const range = { gte: batchRowsFrom, lt: batchRowsTo, fillCache: false };
     const numbers: number[] = [];
     for await (const [key, value] of this.#database.iterator(range)) {
@@ -327,6 +333,9 @@ class LevelBackend implements Backend {
     this.#lastBatch += 1;
     const key = batchKey(this.#lastBatch);
     const add = { type: 'put' as const, key, value: checked(key, new Uint8Array(0)) };
+    if (this.#lastBatch === 1) {
+      return [add, { type: 'put', key: formatKey, value: checked(formatKey, Uint8Array.of(formatVersion)) }];
+    }
     if (this.#lastBatch <= batchesKept) return [add];
     return [add, { type: 'del', key: batchKey(this.#lastBatch - batchesKept) }];
   }
