@@ -1,0 +1,36 @@
+/** Who may look into a data directory, and who may use it at the same time. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { silentLog } from '../../../src/env/log.ts';
+import { realDisk } from '../../../src/env/real.ts';
+import { openLevelBackend } from '../../../src/kv/backend/level.ts';
+import { freePorts } from '../../support/free-ports.ts';
+import { startTestMember } from './test-members.ts';
+
+test('only the owner can read what a member writes, and a second member is kept out until the first has stopped', async (context) => {
+  const parent = await mkdtemp(join(tmpdir(), 'keelson-modes-'));
+  context.after(() => rm(parent, { recursive: true, force: true }));
+  const directory = join(parent, 'data');
+  const [port] = (await freePorts(1)) as [number];
+  const peerUrls = [`http://127.0.0.1:${port}`];
+  const openBackend = (path: string) =>
+    openLevelBackend(path, { onFatal: (error) => assert.fail(error), log: silentLog, disk: realDisk });
+  const options = { directory, name: 'm1', peerUrls, initialCluster: [{ name: 'm1', peerUrls }], openBackend };
+  const first = await startTestMember(options);
+  const modes = new Map<string, number>();
+  for (const name of ['.', ...(await readdir(directory, { recursive: true }))]) {
+    modes.set(name, (await stat(join(directory, name))).mode & 0o777);
+  }
+  for (const name of ['.', 'raft', 'raft/wal', 'raft/snap', 'kv']) assert.equal(modes.get(name), 0o700, name);
+  for (const [name, mode] of modes) {
+    // LevelDB makes its files itself; nobody else gets into their directory.
+    if (/\.(wal|json)$|LOCK$|newest$/.test(name) && !name.startsWith('kv/')) assert.equal(mode, 0o600, name);
+  }
+  await assert.rejects(startTestMember(options), { code: 'DATA_IN_USE' });
+  await first.stop();
+  const second = await startTestMember(options);
+  await second.stop();
+});
