@@ -62,6 +62,8 @@ const sections: Section = {
 
 /** Throws BAD_CONFIG, with the line. */
 export function parseConfigFile(path: string, content: string, table: FlagTable): readonly FileSetting[] {
+  // Nothing but comments: every flag has its default.
+  if (!/^\s*[^#\s]/m.test(content)) return [];
   let root: unknown;
   try {
     // A bracket that closes at the beginning of a line, as in etcd's own sample, is right for its parser and wrong for ours.

@@ -22,6 +22,7 @@ import { openAuth } from './store-auth.ts';
 import { parseStoreFlags, readStoreConfig, type StoreConfig } from './store-config.ts';
 import { storeFlags } from './store-flags.ts';
 import { openStoreLog, type StoreLog } from './store-log.ts';
+import { foundersOf } from './store-founders.ts';
 import { pathsOf, slowCalls, tellServing, unsyncedDisk } from './store-parts.ts';
 import { connectPeers } from './store-peers.ts';
 import { openSideTls, type SideTls } from './store-tls.ts';
@@ -96,6 +97,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   };
   const auth = await openAuth(env, flags);
   const peers = await connectPeers(env, config, realNames, metrics.traffic);
+  const initialCluster = await foundersOf(env, config, realNames);
   let rpc: RpcServer | undefined;
   let kvServer: KvServer | undefined;
   let clientHandler: HttpHandler | undefined;
@@ -118,7 +120,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     name: flags.name,
     clientUrls: flags['advertise-client-urls'],
     peerUrls: flags['initial-advertise-peer-urls'],
-    initialCluster: config.initialCluster,
+    initialCluster,
     token: flags['initial-cluster-token'],
     state: flags['initial-cluster-state'] === 'existing' ? 'existing' : 'new',
     join: (urls) => peers.join(urls),
