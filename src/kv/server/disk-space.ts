@@ -37,7 +37,10 @@ export interface DiskSpaceOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly disk: Disk;
+  /** Holds the backend and the reserve. */
   readonly directory: string;
+  /** Where the log is, when that is elsewhere. */
+  readonly logDirectory?: string;
 }
 
 /** The member that the space is kept for. */
@@ -70,13 +73,13 @@ export class DiskSpace {
 
   /** Before anything else is opened: a start needs space too. */
   async prepare(): Promise<void> {
-    const { disk, directory } = this.#options;
-    const total = await disk.totalBytes(directory);
+    const { disk } = this.#options;
+    const total = Math.min(...(await this.#each((path) => disk.totalBytes(path))));
     // Without a known limit both are 0, and nothing is looked after.
     this.#low = Math.min(lowBytesMax, Math.floor(total * lowShare));
     this.#reserveBytes = Math.min(reserveBytesMax, Math.floor(total * reserveShare));
     this.#hasReserve = await disk.exists(this.#reservePath);
-    if ((await disk.freeBytes(directory)) < this.#reserveBytes) await this.#giveUpReserve();
+    if ((await this.#freeBytes()) < this.#reserveBytes) await this.#giveUpReserve();
   }
 
   /** Called by a write that found no space: waits until it is worth trying again. False when the member stops. */
@@ -118,8 +121,8 @@ export class DiskSpace {
     if (this.#isChecking || this.#isStopped) return;
     this.#isChecking = true;
     try {
-      const { disk, directory, log } = this.#options;
-      const free = await disk.freeBytes(directory);
+      const { log } = this.#options;
+      const free = await this.#freeBytes();
       this.#isLow = free < this.#low;
       const active = isActive(user);
       if (this.#isLow && !active) {
@@ -142,6 +145,16 @@ export class DiskSpace {
     } finally {
       this.#isChecking = false;
     }
+  }
+
+  /** Of the fuller one, when the log has a file system of its own. */
+  async #freeBytes(): Promise<number> {
+    return Math.min(...(await this.#each((path) => this.#options.disk.freeBytes(path))));
+  }
+
+  #each<T>(ask: (path: string) => Promise<T>): Promise<T[]> {
+    const { directory, logDirectory } = this.#options;
+    return Promise.all(logDirectory === undefined ? [ask(directory)] : [ask(directory), ask(logDirectory)]);
   }
 
   #isQuotaGood({ quotaBytes, bytesOnDisk }: SpaceUser): boolean {

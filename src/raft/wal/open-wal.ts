@@ -7,7 +7,7 @@
  * (rebuild.ts), and what is lost is told in OpenedWal.lost.
  */
 import { assert, present } from '../../env/assert.ts';
-import { type Disk, DiskError, type DiskFile } from '../../env/disk.ts';
+import type { Disk, DiskFile } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable } from '../../env/files.ts';
 import type { Index, ReplicaId, Term } from '../core/types.ts';
@@ -27,6 +27,7 @@ import {
   walFormatVersion,
 } from './segment.ts';
 import { createSegment } from './create-segment.ts';
+import { readBytes } from './read-bytes.ts';
 import { SegmentedWal } from './segmented-wal.ts';
 import { snapshotName, verifySnapshotFile, writeError } from './snapshot-file.ts';
 import type { OpenedWal, WalBeginning, WalIdentity, WalOptions } from './wal.ts';
@@ -202,7 +203,7 @@ async function replaySegments(
       continue;
     }
     const path = `${wal}/${name.name}`;
-    const bytes = await readWhole(options.disk, path);
+    const bytes = await readBytes(options.disk, path);
     const content = readSegment(path, bytes, sequence === newest);
     const { header } = content;
     sufferMissing(header?.hardState.term);
@@ -239,34 +240,6 @@ async function replaySegments(
   if (!replay || !identity) throw hopeless(present(damage[0], 'a reason'));
   return { replay, identity, damage, segments, names, lastSequence: newest, last: previous, lastBytes };
 }
-
-/** A file's bytes; those that the disk refuses to give are filled with a value that no end of a log has. */
-async function readWhole(disk: Disk, path: string): Promise<Buffer> {
-  try {
-    const read = await disk.readFile(path);
-    return Buffer.from(read.buffer, read.byteOffset, read.byteLength);
-  } catch (error) {
-    if (!(error instanceof DiskError) || error.code !== 'EIO') throw error;
-  }
-  const file = await disk.open(path, 'read');
-  try {
-    const bytes = Buffer.alloc(await file.size(), unreadableByte);
-    for (let offset = 0; offset < bytes.length; offset += readableBytes) {
-      try {
-        bytes.set(await file.read(offset, Math.min(readableBytes, bytes.length - offset)), offset);
-      } catch (error) {
-        if (!(error instanceof DiskError) || error.code !== 'EIO') throw error;
-      }
-    }
-    return bytes;
-  } finally {
-    await file.close();
-  }
-}
-
-const unreadableByte = 0xff;
-/** A page: what the system reads at least, so that one bad sector takes no more than that with it. */
-const readableBytes = 4096;
 
 function checkIdentity(
   path: string,

@@ -4,7 +4,9 @@
  */
 import type { Disk } from '../../env/disk.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
+import { newestSequence } from './newest.ts';
 import { decodeBatch, decodeConfMark, decodeSnapshotMark } from './payload.ts';
+import { readBytes } from './read-bytes.ts';
 import { recordTypes, type WalRecord } from './record.ts';
 import { parseSegmentName, readSegment } from './segment.ts';
 import { parseSnapshotName, verifySnapshotFile } from './snapshot-file.ts';
@@ -35,10 +37,17 @@ export type WalItem =
 export async function* readWal(disk: Disk, directory: string): AsyncGenerator<WalItem> {
   if (!(await disk.exists(`${directory}/wal`))) return;
   const names = (await disk.list(`${directory}/wal`)).map(parseSegmentName).filter((name) => name !== undefined);
-  for (const [position, { name }] of names.entries()) {
-    const path = `${directory}/wal/${name}`;
-    const read = await disk.readFile(path);
-    yield* readOne(path, Buffer.from(read.buffer, read.byteOffset, read.byteLength), position === names.length - 1);
+  const newest = Math.max(await newestSequence(disk, directory), names.at(-1)?.sequence ?? 0);
+  let previousCrc: number | undefined;
+  for (let sequence = names[0]?.sequence ?? newest; sequence > 0 && sequence <= newest; sequence++) {
+    const name = names.find((candidate) => candidate.sequence === sequence);
+    const path = `${directory}/wal/${name?.name ?? `number ${sequence}`}`;
+    if (!name) {
+      yield { kind: 'damage', segment: path, offset: 0, reason: 'it is missing', isTornTail: false };
+      previousCrc = undefined;
+      continue;
+    }
+    previousCrc = yield* readOne(path, await readBytes(disk, path), sequence === newest, previousCrc);
   }
   if (!(await disk.exists(`${directory}/snap`))) return;
   for (const name of await disk.list(`${directory}/snap`)) {
@@ -50,10 +59,20 @@ export async function* readWal(disk: Disk, directory: string): AsyncGenerator<Wa
   }
 }
 
-function* readOne(segment: string, bytes: Buffer, isLast: boolean): Generator<WalItem> {
+/** Returns the checksum that the next segment has to follow. */
+function* readOne(
+  segment: string,
+  bytes: Buffer,
+  isLast: boolean,
+  previousCrc: number | undefined,
+): Generator<WalItem, number | undefined> {
   try {
-    const { header, items, torn } = readSegment(segment, bytes, isLast);
+    const { header, items, torn, lastCrc } = readSegment(segment, bytes, isLast);
     if (header) {
+      const isFollowing =
+        previousCrc === undefined || header.isNewBeginning || header.previousSegmentCrc === previousCrc;
+      const reason = 'it does not follow the segment before it, whose end is missing or damaged';
+      if (!isFollowing) yield { kind: 'damage', segment, offset: 0, reason, isTornTail: false };
       const text = `segment ${header.sequence} from index ${header.firstIndex}, term ${header.hardState.term}`;
       yield { kind: 'record', segment, offset: 0, type: 'header', text, identity: header.identity };
     }
@@ -66,9 +85,11 @@ function* readOne(segment: string, bytes: Buffer, isLast: boolean): Generator<Wa
       }
     }
     if (torn) yield { kind: 'damage', segment, offset: torn.offset, reason: torn.reason, isTornTail: true };
+    return lastCrc;
   } catch (error) {
     if (!(error instanceof KeelsonError)) throw error;
     yield { kind: 'damage', segment, offset: 0, reason: errorText(error), isTornTail: false };
+    return undefined;
   }
 }
 
