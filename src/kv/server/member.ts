@@ -150,7 +150,9 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
   const file = existing ?? (await writeMemberFile(disk, directory, await decideBeginning(options, key)));
   await forgetAbandoned(disk, directory);
   await makeDirectoryDurable(disk, `${directory}/kv`);
-  const space = new DiskSpace({ ...options.env, directory });
+  const { logDirectory } = options;
+  if (logDirectory !== undefined) await makeDirectoryDurable(disk, logDirectory);
+  const space = new DiskSpace({ ...options.env, directory, ...(logDirectory !== undefined && { logDirectory }) });
   await space.prepare();
   const { backend, used: kv } = await openRebuildable(
     { disk, log: options.env.log, directory: `${directory}/kv`, open: options.openBackend },
