@@ -116,6 +116,16 @@ export class StoreMachine implements StateMachine {
     return error === undefined;
   }
 
+  /** The table tells: it is as the change wanted it, or the change was vetoed. */
+  wasChangeTaken(change: ConfChange): boolean {
+    const members = this.#kv.members();
+    return change.steps.every(({ kind, replica }) => {
+      const member = members.get(replica);
+      if (kind === 'remove') return member === undefined;
+      return member !== undefined && member.isLearner === (kind === 'addLearner');
+    });
+  }
+
   membershipChanged(_confState: ConfState): void {
     this.#options.onMembers();
   }

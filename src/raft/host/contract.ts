@@ -31,6 +31,11 @@ export interface StateMachine {
    * to veto the change (it becomes a no-op). A change without steps leaves a joint configuration and must be taken.
    */
   applyConfChange(entry: Entry, change: ConfChange): boolean;
+  /**
+   * Asked at a start when the process ended after the last applied entry, a change, and before its outcome was noted: whether
+   * the state, which holds this entry and nothing after, took it. Absent: it is taken when it fits the membership.
+   */
+  wasChangeTaken?(change: ConfChange): boolean;
   /** Called after the core took a change over, after a snapshot was restored, and once at start. */
   membershipChanged(confState: ConfState): void;
   /**

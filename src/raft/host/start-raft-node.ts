@@ -15,7 +15,7 @@ import { readWal } from '../wal/read-wal.ts';
 import { hex } from '../wal/segment.ts';
 import type { OpenedWal, WalIdentity, WalOptions } from '../wal/wal.ts';
 import { restoreSnapshot } from './applier.ts';
-import type { RaftNode, RaftNodeOptions } from './contract.ts';
+import type { RaftNode, RaftNodeOptions, StateMachine } from './contract.ts';
 import { RaftHost } from './raft-node.ts';
 
 /** What a new member begins with. */
@@ -111,7 +111,7 @@ async function run(options: RaftNodeOptions, opened: OpenedWal): Promise<RaftNod
       );
     }
     const start = startOf(opened, stateMachine.appliedIndex(), options.directory);
-    const appliedConfState = confStateAt(opened, start.index);
+    const appliedConfState = confStateAt(opened, start.index, stateMachine);
     stateMachine.membershipChanged(appliedConfState);
     const { random } = options.env;
     const config = { ...options.raft, ...leaseOf(options), random: (bound: number) => random.integer(0, bound - 1) };
@@ -175,7 +175,7 @@ function startOf(opened: OpenedWal, applied: Index, directory: string): { readon
  * Membership as of `applied`: the newest mark, then the entries after it. Only the last applied entry can be without a
  * mark, when the process ended between the two; a change that does not fit was vetoed.
  */
-function confStateAt(opened: OpenedWal, applied: Index): ConfState {
+function confStateAt(opened: OpenedWal, applied: Index, stateMachine: StateMachine): ConfState {
   const { snapshot, entries } = opened.restored;
   const mark = opened.confMarks.findLast((candidate) => candidate.index <= applied);
   let confState = mark?.confState ?? snapshot.confState;
@@ -183,7 +183,10 @@ function confStateAt(opened: OpenedWal, applied: Index): ConfState {
   for (let index = from + 1; index <= applied; index++) {
     const entry = present(entries[index - snapshot.index - 1], `entry ${index}`);
     if (entry.kind !== 'confChange') continue;
-    const outcome = changeMembership(confState, decodeConfChange(entry.data));
+    const change = decodeConfChange(entry.data);
+    // A veto depends on more than the membership: the state knows how it ended.
+    if (index === applied && stateMachine.wasChangeTaken?.(change) === false) continue;
+    const outcome = changeMembership(confState, change);
     if (outcome.kind === 'changed') confState = outcome.conf;
   }
   return confState;

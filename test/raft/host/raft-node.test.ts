@@ -165,6 +165,33 @@ test('a member joins with an empty log, becomes a voter and another one leaves',
   await cluster.stop();
 });
 
+test('a change that was vetoed just before the process ended stays vetoed: the state says how it ended', async () => {
+  for (const isAsked of [true, false]) {
+    const cluster = new Cluster();
+    const machine = new ListMachine();
+    machine.refuses = 5;
+    const { node, disk } = await cluster.start(1, { voters: [1 as ReplicaId], machine });
+    await cluster.elect();
+    let after: SimDisk | undefined;
+    const apply = machine.applyConfChange.bind(machine);
+    machine.applyConfChange = (entry, change) => {
+      const isTaken = apply(entry, change);
+      // The process ends here: the state has the entry, and the log does not know of the veto yet.
+      after ??= disk.crash('kept');
+      return isTaken;
+    };
+    node.proposeConfChange({ steps: [{ kind: 'addLearner', replica: 5 as ReplicaId }], context: noContext });
+    await cluster.until('the change was vetoed', () => after !== undefined);
+    cluster.members.delete(1);
+    const restarted = new ListMachine();
+    restarted.applied = machine.applied;
+    if (isAsked) Object.assign(restarted, { wasChangeTaken: () => false });
+    const again = await cluster.start(1, { ...(after ? { disk: after } : {}), machine: restarted });
+    assert.deepEqual(again.node.confState().learners, isAsked ? [] : [5]);
+    await again.node.stop();
+  }
+});
+
 test('a vetoed change changes nothing, also after restarts', async () => {
   const cluster = await Cluster.of(1);
   const { machine, node } = cluster.member(1);
