@@ -65,7 +65,7 @@ export interface KvState {
   restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Takes a step of the background work (cleaning compacted revisions); true when there is more. A few milliseconds. */
   cleanStep(): boolean;
-  /** Makes everything applied so far durable in the backend and `durableIndex` say so. Begun by itself every thousand entries. */
+  /** Makes everything applied so far durable in the backend and `durableIndex` say so. Begun by itself every ten thousand entries. */
   sync(): Promise<void>;
   /** Bytes applied but not yet taken by the backend's disk; whoever proposes slows down when they pile up. */
   pendingBytes(): number;

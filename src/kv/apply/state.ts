@@ -50,7 +50,7 @@ export interface KvStateOptions {
 }
 
 /** Often enough that the log's durable tail stays short, seldom enough that a sync is shared by many entries. */
-const syncEntriesDefault = 1000;
+const syncEntriesDefault = 10_000;
 /** Rows of a restored snapshot in one batch. */
 const restoreBatchRows = 1000;
 
