@@ -3,6 +3,7 @@ import type { Disk } from '../env/disk.ts';
 import type { Log } from '../env/log.ts';
 import { createStoreGateway } from '../kv/gateway/gateway.ts';
 import type { PathHandler } from '../kv/http/handler.ts';
+import { createProfileHandler } from '../kv/http/profile.ts';
 import type { CallCounters } from '../kv/rpc/call.ts';
 import type { RpcMethod } from '../kv/rpc/service.ts';
 import type { KvServer } from '../kv/server/contract.ts';
@@ -24,6 +25,7 @@ export function pathsOf(
 ): Readonly<Record<string, PathHandler>> {
   return {
     ...(flags['enable-grpc-gateway'] ? { '/v3/': createStoreGateway(server, methods) } : {}),
+    ...(flags['enable-pprof'] ? { '/debug/pprof': createProfileHandler(server.clock) } : {}),
   };
 }
 
