@@ -2,9 +2,9 @@
  * LevelDB's table files, checked block by block against the checksums that are in them. LevelDB itself checks none of them
  * as it is used here: it reads past what it cannot make sense of, and rows are missing in silence.
  *
- *   block, type (1 byte), masked CRC-32C of both (4 bytes) · … · index block · footer of 48 bytes, which says where the index is
+ *   block, type (1 byte), masked CRC-32C of both (4 bytes) · … · index block · footer of 48 bytes: where both indexes are
  *
- * The index lists the data blocks; it may be compressed (Snappy), so that is undone here for it alone.
+ * The index lists the data blocks, another one the filter; they may be compressed (Snappy), which is undone for these alone.
  */
 import { assert } from '../../env/assert.ts';
 
@@ -30,9 +30,11 @@ export function tableDamage(table: Buffer): string | undefined {
     const cursor = { bytes: footer, at: 0 };
     const metaindex = readHandle(cursor);
     const index = readHandle(cursor);
-    const handles = [metaindex, ...dataBlocks(checkedBlock(table, index))];
-    for (const handle of handles) checkedBlock(table, handle);
-    return undefined;
+    const listed = [metaindex, index].flatMap((handle) => handlesIn(checkedBlock(table, handle)));
+    for (const handle of listed) checkedBlock(table, handle);
+    // What no block covers nobody has checked.
+    const covered = [metaindex, index, ...listed].reduce((sum, { bytes }) => sum + bytes + trailerBytes, footerBytes);
+    return covered === table.length ? undefined : `the blocks cover ${covered} of ${table.length} bytes`;
   } catch (error) {
     if (error instanceof DamagedTable) return error.message;
     throw error;
@@ -74,8 +76,8 @@ function checkedBlock(table: Buffer, { offset, bytes }: Handle): { readonly cont
   return { content: table.subarray(offset, end), type: table[end] ?? 0 };
 }
 
-/** The handles in an index block: entries of shared length, own length, value length, own key bytes, value. */
-function dataBlocks({ content, type }: { readonly content: Buffer; readonly type: number }): readonly Handle[] {
+/** The handles in an index block or in the one that names the filter: entries of shared length, own length, value length, own key bytes, value. */
+function handlesIn({ content, type }: { readonly content: Buffer; readonly type: number }): readonly Handle[] {
   const block = type === snappyType ? unSnappy(content) : content;
   if (block.length < 4) throw new DamagedTable('an index of no entries');
   const restarts = block.readUInt32LE(block.length - 4);
