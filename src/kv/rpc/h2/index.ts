@@ -3,14 +3,14 @@
  * serves plain HTTP on the same port as well: HTTP/1 clients by Node's parser, HTTP/2 requests that are no gRPC by a
  * bridge to the same handler.
  */
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RpcServer, RpcServerOptions } from '../rpc-server.ts';
 import { type Listener, openListener } from '../tls/listener.ts';
 import { Dispatcher } from './dispatch.ts';
 import { Flusher, type HostOptions, SocketHost } from './host.ts';
 import { bridgeTo } from './http-bridge.ts';
-import { connectionsMax, drainMs } from './limits.ts';
+import { connectionsMax, drainMs, httpHeadersTimeoutMs, httpIdleTimeoutMs } from './limits.ts';
 import { Timers } from './timers.ts';
 
 /** Listens on all URLs or on none; rejects as `openListener` does. */
@@ -20,8 +20,10 @@ export async function startH2Server(options: RpcServerOptions): Promise<RpcServe
   const hosts = new Set<SocketHost>();
   const others = new Set<Socket>();
   let onEmpty: (() => void) | undefined;
-  // Never listens itself: it is given sockets.
-  const httpServer = http && createServer(http);
+  const lookForEnd = () => {
+    if (hosts.size + others.size === 0) onEmpty?.();
+  };
+  const httpServer = http && startHttp1(http);
   const hostOptions: HostOptions = {
     clock,
     log,
@@ -41,12 +43,15 @@ export async function startH2Server(options: RpcServerOptions): Promise<RpcServe
         return;
       }
       others.add(socket);
-      socket.once('close', () => others.delete(socket));
+      socket.once('close', () => {
+        others.delete(socket);
+        lookForEnd();
+      });
       httpServer.emit('connection', socket);
     },
     onClosed: (host) => {
       hosts.delete(host);
-      if (hosts.size === 0) onEmpty?.();
+      lookForEnd();
     },
   };
   const flusher = new Flusher();
@@ -69,8 +74,9 @@ export async function startH2Server(options: RpcServerOptions): Promise<RpcServe
   const close = async (): Promise<void> => {
     await listener.close();
     for (const host of hosts) host.drain();
-    httpServer?.closeIdleConnections();
-    if (hosts.size > 0) {
+    // Takes the time-outs of requests with it, and the connections that wait for one.
+    httpServer?.close();
+    if (hosts.size + others.size > 0) {
       await new Promise<void>((resolve) => {
         const cancel = clock.after(drainMs, resolve);
         onEmpty = () => {
@@ -85,4 +91,12 @@ export async function startH2Server(options: RpcServerOptions): Promise<RpcServe
   };
   let closing: Promise<void> | undefined;
   return { urls: listener.urls, close: () => (closing ??= close()) };
+}
+
+/** Never listens itself: it is given sockets. */
+function startHttp1(handle: NonNullable<RpcServerOptions['http']>): Server {
+  const server = createServer({ headersTimeout: httpHeadersTimeoutMs, keepAliveTimeout: httpIdleTimeoutMs }, handle);
+  // Node looks after the time that requests take only from this event on.
+  server.emit('listening');
+  return server;
 }

@@ -68,6 +68,10 @@ export const prefaceTimeoutMs = 10_000;
  * is usually lower.
  */
 export const connectionsMax = 25_000;
+/** HTTP/1: from the first byte of a request to the end of its headers; a probe or a scrape sends them at once. */
+export const httpHeadersTimeoutMs = 10_000;
+/** HTTP/1 connections without a request: longer than scrapes are apart. */
+export const httpIdleTimeoutMs = 90_000;
 /** How long open calls may take to end once the server stops. */
 export const drainMs = 1_000;
 /** Text of one status on the wire: beyond it clients refuse the trailers as too large (grpc-js: 16 KB in all). */
