@@ -4,6 +4,7 @@ import type { Log } from '../env/log.ts';
 import { createStoreGateway } from '../kv/gateway/gateway.ts';
 import type { PathHandler } from '../kv/http/handler.ts';
 import { createProfileHandler } from '../kv/http/profile.ts';
+import { createV2Handler } from '../kv/v2/v2-handler.ts';
 import type { CallCounters } from '../kv/rpc/call.ts';
 import type { RpcMethod } from '../kv/rpc/service.ts';
 import type { KvServer } from '../kv/server/contract.ts';
@@ -25,6 +26,7 @@ export function pathsOf(
 ): Readonly<Record<string, PathHandler>> {
   return {
     ...(flags['enable-grpc-gateway'] ? { '/v3/': createStoreGateway(server, methods) } : {}),
+    ...(flags['enable-v2'] ? { '/v2/': createV2Handler(server) } : {}),
     ...(flags['enable-pprof'] ? { '/debug/pprof': createProfileHandler(server.clock) } : {}),
   };
 }
@@ -32,6 +34,7 @@ export function pathsOf(
 /** Calls that take longer than the flag says are told, every call when the log tells everything. */
 export function slowCalls(counters: CallCounters, log: Log, thresholdMs: number): CallCounters {
   return {
+    ...(counters.bytes ? { bytes: counters.bytes } : {}),
     started: (service, method, type) => counters.started(service, method, type),
     handled: (service, method, type, code) => counters.handled(service, method, type, code),
     took: (service, method, seconds) => {
