@@ -18,6 +18,8 @@ export const peerService = loadService(descriptor, 'keelson.store.v1.Peer');
 
 /** Asking goes round all members within this; a cluster that cannot say who belongs to it cannot take anybody in. */
 const timeoutMs = 10_000;
+/** Two elections at the usual timing. */
+const confirmMs = 2_000;
 /** A member that does not answer by then is compared another time; one that starts waits no longer for others that start. */
 const hashTimeoutMs = 3_000;
 
@@ -32,6 +34,7 @@ interface WireMembers {
     readonly key: string;
   }[];
   readonly memberId: Int64Like;
+  readonly isUnconfirmed: boolean;
 }
 
 interface WireJoin {
@@ -62,7 +65,8 @@ export function peerFace(server: () => KvServer | undefined): grpc.UntypedServic
         const running = server();
         if (!running) throw new KvError('noLeader');
         const memberId = await carryOut(running, call.request);
-        return { clusterId: running.clusterId, members: await running.members(true), memberId };
+        const isUnconfirmed = !(await isConfirmed(running));
+        return { clusterId: running.clusterId, members: await running.members(false), memberId, isUnconfirmed };
       };
       answer().then(
         (value) => callback(null, value),
@@ -130,6 +134,20 @@ export async function askHash(
   }
 }
 
+/**
+ * Whether a quorum stands behind what this member knows. The second voter of a cluster is part of the quorum from the
+ * moment it is added: who waits for one before telling it who it is waits for ever.
+ */
+async function isConfirmed(server: KvServer): Promise<boolean> {
+  try {
+    await server.checkQuorum(confirmMs);
+    return true;
+  } catch (error) {
+    if (error instanceof KvError && (error.kv === 'timeout' || error.kv === 'noLeader')) return false;
+    throw error;
+  }
+}
+
 /** How members reach each other. */
 interface Way {
   readonly clock: Clock;
@@ -181,7 +199,8 @@ async function ask(
       isLearner: member.isLearner,
       ...(member.key === '' ? {} : { key: member.key }),
     }));
-    const info = { clusterId: safeNumberFromInt64(answer.clusterId), members };
+    const { isUnconfirmed } = answer;
+    const info = { clusterId: safeNumberFromInt64(answer.clusterId), members, isUnconfirmed };
     return { info, memberId: safeNumberFromInt64(answer.memberId) };
   } catch (error) {
     throw new KeelsonError(

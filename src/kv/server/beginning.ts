@@ -22,6 +22,8 @@ import type { MemberKey } from './member-key.ts';
 export interface JoinInfo {
   readonly clusterId: number;
   readonly members: readonly Member[];
+  /** No quorum has said so: it is what one member knows. */
+  readonly isUnconfirmed?: boolean;
 }
 
 export type AskToJoin = (

@@ -59,6 +59,8 @@ export async function startTestMember(overrides: Partial<MemberOptions>): Promis
     limits: { requestBytesMax: 1.5 * 1024 * 1024, txnOpsMax: 128, learnersMax: 1, quotaBytes: 0 },
     compaction: { mode: 'periodic', retentionMs: 0 },
     isStrictReconfiguration: true,
+    // Connections need not have lasted before a test changes the membership.
+    healthyAfterMs: 0,
     tickMs,
     electionTicks,
     preVote: true,
@@ -144,7 +146,7 @@ export async function joinTestMember(
   peerUrl: string,
   overrides: Partial<MemberOptions> = {},
 ): Promise<TestMember> {
-  const known = await (others[0] as TestMember).server.members(true);
+  const known = await (others[0] as TestMember).server.members(false);
   const initialCluster = known
     .filter((member) => member.name !== '')
     .map((member) => ({ name: member.name, peerUrls: member.peerUrls }));
