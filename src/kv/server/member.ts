@@ -273,7 +273,9 @@ function watchForRemoval(options: MemberOptions, server: StoreServer, kv: KvStat
     if (isAsking || others.length === 0 || server.position().leader !== 0) return;
     isAsking = true;
     try {
-      const { clusterId, members } = await options.join(others.flatMap((member) => member.peerUrls));
+      const { clusterId, members, isUnconfirmed } = await options.join(others.flatMap((member) => member.peerUrls));
+      // One that lags may not know this member yet.
+      if (isUnconfirmed) return;
       if (clusterId === server.clusterId && !members.some((member) => member.id === server.memberId))
         options.onRemoved('removed');
     } catch (error) {
