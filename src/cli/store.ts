@@ -154,6 +154,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     onServer: async (server) => {
       kvServer = server;
       await server.checkAtStart();
+      const pingIntervalMinMs = flags['grpc-keepalive-min-time'];
       rpc = await serveStore(server, {
         log,
         counters: slowCalls(metrics.calls, log, flags['warning-unary-request-duration']),
@@ -170,6 +171,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
           concurrentStreamsMax: Math.min(flags['max-concurrent-streams'], concurrentStreamsDefault),
           keepaliveIntervalMs: flags['grpc-keepalive-interval'],
           keepaliveTimeoutMs: flags['grpc-keepalive-timeout'],
+          ...(pingIntervalMinMs > 0 ? { pingIntervalMinMs } : {}),
         },
       });
       faces.push(

@@ -18,9 +18,11 @@ export interface RpcServerOptions {
   readonly messageBytesMax: number;
   /** Calls of one connection at a time. */
   readonly concurrentStreamsMax: number;
-  /** Pings to a client that is silent for this long. */
+  /** Pings to a client that is silent for this long; 0: none. */
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** A client that pings more often is told `too_many_pings`, where the server can count them; absent: any number. */
+  readonly pingIntervalMinMs?: number;
 }
 
 export interface RpcServer {

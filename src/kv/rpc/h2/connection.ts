@@ -31,6 +31,8 @@ import {
   headerListBytesMax,
   idleFrameBurst,
   idleFramesPerSecond,
+  earlyPingsMax,
+  idlePingIntervalMinMs,
   orphansMax,
   resetBurst,
   resetsPerSecond,
@@ -47,6 +49,8 @@ import { Stream } from './stream.ts';
 export interface ConnectionOptions {
   readonly nowMs: number;
   readonly concurrentStreamsMax: number;
+  /** Pings of a client that come sooner after each other, and after no answer, are too many. Absent: none are. */
+  readonly pingIntervalMinMs?: number;
   /** A request whose body follows, if any; sets `stream.handler`. */
   readonly onRequest: (stream: Stream, head: RequestHead) => void;
   /** There is something to produce. */
@@ -83,6 +87,8 @@ export class Connection {
   orphans = 0;
   /** Bytes of requests that nobody has taken yet. */
   heldBytes = 0;
+  #pingedMs = Number.NEGATIVE_INFINITY;
+  #earlyPings = 0;
   /** The last stream of the final GOAWAY; -1: none was sent. */
   #goAwayId = -1;
   #isDraining = false;
@@ -479,11 +485,30 @@ export class Connection {
   #onPing(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
     if (streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'PING belongs to no stream');
     if (end - start !== 8) throw new ConnectionError(errorCode.frameSizeError, 'PING takes 8 bytes');
-    if ((flags & frameFlag.ack) === 0) return this.#control(encodePing(bytes.subarray(start, end), true));
+    if ((flags & frameFlag.ack) === 0) {
+      this.#control(encodePing(bytes.subarray(start, end), true));
+      this.#countPing();
+      return;
+    }
     if (this.#isDraining && this.#goAwayId < 0 && bytes.compare(drainPing, 0, 8, start, end) === 0) {
       this.#goAwayId = this.#lastStreamId;
       this.#control(encodeGoAway(this.#goAwayId, errorCode.noError, ''));
     }
+  }
+
+  /** As grpc-go counts: pings that follow an answer measure the way and are free. */
+  #countPing(): void {
+    const { pingIntervalMinMs } = this.#options;
+    if (pingIntervalMinMs === undefined) return;
+    if (this.#sender.hasAnswered) {
+      this.#sender.hasAnswered = false;
+      this.#earlyPings = 0;
+      return;
+    }
+    const leastMs = this.#streams.size === 0 ? idlePingIntervalMinMs : pingIntervalMinMs;
+    if (this.#nowMs - this.#pingedMs < leastMs) this.#earlyPings++;
+    this.#pingedMs = this.#nowMs;
+    if (this.#earlyPings > earlyPingsMax) throw new ConnectionError(errorCode.enhanceYourCalm, 'too_many_pings');
   }
 
   #onPriority(streamId: number, bytes: Buffer, start: number, end: number): void {

@@ -24,6 +24,7 @@ export interface HostOptions {
   readonly concurrentStreamsMax: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  readonly pingIntervalMinMs?: number;
   /** A client that does not speak HTTP/2; nothing of the socket has been read. */
   readonly onOther: (socket: Socket) => void;
   readonly onClosed: (host: SocketHost) => void;
@@ -108,10 +109,11 @@ export class SocketHost implements Timed {
   };
 
   #begin(bytes: Buffer): void {
-    const { clock, concurrentStreamsMax, dispatcher, messageBytesMax, timers } = this.#options;
+    const { clock, concurrentStreamsMax, dispatcher, messageBytesMax, pingIntervalMinMs, timers } = this.#options;
     const connection = new Connection({
       nowMs: clock.monotonicMs(),
       concurrentStreamsMax,
+      ...(pingIntervalMinMs === undefined ? {} : { pingIntervalMinMs }),
       onRequest: (stream, head) => dispatcher.dispatch(stream, head, this.#scope as CallScope, this.#receivedMs),
       wake: () => this.#wake(),
     });
@@ -137,7 +139,9 @@ export class SocketHost implements Timed {
     if (connection.isDrained) this.#wake();
     if (!this.#isLookedAfter && connection.isReady) {
       this.#isLookedAfter = true;
-      this.#lookAfter(this.#receivedMs + this.#options.keepaliveIntervalMs);
+      const { keepaliveIntervalMs, timers } = this.#options;
+      if (keepaliveIntervalMs > 0) this.#lookAfter(this.#receivedMs + keepaliveIntervalMs);
+      else timers.remove(this);
     }
     if (connection.failure) {
       const { code, message } = connection.failure;

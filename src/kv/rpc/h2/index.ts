@@ -33,6 +33,7 @@ export async function startH2Server(options: RpcServerOptions): Promise<RpcServe
     concurrentStreamsMax: Math.min(options.concurrentStreamsMax, 2 ** 32 - 1),
     keepaliveIntervalMs: options.keepaliveIntervalMs,
     keepaliveTimeoutMs: options.keepaliveTimeoutMs,
+    ...(options.pingIntervalMinMs === undefined ? {} : { pingIntervalMinMs: options.pingIntervalMinMs }),
     onOther: (socket) => {
       if (!httpServer) {
         log.warn('rejected connection on client endpoint', {

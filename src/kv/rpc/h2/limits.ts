@@ -35,6 +35,11 @@ export const connectionQueueBytesMax = 1024 * mib;
 /** Answers to pings and settings, resets and window updates that a client may leave unread before it is closed. */
 export const controlFramesMax = 10_000;
 
+/** Where pings are counted: clients without calls have nothing to keep alive, says grpc-go, and etcd keeps to it. */
+export const idlePingIntervalMinMs = 2 * 60 * 60 * 1000;
+/** Pings may come early twice: the network bunches them. */
+export const earlyPingsMax = 2;
+
 /** HPACK's table for what clients send: the protocol's default, as every client's encoder expects it. */
 export const headerTableBytes = 4 * kib;
 /** Header fields of one request as RFC 9113 reckons them: tokens and paths are a few hundred bytes. */

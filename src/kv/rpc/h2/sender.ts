@@ -44,6 +44,8 @@ export class Sender {
   /** Of the connection. Invariant: 0 <= window <= int31Max. */
   window = windowBytesDefault;
   queuedBytes = 0;
+  /** Part of an answer was written; whoever asks sets it back. */
+  hasAnswered = false;
   #control: Buffer[] = [];
   /** Streams with something to send, the next one at `#readyAt`; those that are over by then are passed by. */
   #ready: Stream[] = [];
@@ -145,6 +147,7 @@ export class Sender {
   }
 
   #turn(stream: Stream, output: OutputBuffer): void {
+    this.hasAnswered = true;
     if (!stream.isHeadWritten) {
       assert(stream.head !== undefined, 'a stream that sends has a head');
       stream.isHeadWritten = true;

@@ -255,6 +255,39 @@ test('pings are answered as long as the answers are read', () => {
   assert.equal(connection.core.failure?.code, errorCode.enhanceYourCalm);
 });
 
+test('pings that come too often are told to be too many, except after an answer', () => {
+  const ping = encodePing(Buffer.alloc(8), false);
+  const calm = new TestConnection({ pingIntervalMinMs: 5000 });
+  calm.receive(headers(1));
+  for (let count = 0; count < 100; count++) {
+    calm.receive(ping);
+    calm.nowMs += 5000;
+  }
+  assert.equal(calm.core.isFailed, false, 'as often as allowed');
+  const [request] = calm.requests;
+  request?.stream.sendHead([[':status', '200']]);
+  for (let count = 0; count < 100; count++) {
+    request?.stream.sendBytes(Buffer.from('x'));
+    calm.take();
+    calm.receive(ping);
+  }
+  assert.equal(calm.core.isFailed, false, 'one for each answer');
+  calm.nowMs += 5000;
+  for (let count = 0; count < 3; count++) calm.receive(ping);
+  assert.equal(calm.core.isFailed, false);
+  calm.receive(ping);
+  assert.deepEqual(
+    [calm.core.failure?.code, calm.core.failure?.message],
+    [errorCode.enhanceYourCalm, 'too_many_pings'],
+  );
+  const idle = new TestConnection({ pingIntervalMinMs: 5000 });
+  for (let count = 0; count < 4; count++) {
+    idle.receive(ping);
+    idle.nowMs += 60_000;
+  }
+  assert.equal(idle.core.isFailed, true, 'there is no call to keep alive');
+});
+
 test('headers without end cost the connection, not the memory', () => {
   for (const part of [Buffer.alloc(0), Buffer.alloc(16_000)]) {
     const connection = new TestConnection();

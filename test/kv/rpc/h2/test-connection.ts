@@ -50,6 +50,7 @@ export function data(streamId: number, payload: Uint8Array, isEnd = false): Buff
 export interface TestConnectionOptions {
   readonly settings?: readonly (readonly [number, number])[];
   readonly concurrentStreamsMax?: number;
+  readonly pingIntervalMinMs?: number;
 }
 
 export class TestConnection {
@@ -60,10 +61,11 @@ export class TestConnection {
   nowMs = 0;
   readonly #output = new OutputBuffer();
 
-  constructor({ settings = [], concurrentStreamsMax = 1000 }: TestConnectionOptions = {}) {
+  constructor({ settings = [], concurrentStreamsMax = 1000, ...rest }: TestConnectionOptions = {}) {
     this.core = new Connection({
       nowMs: this.nowMs,
       concurrentStreamsMax,
+      ...rest,
       onRequest: (stream, head) => this.#onRequest(stream, head),
       wake: () => undefined,
     });
