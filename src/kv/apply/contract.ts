@@ -20,6 +20,10 @@ import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
 import type { Row } from './snapshot-stream.ts';
 
+export type MemberTableChange =
+  | { readonly kind: 'set'; readonly member: Member }
+  | { readonly kind: 'remove'; readonly id: number };
+
 export interface KvState {
   /** Applies one request at Raft index `index`. Indexes only grow; one at or below `consistentIndex` is a bug of the caller. */
   apply(index: number, request: InternalRequest): ApplyResult;
@@ -29,8 +33,13 @@ export interface KvState {
    */
   beginBatch(): void;
   endBatch(): void;
-  /** An entry without a request (no-op, membership): only moves the index. Owed for every such entry. */
+  /** An entry without a request and without effect: only moves the index. Owed for every such entry. */
   skip(index: number): void;
+  /**
+   * A membership entry: table and index change in one batch. In two, a crash between them would apply the entry a second
+   * time, to a table that has it already, and that would be refused.
+   */
+  changeMember(index: number, change: MemberTableChange): void;
   consistentIndex(): number;
   /** Raft index that the backend holds durably. */
   durableIndex(): number;
@@ -43,9 +52,8 @@ export interface KvState {
   leases(): LeaseTable;
   members(): ReadonlyMap<number, Member>;
   removedMembers(): ReadonlySet<number>;
-  /** Both are written at once; call them before `skip` or `apply` moves the index past the change they come from. */
+  /** Before the first entry: whom a new member knows. */
   setMember(member: Member): void;
-  removeMember(id: number): void;
   alarms(): readonly { readonly memberId: number; readonly alarm: AlarmType }[];
   clusterVersion(): string;
   /** Users, roles and the switch. Changes come by entries only; the same object for the life of the state. */

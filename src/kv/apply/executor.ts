@@ -22,6 +22,7 @@ import type { BackendWrite } from '../backend/contract.ts';
 import { Leases } from '../lease/table.ts';
 import type { WriteTxn } from '../mvcc/contract.ts';
 import type { Store } from '../mvcc/store.ts';
+import type { MemberTableChange } from './contract.ts';
 import type { Alarm, StoredState } from './meta-rows.ts';
 import {
   alarmGone,
@@ -31,7 +32,9 @@ import {
   compactRow,
   leaseGone,
   leaseRow,
+  memberGone,
   memberRow,
+  removedMemberRow,
 } from './meta-rows.ts';
 import type { TxnChecks, TxnTarget } from './txn.ts';
 import { checkPut, checkTxn, chooseTxn, hasPut, runPut, runTxn } from './txn.ts';
@@ -199,6 +202,17 @@ export class Executor {
     this.members.set(member.id, member);
     this.rows.push(memberRow(member));
     return { kind: 'none' };
+  }
+
+  changeMember(change: MemberTableChange): void {
+    if (change.kind === 'set') {
+      this.members.set(change.member.id, change.member);
+      this.rows.push(memberRow(change.member));
+      return;
+    }
+    this.members.delete(change.id);
+    this.removedMembers.add(change.id);
+    this.rows.push(memberGone(change.id), removedMemberRow(change.id));
   }
 
   #alarm(op: Extract<InternalOp, { kind: 'alarm' }>): Outcome {

@@ -23,20 +23,10 @@ import { KvError } from '../errors.ts';
 import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
 import { Store } from '../mvcc/store.ts';
-import type { KvState } from './contract.ts';
+import type { KvState, MemberTableChange } from './contract.ts';
 import { Executor } from './executor.ts';
 import type { Alarm, StoredState } from './meta-rows.ts';
-import {
-  allRowsFrom,
-  allRowsTo,
-  appliedKey,
-  appliedRow,
-  isRevisionRow,
-  memberGone,
-  memberRow,
-  removedMemberRow,
-  RowReader,
-} from './meta-rows.ts';
+import { allRowsFrom, allRowsTo, appliedKey, appliedRow, isRevisionRow, memberRow, RowReader } from './meta-rows.ts';
 import { decodeSnapshot, encodeSnapshot, type Row } from './snapshot-stream.ts';
 import type { TxnTarget } from './txn.ts';
 import { checkTxn, chooseTxn, isReadOnlyTxn, runTxn } from './txn.ts';
@@ -140,6 +130,13 @@ class AppliedState implements KvState {
     this.#finishEntry();
   }
 
+  changeMember(index: number, change: MemberTableChange): void {
+    assert(!this.#isRestoring, 'members do not change while the state is replaced');
+    this.#startEntry(index);
+    this.#executor.changeMember(change);
+    this.#finishEntry();
+  }
+
   consistentIndex(): number {
     return this.#index;
   }
@@ -192,13 +189,6 @@ class AppliedState implements KvState {
     assert(!this.#isRestoring, 'members do not change while the state is replaced');
     this.#executor.members.set(member.id, member);
     this.#handedOver().write([memberRow(member)]);
-  }
-
-  removeMember(id: number): void {
-    assert(!this.#isRestoring, 'members do not change while the state is replaced');
-    this.#executor.members.delete(id);
-    this.#executor.removedMembers.add(id);
-    this.#handedOver().write([memberGone(id), removedMemberRow(id)]);
   }
 
   alarms(): readonly Alarm[] {

@@ -104,8 +104,8 @@ export class StoreMachine implements StateMachine {
     }
     const decoded = decodeMemberChange(change.context);
     const error = changeRefusal(this.#kv, decoded.action, this.#options.learnersMax);
-    if (error === undefined) this.#carryOut(decoded.action);
-    this.#kv.skip(entry.index);
+    if (error === undefined) this.#carryOut(entry.index, decoded.action);
+    else this.#kv.skip(entry.index);
     if (decoded.proposer === this.#options.memberId) {
       this.#options.changes.complete(decoded.requestId, error ? { kind: 'refused', error } : { kind: 'done' });
     }
@@ -179,9 +179,9 @@ export class StoreMachine implements StateMachine {
     this.#options.changes.failOlderThan(term, 'leaderChanged');
   }
 
-  #carryOut(action: MemberChange['action']): void {
-    if (action.kind === 'remove') this.#kv.removeMember(action.id);
-    else this.#kv.setMember(changedMember(this.#kv, action) as Member);
+  #carryOut(index: number, action: MemberChange['action']): void {
+    if (action.kind === 'remove') return this.#kv.changeMember(index, { kind: 'remove', id: action.id });
+    this.#kv.changeMember(index, { kind: 'set', member: changedMember(this.#kv, action) });
   }
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { InternalOp } from '../../../src/kv/api.ts';
 import type { KvState } from '../../../src/kv/apply/contract.ts';
 import { createKvState, openKvState } from '../../../src/kv/apply/state.ts';
-import type { Backend } from '../../../src/kv/backend/contract.ts';
+import type { Backend, BackendWrite } from '../../../src/kv/backend/contract.ts';
 import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
 import { Notebook } from '../mvcc/store.ts';
 import { Applier, bytes, listed, op, rangeRequest, watchRequest } from './requests.ts';
@@ -17,8 +17,7 @@ function filled(backend: Backend): Applier {
   state.setMember(member);
   state.setMember({ ...member, id: 2, isLearner: true });
   state.skip(1);
-  state.removeMember(2);
-  state.skip(2);
+  state.changeMember(2, { kind: 'remove', id: 2 });
   store.ok({ kind: 'memberAttributes', memberId: 1, name: 'one', clientUrls: ['http://a:2379'] });
   store.ok({ kind: 'clusterVersion', version: '3.6.0' });
   store.ok(op.grant(-5n, 30));
@@ -221,3 +220,27 @@ function filledBackend(): Backend {
   filled(backend);
   return backend;
 }
+
+test('a membership change and the index of its entry are one step on disk', async () => {
+  const backend = createMemoryBackend();
+  const batches: (readonly BackendWrite[])[] = [];
+  const write = backend.write.bind(backend);
+  backend.write = (batch: readonly BackendWrite[]) => {
+    batches.push(batch);
+    write(batch);
+  };
+  const state = createKvState({ backend });
+  state.setMember(member);
+  state.skip(1);
+  state.changeMember(2, { kind: 'set', member: { ...member, id: 2, isLearner: true } });
+  state.changeMember(3, { kind: 'remove', id: 1 });
+  // Whatever was written last before a crash: the table is as the entries up to the index made it.
+  for (let kept = 1; kept <= batches.length; kept += 1) {
+    const survived = createMemoryBackend();
+    for (const batch of batches.slice(0, kept)) survived.write(batch);
+    const restarted = await openKvState({ backend: survived });
+    const index = restarted.consistentIndex();
+    assert.equal(restarted.members().has(2), index >= 2, `after ${kept} batches, at ${index}`);
+    assert.equal(restarted.removedMembers().has(1), index >= 3, `after ${kept} batches, at ${index}`);
+  }
+});
