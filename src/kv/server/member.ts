@@ -58,6 +58,8 @@ export interface MemberOptions extends BeginningOptions {
   readonly limits: KvServerLimits;
   readonly compaction: AutoCompaction;
   readonly isStrictReconfiguration: boolean;
+  /** How long a member must have been connected to count as healthy when the membership changes; usually 5 s. */
+  readonly healthyAfterMs?: number;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly preVote: boolean;
@@ -314,6 +316,7 @@ function makeServer(
     memberId,
     memberKey: key.publicKey,
     limits: { ...options.limits, learnersMax },
+    connectedSinceMs: transport.connectedSinceMs ? (id) => transport.connectedSinceMs?.(id as ReplicaId) : undefined,
     onMembers: tellAddresses,
     onRemoved,
   });

@@ -1,5 +1,6 @@
 /** Membership as clients change it: checks against the member table, then one Raft entry per change. */
 import { assert } from '../../env/assert.ts';
+import type { Clock } from '../../env/clock.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
@@ -27,6 +28,11 @@ export interface MembershipOptions {
   readonly log: Log;
   readonly learnersMax: number;
   readonly isStrict: boolean;
+  readonly clock: Clock;
+  /** As PeerTransport has it; absent on a network that has no connections. */
+  readonly connectedSinceMs: ((id: number) => number | undefined) | undefined;
+  /** Who has been connected for this long counts as healthy. */
+  readonly healthyAfterMs: number;
 }
 
 export class Membership {
@@ -122,9 +128,28 @@ export class Membership {
     if (refusal) throw new KvError(refusal);
     if (isStrict) {
       if (wouldLoseQuorum(this.list(), action)) throw new KvError('notEnoughStartedMembers');
-      if (this.#isUnhealthyFor(action)) throw new KvError('unhealthy');
+      if (this.#isUnhealthyFor(action) || this.#isTooNewFor(action)) throw new KvError('unhealthy');
     }
     await proposer.change([{ kind: step, replica: id as ReplicaId }], action);
+  }
+
+  /**
+   * As etcd: a change needs connections that have lasted. To grow, with all voters; to shrink, with a quorum of those that
+   * stay, but for a member that is gone already. Asked of whichever member gets the request.
+   */
+  #isTooNewFor(action: MemberChange['action']): boolean {
+    const { raft, clock, connectedSinceMs, healthyAfterMs } = this.#options;
+    if (!connectedSinceMs) return false;
+    const { id: self, confState } = raft().status();
+    const lasts = (id: number) => {
+      const sinceMs = id === self ? Number.NEGATIVE_INFINITY : connectedSinceMs(id);
+      return sinceMs !== undefined && clock.monotonicMs() - sinceMs >= healthyAfterMs;
+    };
+    const { voters } = confState;
+    if (action.kind === 'add') return !voters.every(lasts);
+    if (action.kind !== 'remove' || !voters.includes(action.id as ReplicaId)) return false;
+    if (action.id !== self && connectedSinceMs(action.id) === undefined) return false;
+    return voters.filter(lasts).length - 1 < 1 + Math.floor((voters.length - 1) / 2);
   }
 
   /** The leader sees who answers: growing needs all voters, removing needs a quorum of those that stay. */

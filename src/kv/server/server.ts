@@ -51,6 +51,8 @@ import { Waiters } from './waiters.ts';
 
 /** etcd's: five seconds, and time for two elections in between. */
 const requestTimeoutMs = 5_000;
+/** etcd's. */
+const healthyAfterMsDefault = 5_000;
 
 export interface KvServerOptions {
   /** An entry that takes longer to apply is logged; absent: none is. */
@@ -69,6 +71,10 @@ export interface KvServerOptions {
   readonly limits: KvServerLimits;
   readonly compaction: AutoCompaction;
   readonly isStrictReconfiguration: boolean;
+  /** As PeerTransport has it; absent on a network that has no connections. */
+  readonly connectedSinceMs?: ((id: number) => number | undefined) | undefined;
+  /** How long a member must have been connected to count as healthy when the membership changes. */
+  readonly healthyAfterMs?: number;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly proxy: LeaderProxy;
@@ -171,6 +177,9 @@ export class StoreServer implements KvServer {
       log: env.log,
       learnersMax: options.limits.learnersMax,
       isStrict: options.isStrictReconfiguration,
+      clock: env.clock,
+      connectedSinceMs: options.connectedSinceMs,
+      healthyAfterMs: options.healthyAfterMs ?? healthyAfterMsDefault,
     });
     this.#upkeep = new Upkeep({
       clock: env.clock,

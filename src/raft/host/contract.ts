@@ -70,6 +70,11 @@ export interface PeerTransport {
    * who was removed, are refused, and the sender is told why.
    */
   setIdentities?(known: PeerIdentities): void;
+  /**
+   * Monotonic time since which messages to `peer` can leave; undefined when they cannot. Absent on a network that has no
+   * connections.
+   */
+  connectedSinceMs?(peer: ReplicaId): number | undefined;
   close(): Promise<void>;
 }
 

@@ -50,6 +50,7 @@ export class PeerLink {
   #backoffMs: number = peerLimits.backoffFirstMs;
   #cancelTimer: Cancel = () => undefined;
   #isEnded = false;
+  #openSinceMs: number | undefined;
   readonly #snapshots = new Set<PartStream>();
 
   constructor(options: PeerLinkOptions, urls: readonly string[]) {
@@ -58,8 +59,14 @@ export class PeerLink {
     this.#urls = urls;
   }
 
-  get isOpen(): boolean {
-    return this.#state === 'open';
+  /** Monotonic time at which the present connection was accepted; undefined without one. */
+  get openSinceMs(): number | undefined {
+    return this.#openSinceMs;
+  }
+
+  /** Connects before there is anything to say, so that it is known who can be reached. */
+  open(): void {
+    if (this.#state === 'closed' && !this.#isEnded) this.#connect();
   }
 
   /** Where the peer is now. A connection to an address that is no longer one of its own is given up. */
@@ -154,6 +161,7 @@ export class PeerLink {
 
   close(): void {
     this.#isEnded = true;
+    this.#openSinceMs = undefined;
     this.#cancelTimer();
     this.#drop();
     for (const snapshot of this.#snapshots) snapshot.cancel();
@@ -180,6 +188,7 @@ export class PeerLink {
       this.#cancelTimer();
       this.#state = 'open';
       this.#options.traffic?.connected(this.#options.header.to, true);
+      this.#openSinceMs = env.clock.monotonicMs();
       this.#backoffMs = peerLimits.backoffFirstMs;
       this.#log('info', 'established TCP streaming connection with remote peer', { url });
       this.#flush();
@@ -208,6 +217,7 @@ export class PeerLink {
     if (this.#isEnded) return;
     this.#cancelTimer();
     this.#drop();
+    this.#openSinceMs = undefined;
     this.#urlPosition += 1;
     this.#state = 'waiting';
     // Spread, so that members that lost each other at once do not all come back at once.

@@ -154,7 +154,9 @@ export class GrpcPeerTransport implements PeerTransport {
       const refused = (peer: ReplicaId, as: RefusedAs) => this.#handlers?.refused?.(peer, as);
       const { traffic } = this.#options;
       const counted = traffic ? { traffic } : {};
-      this.#links.set(id, new PeerLink({ env, header, tls, keys, unreachable, refused, ...counted }, urls));
+      const link = new PeerLink({ env, header, tls, keys, unreachable, refused, ...counted }, urls);
+      this.#links.set(id, link);
+      link.open();
     }
   }
 
@@ -179,9 +181,8 @@ export class GrpcPeerTransport implements PeerTransport {
     return undefined;
   }
 
-  /** Whether messages to `peer` leave at once, for status pages. */
-  isConnected(peer: ReplicaId): boolean {
-    return this.#links.get(peer)?.isOpen ?? false;
+  connectedSinceMs(peer: ReplicaId): number | undefined {
+    return this.#links.get(peer)?.openSinceMs;
   }
 
   async close(): Promise<void> {

@@ -129,7 +129,7 @@ test('messages of every type arrive as they were sent, in order', async (t) => {
   a.transport.send(sent);
   await until('all arrived', () => b.messages.length === sent.length);
   assert.deepEqual(b.messages, sent);
-  assert.ok(a.transport.isConnected(two));
+  assert.ok(a.transport.connectedSinceMs(two) !== undefined);
 });
 
 test('both ends prove who they are: strangers are not heard', async (t) => {
@@ -188,13 +188,13 @@ test('a peer that was down is reached again by itself once it is up, and again a
   a.transport.send([heartbeat(1)]);
   await until('it is unreachable', () => a.unreachable.length > 0);
   const second = await listen(t, two, { address });
-  await until('the link is open', () => a.transport.isConnected(two));
+  await until('the link is open', () => a.transport.connectedSinceMs(two) !== undefined);
   a.transport.send([heartbeat(2)]);
   await until('it arrived', () => second.messages.length === 1);
   await second.transport.close();
-  await until('the loss is seen', () => !a.transport.isConnected(two));
+  await until('the loss is seen', () => a.transport.connectedSinceMs(two) === undefined);
   const third = await listen(t, two, { address });
-  await until('the link is open again', () => a.transport.isConnected(two));
+  await until('the link is open again', () => a.transport.connectedSinceMs(two) !== undefined);
   a.transport.send([heartbeat(3)]);
   await until('it arrived again', () => third.messages.length === 1);
 });
@@ -206,16 +206,16 @@ test('a peer with two addresses is reached on the one that answers, and follows 
   const b = await listen(t, two);
   a.transport.setPeers(new Map([[two, [dead.url, b.url]]]));
   a.transport.send([heartbeat(1)]);
-  await until('the second address is used', () => a.transport.isConnected(two));
+  await until('the second address is used', () => a.transport.connectedSinceMs(two) !== undefined);
   const moved = await listen(t, two);
   a.transport.setPeers(new Map([[two, [moved.url]]]));
-  await until('the old connection is gone', () => !a.transport.isConnected(two));
-  await until('the new address is used', () => a.transport.isConnected(two));
+  await until('the old connection is gone', () => a.transport.connectedSinceMs(two) === undefined);
+  await until('the new address is used', () => a.transport.connectedSinceMs(two) !== undefined);
   a.transport.send([heartbeat(2)]);
   await until('it arrived at the new address', () => moved.messages.length === 1);
   a.transport.setPeers(new Map());
   a.transport.send([heartbeat(3)]);
-  assert.equal(a.transport.isConnected(two), false);
+  assert.equal(a.transport.connectedSinceMs(two), undefined);
 });
 
 /** A line that can stop carrying bytes, as a full receiver does. */
