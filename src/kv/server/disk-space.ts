@@ -50,6 +50,8 @@ export interface SpaceUser {
   readonly quotaBytes: number;
   readonly bytesOnDisk: () => number;
   readonly alarms: () => readonly Alarm[];
+  /** Whether it has raised its alarm for its quota, in this life of the process. */
+  readonly hasRaisedAlarm: () => boolean;
   readonly setAlarm: (action: 'activate' | 'deactivate') => Promise<unknown>;
 }
 
@@ -62,8 +64,8 @@ export class DiskSpace {
   #cancel: Cancel | undefined;
   #isChecking = false;
   #isStopped = false;
-  /** Whether the alarm of this member, when it is active, was raised by a member and not by hand. */
-  #isAlarmOwn = true;
+  /** Whether it was raised here for the disk, or before this start. */
+  #isAlarmOwn = false;
   #goodChecks = 0;
 
   constructor(options: DiskSpaceOptions) {
@@ -93,13 +95,9 @@ export class DiskSpace {
 
   watch(user: SpaceUser): void {
     assert(this.#cancel === undefined, 'space is watched once');
-    this.#isAlarmOwn = true;
-    let wasActive = isActive(user);
+    // Whoever raised one before this start, nobody knows any more: the usual case is this member.
+    this.#isAlarmOwn = isActive(user);
     this.#cancel = this.#options.clock.every(checkEveryMs, () => {
-      // One that appeared since the last check was raised here or by hand; `raised` tells.
-      const active = isActive(user);
-      if (active && !wasActive) this.#isAlarmOwn = this.#isRaised(user);
-      wasActive = active;
       this.#check(user).catch((error: unknown) =>
         this.#options.log.warn('the free space of the disk was not looked after', { error: errorText(error) }),
       );
@@ -111,21 +109,14 @@ export class DiskSpace {
     this.#cancel?.();
   }
 
-  /** An alarm that appears while the quota is used up or the disk is full is a member's own finding. */
-  #isRaised(user: SpaceUser): boolean {
-    return !this.#isQuotaGood(user) || this.#isLow;
-  }
-  #isLow = false;
-
   async #check(user: SpaceUser): Promise<void> {
     if (this.#isChecking || this.#isStopped) return;
     this.#isChecking = true;
     try {
       const { log } = this.#options;
       const free = await this.#freeBytes();
-      this.#isLow = free < this.#low;
       const active = isActive(user);
-      if (this.#isLow && !active) {
+      if (free < this.#low && !active) {
         log.warn('alarm raised: the disk is nearly full', {
           alarm: 'NOSPACE',
           'free-bytes': free,
@@ -138,7 +129,7 @@ export class DiskSpace {
       const isAmple = free >= this.#low * ampleFactor;
       if (isAmple && !this.#hasReserve) await this.#makeReserve(free);
       this.#goodChecks = active && isAmple && this.#isQuotaGood(user) ? this.#goodChecks + 1 : 0;
-      if (this.#goodChecks < goodChecksToClear || !this.#isAlarmOwn) return;
+      if (this.#goodChecks < goodChecksToClear || !(this.#isAlarmOwn || user.hasRaisedAlarm())) return;
       await user.setAlarm('deactivate');
       this.#goodChecks = 0;
       log.info('alarm cleared: there is space again', { alarm: 'NOSPACE', 'free-bytes': free });

@@ -213,6 +213,7 @@ async function run(
       quotaBytes: options.limits.quotaBytes,
       bytesOnDisk: () => backend.bytesOnDisk(),
       alarms: () => server.alarms(),
+      hasRaisedAlarm: () => server.hasRaisedAlarm(),
       setAlarm: (action) => server.setAlarm(action, memberId, 'noSpace'),
     });
     const cancelRemovalWatch = watchForRemoval(options, server, kv);

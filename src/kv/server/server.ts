@@ -380,6 +380,11 @@ export class StoreServer implements KvServer {
     return this.#membership.move(request);
   }
 
+  /** As Upkeep.hasRaisedAlarm. */
+  hasRaisedAlarm(): boolean {
+    return this.#upkeep.hasRaisedAlarm();
+  }
+
   alarms(): readonly Alarm[] {
     return this.#kv.alarms();
   }

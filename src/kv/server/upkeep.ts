@@ -41,6 +41,7 @@ export class Upkeep {
   #cancelCompactor: Cancel | undefined;
   #cleaning: Promise<void> | undefined;
   #isRaisingAlarm = false;
+  #hasRaisedAlarm = false;
   #isStopped = false;
 
   constructor(options: UpkeepOptions) {
@@ -90,6 +91,11 @@ export class Upkeep {
     return this.#cleaning;
   }
 
+  /** Whether the NOSPACE alarm of this member was raised by it, in this life of the process. */
+  hasRaisedAlarm(): boolean {
+    return this.#hasRaisedAlarm;
+  }
+
   /** Throws `noSpace`, and raises the alarm for all members, when `bytes` more do not fit the quota. */
   checkQuota(bytes: number): void {
     const { quotaBytes, memberId, log, bytesOnDisk } = this.#options;
@@ -98,6 +104,7 @@ export class Upkeep {
     if (used + bytes <= quotaBytes) return;
     if (!this.#isRaisingAlarm) {
       this.#isRaisingAlarm = true;
+      this.#hasRaisedAlarm = true;
       log.warn('alarm raised: the database exceeds its quota', {
         alarm: 'NOSPACE',
         'used-bytes': used,
