@@ -34,7 +34,7 @@ export function pathsOf(
 /** Calls that take longer than the flag says are told, every call when the log tells everything. */
 export function slowCalls(counters: CallCounters, log: Log, thresholdMs: number): CallCounters {
   return {
-    ...(counters.bytes ? { bytes: counters.bytes } : {}),
+    ...(counters.messages ? { messages: counters.messages } : {}),
     started: (service, method, type) => counters.started(service, method, type),
     handled: (service, method, type, code) => counters.handled(service, method, type, code),
     took: (service, method, seconds) => {

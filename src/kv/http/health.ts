@@ -12,10 +12,19 @@ export interface Health {
 }
 
 /** `/health`: no alarm but the excluded ones, a leader, and a read that works. */
-export async function healthOf(
-  server: KvServer,
-  options: { readonly isSerializable: boolean; readonly excluded: readonly string[] },
-): Promise<Health> {
+export async function healthOf(server: KvServer, options: HealthOptions): Promise<Health> {
+  const health = await look(server, options);
+  if (health.isHealthy) server.timings().healthyAnswers += 1;
+  else server.timings().unhealthyAnswers += 1;
+  return health;
+}
+
+interface HealthOptions {
+  readonly isSerializable: boolean;
+  readonly excluded: readonly string[];
+}
+
+async function look(server: KvServer, options: HealthOptions): Promise<Health> {
   for (const { alarm } of server.alarms()) {
     if (!options.excluded.includes(alarmNames[alarm])) {
       return { isHealthy: false, reason: `ALARM ${alarmNames[alarm]}` };

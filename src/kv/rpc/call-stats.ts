@@ -3,7 +3,7 @@
  * prom-client's own counters cost more than a read of the store.
  */
 import type { Registry } from 'prom-client';
-import type { CallCounters, CallType } from './call.ts';
+import type { CallCounters, CallType, MessageCounts } from './call.ts';
 import { registerPlain, type Value } from './plain-metrics.ts';
 
 /** gRPC codes as the metrics of etcd's gRPC library spell them. */
@@ -39,11 +39,10 @@ interface MethodStats {
   /** Calls by the first bound that they stay within; the last place is for those beyond all. */
   readonly within: number[];
   seconds: number;
+  readonly messages: MessageCounts;
 }
 
 export class CallStats implements CallCounters {
-  /** Of messages, without what gRPC puts around them. */
-  readonly bytes = { received: 0, sent: 0 };
   readonly #services = new Map<string, Map<string, MethodStats>>();
 
   constructor(registry: Registry) {
@@ -60,6 +59,24 @@ export class CallStats implements CallCounters {
         type: 'counter',
       },
       () => this.#all().flatMap(handledValues),
+    );
+    registerPlain(
+      registry,
+      {
+        name: 'grpc_server_msg_received_total',
+        help: 'Total number of RPC stream messages received on the server.',
+        type: 'counter',
+      },
+      () => this.#all().map((stats) => ({ labels: labelsOf(stats), value: stats.messages.received })),
+    );
+    registerPlain(
+      registry,
+      {
+        name: 'grpc_server_msg_sent_total',
+        help: 'Total number of gRPC stream messages sent by the server.',
+        type: 'counter',
+      },
+      () => this.#all().map((stats) => ({ labels: labelsOf(stats), value: stats.messages.sent })),
     );
     registerPlain(
       registry,
@@ -90,6 +107,18 @@ export class CallStats implements CallCounters {
     stats.seconds += seconds;
   }
 
+  readonly messages = (service: string, method: string, type: CallType): MessageCounts =>
+    this.#of(service, method, type).messages;
+
+  /** Of all methods together. */
+  messageBytes(): { readonly received: number; readonly sent: number } {
+    const all = this.#all();
+    return {
+      received: all.reduce((sum, { messages }) => sum + messages.receivedBytes, 0),
+      sent: all.reduce((sum, { messages }) => sum + messages.sentBytes, 0),
+    };
+  }
+
   /** Streams of a method that have begun and not ended. */
   underWay(service: string, method: string): number {
     const stats = this.#services.get(service)?.get(method);
@@ -104,7 +133,7 @@ export class CallStats implements CallCounters {
   #of(service: string, method: string, type: CallType): MethodStats {
     const known = this.#services.get(service)?.get(method);
     if (known !== undefined) return known;
-    const stats = { service, method, type, started: 0, handled: [], within: [], seconds: 0 };
+    const stats = { service, method, type, started: 0, handled: [], within: [], seconds: 0, messages: noMessages() };
     const methods = this.#services.get(service) ?? new Map<string, MethodStats>();
     this.#services.set(service, methods.set(method, stats));
     return stats;
@@ -113,6 +142,10 @@ export class CallStats implements CallCounters {
   #all(): readonly MethodStats[] {
     return [...this.#services.values()].flatMap((methods) => [...methods.values()]);
   }
+}
+
+function noMessages(): MessageCounts {
+  return { received: 0, receivedBytes: 0, sent: 0, sentBytes: 0 };
 }
 
 function labelsOf({ service, method, type }: MethodStats) {

@@ -14,10 +14,18 @@ import type { Out, WireHeader } from './wire.ts';
 export interface CallCounters {
   started(service: string, method: string, type: CallType): void;
   handled(service: string, method: string, type: CallType, code: number): void;
-  /** Bytes of messages, both ways. Absent: nobody counts. */
-  readonly bytes?: { received: number; sent: number };
+  /** Where messages of a method are counted. Absent: nowhere. */
+  readonly messages?: (service: string, method: string, type: CallType) => MessageCounts;
   /** For histograms of how long calls take. */
   took(service: string, method: string, seconds: number): void;
+}
+
+/** Messages of one method since the start, and their bytes without what gRPC puts around them. */
+export interface MessageCounts {
+  received: number;
+  receivedBytes: number;
+  sent: number;
+  sentBytes: number;
 }
 
 export type CallType = 'unary' | 'server_stream' | 'bidi_stream';

@@ -1,6 +1,6 @@
 /** All methods of the store, for whichever server carries them. */
 import { authFace } from './auth-face.ts';
-import type { Face } from './call.ts';
+import { type Face, type MessageCounts, namesOf } from './call.ts';
 import { clusterFace } from './cluster-face.ts';
 import { electionFace } from './election-face.ts';
 import { healthFace } from './health-face.ts';
@@ -29,23 +29,30 @@ export function storeMethods(face: Face, options: StoreMethodsOptions): readonly
     ...healthFace(face),
   ];
   const all = [...methods, ...reflectionFace(face, methods)];
-  const { bytes } = face.counters;
-  return bytes === undefined ? all : all.map((method) => withCountedBytes(method, bytes));
+  const { messages } = face.counters;
+  if (messages === undefined) return all;
+  return all.map((method) => {
+    const [service, name] = namesOf(method.path);
+    const streamType = method.kind === 'stream' && method.isRequestStream ? 'bidi_stream' : 'server_stream';
+    return withCountedMessages(method, messages(service, name, method.kind === 'unary' ? 'unary' : streamType));
+  });
 }
 
 /** The same method, whose messages are counted as they pass its codec. */
-function withCountedBytes(method: RpcMethod, bytes: { received: number; sent: number }): RpcMethod {
+function withCountedMessages(method: RpcMethod, counts: MessageCounts): RpcMethod {
   const { decode, encode } = method.codec;
   return {
     ...method,
     codec: {
       decode(message) {
-        bytes.received += message.length;
+        counts.received += 1;
+        counts.receivedBytes += message.length;
         return decode(message);
       },
       encode(answer) {
         const message = encode(answer);
-        bytes.sent += message.length;
+        counts.sent += 1;
+        counts.sentBytes += message.length;
         return message;
       },
     },

@@ -54,6 +54,14 @@ type CountRow = readonly [
 
 const counts: readonly CountRow[] = [
   [
+    'etcd_disk_defrag_inflight',
+    'Whether or not defrag is active on the member. 1 means active, 0 means not.',
+    'gauge',
+    (t) => (t.defragmentsUnderWay > 0 ? 1 : 0),
+  ],
+  ['etcd_server_health_success', 'The total number of successful health checks.', 'counter', (t) => t.healthyAnswers],
+  ['etcd_server_health_failures', 'The total number of failed health checks.', 'counter', (t) => t.unhealthyAnswers],
+  [
     'etcd_server_slow_apply_total',
     'The total number of slow apply requests (likely overloaded from slow disk).',
     'counter',
@@ -146,7 +154,7 @@ export function registerCallMetrics(registry: Registry, calls: CallStats): void 
       help: 'The total number of bytes received from grpc clients.',
       type: 'counter',
     },
-    () => [{ labels: {}, value: calls.bytes.received }],
+    () => [{ labels: {}, value: calls.messageBytes().received }],
   );
   registerPlain(
     registry,
@@ -155,7 +163,7 @@ export function registerCallMetrics(registry: Registry, calls: CallStats): void 
       help: 'The total number of bytes sent to grpc clients.',
       type: 'counter',
     },
-    () => [{ labels: {}, value: calls.bytes.sent }],
+    () => [{ labels: {}, value: calls.messageBytes().sent }],
   );
 }
 

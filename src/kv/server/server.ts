@@ -323,7 +323,9 @@ export class StoreServer implements KvServer {
 
   async leaseKeepAlive(id: LeaseId, signal: AbortSignal, from?: From): Promise<number> {
     if (this.auth.isEnabled()) await this.auth.checkLease(from, 'write', id);
-    return this.#leases.keepAlive(id, AbortSignal.any([signal, this.#stopped.signal]));
+    const ttlSeconds = await this.#leases.keepAlive(id, AbortSignal.any([signal, this.#stopped.signal]));
+    if (ttlSeconds > 0) this.#timings.leasesRenewed += 1;
+    return ttlSeconds;
   }
 
   async leaseTimeToLive(id: LeaseId, withKeys: boolean, signal: AbortSignal, from?: From): Promise<LeaseRemaining> {
@@ -408,8 +410,13 @@ export class StoreServer implements KvServer {
 
   async defragment(): Promise<void> {
     const startedMs = this.clock.monotonicMs();
-    await this.#upkeep.clean();
-    await this.#kv.defragment();
+    this.#timings.defragmentsUnderWay += 1;
+    try {
+      await this.#upkeep.clean();
+      await this.#kv.defragment();
+    } finally {
+      this.#timings.defragmentsUnderWay -= 1;
+    }
     this.#timings.defragmentSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
   }
 

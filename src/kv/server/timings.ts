@@ -27,6 +27,9 @@ export class StoreTimings {
   slowReadIndexes = 0;
   failedReadIndexes = 0;
   restoresUnderWay = 0;
+  defragmentsUnderWay = 0;
+  healthyAnswers = 0;
+  unhealthyAnswers = 0;
   leasesRenewed = 0;
 
   applied(seconds: number): void {

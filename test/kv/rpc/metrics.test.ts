@@ -80,6 +80,12 @@ const mixin = [
   'etcd_network_client_grpc_sent_bytes_total',
   'etcd_server_client_requests_total',
   'grpc_server_started_total',
+  'grpc_server_msg_received_total',
+  'grpc_server_msg_sent_total',
+  'etcd_server_health_success',
+  'etcd_server_health_failures',
+  'etcd_disk_defrag_inflight',
+  'etcd_debugging_lease_renewed_total',
   'grpc_server_handled_total',
   'grpc_server_handling_seconds_bucket',
 ] as const;
