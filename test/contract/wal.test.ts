@@ -10,6 +10,7 @@ import { test } from 'node:test';
 import { type CrashPolicy, SimDisk } from '../../chaos/sim/disk.ts';
 import { seededRandom } from '../../chaos/sim/random.ts';
 import type { Disk } from '../../src/env/disk.ts';
+import { KeelsonError } from '../../src/env/errors.ts';
 import { realDisk } from '../../src/env/real.ts';
 import { createWal, openWal, walExists, walIdentity } from '../../src/raft/wal/open-wal.ts';
 import type { OpenedWal } from '../../src/raft/wal/wal.ts';
@@ -92,6 +93,38 @@ for (const seed of ['first', 'second']) {
     assert.ok(cuts > 20, `torn tails were seen and cut: ${cuts}`);
   });
 }
+
+test('on a disk that breaks sectors in the middle a tear may be taken for damage, but nothing acknowledged is missed', async () => {
+  const outcomes = { whole: 0, doubtful: 0, refused: 0 };
+  for (let seed = 0; seed < 150; seed++) {
+    const random = seededRandom(`shredded-${seed}`);
+    const stopAt = random.integer(60, 260);
+    const disk = new SimDisk({
+      random,
+      onOperation: (operation) => (operation.sequence === stopAt ? { kind: 'stop' } : undefined),
+    });
+    const model = await run(disk, `shredded-${seed}`, 70);
+    if (!model) continue;
+    try {
+      const [, opened] = await recover(disk.crash('shredded', { onOperation: () => undefined }), 'shredded', 0);
+      if (opened.lost) {
+        const acknowledged = model.states[model.acknowledged];
+        assert.ok(acknowledged && opened.lost.from > acknowledged.base + acknowledged.entries.length);
+        outcomes.doubtful += 1;
+      } else if (opened.damage.length === 0) {
+        await model.check(opened);
+        outcomes.whole += 1;
+      }
+      await opened.wal.close();
+    } catch (error) {
+      if (!(error instanceof KeelsonError) || error.code !== 'WAL_VOTE_LOST') {
+        throw new Error(`seed ${seed}, stopped at operation ${stopAt}`, { cause: error });
+      }
+      outcomes.refused += 1;
+    }
+  }
+  assert.ok(outcomes.whole > 75, JSON.stringify(outcomes));
+});
 
 test('one life after another: crash after crash on the same disk', async () => {
   const random = seededRandom('lives');
