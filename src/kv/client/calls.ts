@@ -12,7 +12,7 @@ import { KeelsonError } from '../../env/errors.ts';
 import { grpcStatus } from '../errors.ts';
 import type { Connections } from './connections.ts';
 import type { CallOptions } from './contract.ts';
-import { isTransient, neverSent, silentMember, toClientError } from './failures.ts';
+import { isLearnerRefusal, isTransient, neverSent, silentMember, toClientError } from './failures.ts';
 import { renewalsMax } from './session.ts';
 
 /** Between two rounds over all members; short beside an election. */
@@ -78,9 +78,11 @@ export class Caller {
           this.#connections.moveOn(endpoint);
           throw this.#timedOut(action, timeoutMs, failure);
         }
-        if (!isTransient(failure)) throw toClientError(failure, action);
+        const isElsewhere = isLearnerRefusal(failure) && call.endpoint === undefined && this.#connections.count() > 1;
+        if (!isTransient(failure) && !isElsewhere) throw toClientError(failure, action);
         this.#connections.moveOn(endpoint);
-        if (!call.isRead && outcome.wasSent !== false && !neverSent(failure)) throw toClientError(failure, action);
+        if (!call.isRead && !isElsewhere && outcome.wasSent !== false && !neverSent(failure))
+          throw toClientError(failure, action);
       } else {
         this.#connections.moveOn(endpoint);
       }

@@ -34,9 +34,14 @@ export function silentMember(endpoint: string): ServiceError {
   });
 }
 
+/** True when a learner has sent the call away, which it did not carry out: a voter will take it. */
+export function isLearnerRefusal(error: ServiceError): boolean {
+  return error.details === kvErrors.notSupportedForLearner[1];
+}
+
 /** True when another member, or the same one a little later, may well answer. */
 export function isTransient(error: ServiceError): boolean {
-  if (error.code === grpcStatus.unavailable) return error.details !== kvErrors.notSupportedForLearner[1];
+  if (error.code === grpcStatus.unavailable) return !isLearnerRefusal(error);
   // A server that goes away resets its streams, which grpc reports in these ways.
   return (error.code === grpcStatus.internal || error.code === grpcStatus.cancelled) && !codeByText.has(error.details);
 }
@@ -51,5 +56,5 @@ export function isFinalForWatch(error: ServiceError): boolean {
     grpcStatus.failedPrecondition,
     grpcStatus.outOfRange,
   ];
-  return final.includes(error.code);
+  return final.includes(error.code) && !isLearnerRefusal(error);
 }

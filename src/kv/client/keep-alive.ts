@@ -9,7 +9,7 @@ import { grpcStatus, KvError } from '../errors.ts';
 import { leaseService } from '../rpc/wire.ts';
 import type { Connections } from './connections.ts';
 import type { CallOptions } from './contract.ts';
-import { isTransient, silentMember, toClientError } from './failures.ts';
+import { isLearnerRefusal, isTransient, silentMember, toClientError } from './failures.ts';
 import { renewalsMax } from './session.ts';
 
 const retryPauseMs = 100;
@@ -52,7 +52,8 @@ export async function keepAliveOnce(
       }
       options.signal?.throwIfAborted();
       if (connections.session?.isRefusal(outcome.details, metadata) && renewals++ < renewalsMax) continue;
-      if (outcome.code !== grpcStatus.deadlineExceeded && !isTransient(outcome)) {
+      const isElsewhere = isLearnerRefusal(outcome) && connections.count() > 1;
+      if (outcome.code !== grpcStatus.deadlineExceeded && !isTransient(outcome) && !isElsewhere) {
         throw toClientError(outcome, 'store LeaseKeepAlive');
       }
       cause = outcome;

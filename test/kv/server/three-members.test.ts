@@ -69,6 +69,9 @@ describe('three members', () => {
       assert.equal(joined.server.memberId, member.id);
       const own = createKvClient({ clock: realClock, endpoints: [joined.endpoint] });
       await assert.rejects(own.put({ key: bytes('x'), value: bytes('y') }), { kv: 'notSupportedForLearner' });
+      const several = createKvClient({ clock: realClock, endpoints: [joined.endpoint, first.endpoint] });
+      await several.put({ key: bytes('by a voter'), value: bytes('y') });
+      several.close();
       const read = await own.range({ key: bytes('seen'), serializable: true });
       assert.equal(read.count, 1);
       const follower = members.find(({ server }) => server.position().leader !== server.memberId) as TestMember;
