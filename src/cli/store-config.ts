@@ -287,18 +287,13 @@ function discoveryOf(flags: StoreFlags, given: ReadonlySet<string>): Discovery {
 const isSecureUrl = (url: string) => url.startsWith('https:') || url.startsWith('unixs:');
 
 function checkCertificates(flags: StoreFlags, tls: Pick<StoreConfig, 'clientTls' | 'peerTls'>): void {
-  const clientUrls = [
-    ...flags['listen-client-urls'],
-    ...flags['listen-client-http-urls'],
-    ...flags['listen-metrics-urls'],
-  ];
-  const secureClient = clientUrls.find(isSecureUrl);
-  if (secureClient !== undefined && !tls.clientTls) {
-    throw fail(`listen on ${secureClient}: --cert-file and --key-file are needed, or --auto-tls`);
-  }
-  const securePeer = flags['listen-peer-urls'].find(isSecureUrl);
-  if (securePeer !== undefined && !tls.peerTls) {
-    throw fail(`listen on ${securePeer}: --peer-cert-file and --peer-key-file are needed, or --peer-auto-tls`);
+  const clientFlags = ['listen-client-urls', 'listen-client-http-urls', 'listen-metrics-urls'] as const;
+  for (const flag of [...clientFlags, 'listen-peer-urls'] as const) {
+    const isPeer = flag === 'listen-peer-urls';
+    const url = flags[flag].find(isSecureUrl);
+    if (url === undefined || (isPeer ? tls.peerTls : tls.clientTls)) continue;
+    const prefix = isPeer ? 'peer-' : '';
+    throw fail(`--${flag} ${url}: --${prefix}cert-file and --${prefix}key-file are needed, or --${prefix}auto-tls`);
   }
 }
 
