@@ -41,6 +41,8 @@ export interface KvStateOptions {
 
 /** Often enough that the log's durable tail stays short, seldom enough that a sync is shared by many entries. */
 const syncEntriesDefault = 10_000;
+/** Bytes of rows between two syncs: what a start has to apply again, and what the log keeps in memory, at most. */
+const syncBytes = 16 * 1024 * 1024;
 /** Rows of a restored snapshot in one batch. */
 const restoreBatchRows = 1000;
 
@@ -76,6 +78,8 @@ class AppliedState implements KvState {
   #index = 0;
   #durableIndex = 0;
   #syncingIndex = 0;
+  /** Bytes of revisions since the last sync began. */
+  #unsyncedBytes = 0;
   #isFlushed = true;
   /** Rows of applied entries that the backend does not have yet; not empty only within a batch. */
   #gathered: BackendWrite[] = [];
@@ -122,7 +126,7 @@ class AppliedState implements KvState {
     this.#isBatching = false;
     this.#handOver();
     this.#store.releaseEvents();
-    if (this.#index - this.#syncingIndex >= this.#syncEntries) this.#syncInBackground();
+    this.#syncWhenDue();
   }
 
   skip(index: number): void {
@@ -227,6 +231,7 @@ class AppliedState implements KvState {
     const index = this.#index;
     const restores = this.#restores;
     this.#syncingIndex = index;
+    this.#unsyncedBytes = 0;
     await this.#handedOver().sync();
     // What was synced may have been replaced meanwhile; and a later sync may have finished first.
     if (restores !== this.#restores) return;
@@ -340,14 +345,22 @@ class AppliedState implements KvState {
     if (!this.#isFlushed) this.#flush([]);
     if (this.#isBatching) return;
     this.#handOver();
-    if (this.#index - this.#syncingIndex >= this.#syncEntries) this.#syncInBackground();
+    this.#syncWhenDue();
+  }
+
+  #syncWhenDue(): void {
+    if (this.#index - this.#syncingIndex < this.#syncEntries && this.#unsyncedBytes < syncBytes) return;
+    this.#syncInBackground();
   }
 
   /** The entry's revisions and what else it changed; they stay together until they are handed over. */
   #flush(revisionRows: readonly BackendWrite[]): void {
     assert(!this.#isFlushed, 'an entry is gathered once');
     this.#isFlushed = true;
-    for (const row of revisionRows) this.#gathered.push(row);
+    for (const row of revisionRows) {
+      this.#gathered.push(row);
+      if (row.type === 'put') this.#unsyncedBytes += row.value.length;
+    }
     for (const row of this.#executor.rows) this.#gathered.push(row);
     this.#executor.rows = [];
     this.#gatheredApplied = { index: this.#index, revision: this.#store.revision() };

@@ -232,6 +232,16 @@ export class RaftLog {
     this.trim(upTo);
   }
 
+  /** The newest applied index after which there are more than `bytes` of entries; the base when there are not so many. */
+  indexBefore(bytes: number): Index {
+    let kept = 0;
+    for (let at = this.#entries.length - 1; at >= 0; at -= 1) {
+      kept += entryBytes(this.#entries[at] as Entry);
+      if (kept > bytes) return minIndex(toIndex(this.#base.index + at), this.applied);
+    }
+    return this.#base.index;
+  }
+
   /** Forgets entries up to `upTo`, which the state machine keeps by itself. */
   trim(upTo: Index): void {
     assert(upTo <= this.applied, () => `entries up to ${upTo} are not all applied: ${this.applied}`);

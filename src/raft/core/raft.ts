@@ -196,15 +196,17 @@ export class Raft implements RaftCore {
     this.#state.log.compact(snapshot, upTo);
   }
 
-  trimLog(upTo: Index): void {
+  trimLog(upTo: Index, keep: { readonly entries: number; readonly bytes: number }): void {
     const { log, tracker, role, id } = this.#state;
+    const wanted = maxIndex(toIndex(Math.max(0, log.applied - keep.entries)), log.indexBefore(keep.bytes));
+    const allowed = minIndex(upTo, wanted);
     // Whoever is on the way to the snapshot must find the entries after it, or it would be sent one after another.
     const isAwaited = (peer: ReplicaId) => {
       const progress = tracker.progressOf(peer);
       return progress?.recentActive === true && (progress.state === 'snapshot' || progress.match < log.base.index);
     };
     const isHeld = role === 'leader' && tracker.members().some((peer) => peer !== id && isAwaited(peer));
-    log.trim(isHeld ? minIndex(upTo, log.snapshot.index) : upTo);
+    log.trim(isHeld ? minIndex(allowed, log.snapshot.index) : allowed);
   }
 
   term(): Term {

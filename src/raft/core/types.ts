@@ -331,9 +331,10 @@ export interface RaftCore {
   compactLog(snapshot: SnapshotMeta, upTo: Index): void;
   /**
    * Drops entries up to `upTo` from memory that the state machine's own disk holds. A follower that needs one of them is
-   * sent a snapshot; when the newest is older than that, a new one is asked for by `snapshotWanted`.
+   * sent a snapshot; when the newest is older than that, a new one is asked for by `snapshotWanted`. Keeps the newest
+   * `keepEntries` and no more than `keepBytes` of them.
    */
-  trimLog(upTo: Index): void;
+  trimLog(upTo: Index, keep: { readonly entries: number; readonly bytes: number }): void;
   status(): RaftStatus;
   /** The current term, for callers to whom a whole status would cost too much. */
   term(): Term;

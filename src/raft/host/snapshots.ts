@@ -22,7 +22,8 @@ const logShareOfSnapshot = 0.5;
 const logBytesMax = 256 * 1024 * 1024;
 /** Pieces are below twice this. */
 const chunkBytes = 256 * 1024;
-const trimEntriesMin = 1;
+/** Entries for slow followers take no more memory than this; one that is further behind is sent a snapshot. */
+const keptBytesMax = 16 * 1024 * 1024;
 
 export interface SnapshotsOptions {
   readonly core: RaftCore;
@@ -61,6 +62,9 @@ export class Snapshots {
   #dueAtBytes = 0;
   /** Durable index from which it is worth trimming again. */
   #trimAt: number;
+  /** Bytes written to the log from which it is, too. */
+  #trimAtBytes = 0;
+  #trimmedAtDurable = -1;
   #isWanted = false;
   #taking: Promise<void> | undefined;
   #isReceiving = false;
@@ -106,11 +110,15 @@ export class Snapshots {
 
   /** Keeps twice what slow followers may want at most; the array of entries is copied that seldom. */
   #trim(): void {
-    const { core, stateMachine, applier, catchUpEntries } = this.#options;
-    const upTo = Math.min(applier.applied.index - catchUpEntries, stateMachine.durableIndex());
-    if (upTo < this.#trimAt) return;
-    core.trimLog(upTo as Index);
-    this.#trimAt = upTo + Math.max(catchUpEntries, trimEntriesMin);
+    const { core, stateMachine, wal, catchUpEntries } = this.#options;
+    const durable = stateMachine.durableIndex();
+    if (durable === this.#trimmedAtDurable) return;
+    const { bytes } = wal.stats();
+    if (durable < this.#trimAt && bytes < this.#trimAtBytes) return;
+    this.#trimmedAtDurable = durable;
+    this.#trimAt = durable + Math.max(catchUpEntries, 1);
+    this.#trimAtBytes = bytes + keptBytesMax;
+    core.trimLog(durable, { entries: catchUpEntries, bytes: keptBytesMax });
   }
 
   async #take(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void> {
