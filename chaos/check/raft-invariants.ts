@@ -5,6 +5,7 @@
  *   election safety        at most one leader a term, for ever
  *   log matching           two logs that agree on (index, term) agree on everything before
  *   leader completeness    a leader's log holds every entry committed in an earlier term
+ *   membership safety      who has applied the same entries knows the same membership
  *   state machine safety   nobody ever commits another entry at an index somebody has committed
  */
 import type { Entry, ReplicaId } from '../../src/raft/core/types.ts';
@@ -25,6 +26,8 @@ export class RaftInvariants {
   readonly #committed = new Map<number, Committed>();
   readonly #checkedCommit = new Map<ReplicaId, number>();
   readonly #checkedLeader = new Map<ReplicaId, number>();
+  /** Applied index → the membership after it. */
+  readonly #memberships = new Map<number, string>();
   #highestCommitted = 0;
 
   /** A restarted replica commits again what it had committed: it is compared again. */
@@ -38,6 +41,24 @@ export class RaftInvariants {
     core.checkState();
     if (view.role === 'leader') this.#checkLeader(core, view);
     this.#checkCommits(core, view);
+    this.#checkMembership(core, view);
+  }
+
+  /** A snapshot that is being restored has changed the membership already, and the applied index not yet. */
+  #checkMembership(core: Raft, view: View): void {
+    const { confState } = core.status();
+    if (view.snapshotIndex > view.applied || confState.voters.length === 0) return;
+    const sorted = (ids: readonly ReplicaId[]) => [...ids].sort((a, b) => a - b).join(' ');
+    const { voters, votersOutgoing, learners, learnersNext } = confState;
+    const membership = [voters, votersOutgoing, learners, learnersNext].map(sorted).join(' | ');
+    const known = this.#memberships.get(view.applied);
+    if (known !== undefined && known !== membership) {
+      throw new Violation(
+        'membership safety',
+        `after entry ${view.applied} ${view.id} has the members ${membership}, and others ${known}`,
+      );
+    }
+    this.#memberships.set(view.applied, membership);
   }
 
   #checkLeader(core: Raft, view: View): void {
