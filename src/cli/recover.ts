@@ -3,6 +3,7 @@
  * picks the best, and (with --yes) makes a new cluster of one out of it.
  */
 import { tmpdir } from 'node:os';
+import { present } from '../env/assert.ts';
 import type { Env } from '../env/env.ts';
 import { errorText, KeelsonError } from '../env/errors.ts';
 import { silentLog } from '../env/log.ts';
@@ -72,7 +73,7 @@ export async function run(args: readonly string[]): Promise<number> {
     print(`would make a new cluster of one out of ${best.place}: nothing was done, give --yes to do it`);
     return values.yes ? 1 : 0;
   }
-  const made = await makeNewCluster({ env, directory: best.place, openBackend });
+  const made = present(await makeNewCluster({ env, directory: best.place, openBackend }), 'the new cluster');
   print(
     `made cluster ${made.clusterId.toString(16)} of one member, ${made.name} (${made.memberId.toString(16)}), in ${best.place}: revision ${made.revision}, ${made.content.keys} keys`,
   );

@@ -1,4 +1,5 @@
 /** Maintenance.Snapshot: the state as an etcd snapshot file in pieces, then its SHA-256, which etcdctl writes behind it. */
+import { KvError } from '../errors.ts';
 import type { StoreSnapshot } from '../snapshot/exporter.ts';
 import { type Face, headerOf } from './call.ts';
 import type { StreamMethod } from './service.ts';
@@ -14,11 +15,21 @@ interface SnapshotAnswer {
   readonly version: string;
 }
 
+/** A client that takes nothing for so long keeps others from a snapshot, and its file on the disk. */
+const stalledAfterMs = 60_000;
+
 export function snapshotMethod(face: Face): StreamMethod<object, SnapshotAnswer> {
   return stream(face, maintenanceService['Snapshot'], (answers: FaceStream<SnapshotAnswer>) => {
     // Made by `gone` and `drained`; only one piece is on its way at a time.
     let wake = () => {};
-    const drained = () => new Promise<void>((resolve) => (wake = resolve));
+    const drained = () =>
+      new Promise<void>((resolve, reject) => {
+        const cancel = face.server.clock.after(stalledAfterMs, () => reject(new KvError('timeout')));
+        wake = () => {
+          cancel();
+          resolve();
+        };
+      });
     let isStarted = false;
     return {
       request: () => {

@@ -17,6 +17,7 @@ import {
 import { openKvState, type KvState } from '../apply/index.ts';
 import type { Backend } from '../backend/contract.ts';
 import { noteDamage, openRebuildable } from '../backend/rebuildable.ts';
+import { makeNewCluster } from '../snapshot/new-cluster.ts';
 import { Autopilot } from './autopilot.ts';
 import { type BeginningOptions, clusterPairs, decideBeginning, introduce, ownEntryOf } from './beginning.ts';
 import type { AutoCompaction, KvServerLimits } from './contract.ts';
@@ -112,6 +113,7 @@ export async function startMember(given: MemberOptions): Promise<RunningMember> 
   const { env, directory } = options;
   // Giving an identity up may have been cut off by a crash.
   if (options.rejoin === true && (await readAbandoned(env.disk, directory))) await abandonIdentity(env.disk, directory);
+  if (options.forceNewCluster === true) await forceNewCluster(options);
   const existing = await readMemberFile(env.disk, directory);
   if (existing) checkSameCluster(existing, directory, { token: options.token, initialCluster: clusterPairs(options) });
   else ownEntryOf(options);
@@ -128,6 +130,25 @@ export async function startMember(given: MemberOptions): Promise<RunningMember> 
     await lock.release();
     throw error;
   }
+}
+
+/** As `--force-new-cluster`: the data that is here goes on as a cluster of one; without data there is nothing to do. */
+async function forceNewCluster({ env, directory, logDirectory, openBackend }: MemberOptions): Promise<void> {
+  if ((await readMemberFile(env.disk, directory)) === undefined) return;
+  if (logDirectory !== undefined) {
+    throw new KeelsonError(
+      'BAD_FLAGS',
+      `make a new cluster from ${directory}: its log lies apart, in ${logDirectory}: move that to ${directory}/raft and start without --wal-dir`,
+    );
+  }
+  const made = await makeNewCluster({ env, directory, openBackend, unlessAlone: true });
+  if (made === undefined) return;
+  env.log.warn('forced a new cluster of one member: start without --force-new-cluster from now on', {
+    clusterId: made.clusterId.toString(16),
+    memberId: made.memberId.toString(16),
+    revision: made.revision,
+    'old-data': made.aside,
+  });
 }
 
 function once(tell: MemberOptions['onRemoved']): MemberOptions['onRemoved'] {

@@ -18,8 +18,9 @@ import { openSnapshotFile } from './snapshot-file.ts';
 export interface NewClusterOptions {
   readonly env: Pick<Env, 'clock' | 'disk' | 'random'>;
   readonly directory: string;
-  readonly logDirectory?: string;
   readonly openBackend: (path: string) => Promise<Backend>;
+  /** Does nothing when the member is its cluster's only one already. */
+  readonly unlessAlone?: boolean;
 }
 
 export interface NewCluster extends Restored {
@@ -30,8 +31,11 @@ export interface NewCluster extends Restored {
   readonly aside: string;
 }
 
-/** Rejects with nothing changed when the data cannot be read, or does not say where its member was. */
-export async function makeNewCluster(options: NewClusterOptions): Promise<NewCluster> {
+/**
+ * Undefined when nothing was to be done. Rejects with nothing changed when the data cannot be read, or does not say where
+ * its member was.
+ */
+export async function makeNewCluster(options: NewClusterOptions): Promise<NewCluster | undefined> {
   const { env, directory } = options;
   const { disk } = env;
   const mark = env.random.uuid();
@@ -42,6 +46,9 @@ export async function makeNewCluster(options: NewClusterOptions): Promise<NewClu
   ];
   const member = await openOffline({ ...options, scratch: `${directory}.copy-${mark}`, takeAll: true });
   try {
+    const { voters, votersOutgoing, learners } = member.confState;
+    const isAlone = voters.length === 1 && voters[0] === member.file.memberId;
+    if (options.unlessAlone === true && isAlone && votersOutgoing.length + learners.length === 0) return undefined;
     const self = member.kv.members().get(member.file.memberId);
     if (self === undefined || self.peerUrls.length === 0) {
       throw new KeelsonError(

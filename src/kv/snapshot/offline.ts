@@ -8,6 +8,7 @@
 import { assert } from '../../env/assert.ts';
 import type { Env } from '../../env/env.ts';
 import { KeelsonError } from '../../env/errors.ts';
+import { silentLog } from '../../env/log.ts';
 import { decodeConfChange } from '../../raft/core/conf-change-codec.ts';
 import type { ConfState, Entry } from '../../raft/core/types.ts';
 import { restoreSnapshot } from '../../raft/host/applier.ts';
@@ -15,6 +16,7 @@ import { openWal } from '../../raft/wal/open-wal.ts';
 import type { OpenedWal } from '../../raft/wal/wal.ts';
 import { type KvState, openKvState } from '../apply/index.ts';
 import type { Backend } from '../backend/contract.ts';
+import { openRebuildable } from '../backend/rebuildable.ts';
 import { lockDataDirectory, type MemberFile, readMemberFile } from '../server/data-directory.ts';
 import { StoreMachine } from '../server/state-machine.ts';
 import { Waiters } from '../server/waiters.ts';
@@ -57,9 +59,13 @@ export async function openOffline(options: OfflineOptions): Promise<OfflineMembe
   }
   await copyUnused(options);
   try {
-    const backend = await options.openBackend(`${scratch}/kv`);
+    // Rows that are damaged are begun anew in the copy, from the log's snapshot, as a start would do it.
+    const { backend, used: kv } = await openRebuildable(
+      { disk, log: silentLog, directory: `${scratch}/kv`, open: options.openBackend },
+      (opened) => openKvState({ backend: opened }),
+    );
     try {
-      return await open(options, file, backend);
+      return await open(options, file, backend, kv);
     } catch (error) {
       await backend.close();
       throw error;
@@ -82,10 +88,9 @@ async function copyUnused({ env, directory, logDirectory, scratch }: OfflineOpti
   }
 }
 
-async function open(options: OfflineOptions, file: MemberFile, backend: Backend): Promise<OfflineMember> {
+async function open(options: OfflineOptions, file: MemberFile, backend: Backend, kv: KvState): Promise<OfflineMember> {
   const { env, scratch } = options;
   const { clock, disk } = env;
-  const kv = await openKvState({ backend });
   const machine = new StoreMachine({
     memberId: file.memberId,
     kv,

@@ -5,6 +5,7 @@
 import { InvariantViolation } from '../../env/assert.ts';
 import type { Disk } from '../../env/disk.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
+import { readTextIfAny } from '../../env/files.ts';
 import { readWal } from '../../raft/wal/read-wal.ts';
 import type { LeaseId } from '../api.ts';
 import { allRowsFrom, allRowsTo, isRevisionRow, RowReader } from '../apply/meta-rows.ts';
@@ -73,6 +74,8 @@ async function* verifyRows(options: OfflineOptions): AsyncGenerator<Finding> {
     yield problem(`there are no rows in ${directory}/kv`);
     return;
   }
+  const damage = await readTextIfAny(env.disk, `${directory}/kv.damaged`);
+  if (damage !== undefined) yield problem(`rows in ${directory}/kv were found damaged while in use: ${damage}`);
   await env.disk.makeDirectory(scratch);
   try {
     await copyDirectory(env.disk, `${directory}/kv`, `${scratch}/kv`);
