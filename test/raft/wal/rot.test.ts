@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SimDisk } from '../../../chaos/sim/disk.ts';
+import { type CrashPolicy, SimDisk } from '../../../chaos/sim/disk.ts';
 import { type SeededRandom, seededRandom } from '../../../chaos/sim/random.ts';
 import { KeelsonError } from '../../../src/env/errors.ts';
 import { createWal, openWal, walIdentity } from '../../../src/raft/wal/open-wal.ts';
@@ -108,3 +108,53 @@ test('rot anywhere in the files of a log is told, repaired or refused, never tak
   }
   assert.ok(outcomes.lost > 40 && outcomes.repaired > 40 && outcomes.refused < 150, JSON.stringify(outcomes));
 });
+
+test('a repair that is cut off at any disk operation is done again, to the same end', async () => {
+  const policies: readonly CrashPolicy[] = ['kept', 'lost', 'torn', 'random'];
+  let repairs = 0;
+  for (let seed = 0; seed < 400 && repairs < 12; seed++) {
+    const { disk, model } = await write(`rot-${seed}`);
+    await rot(disk, seededRandom(`where-${seed}`), false);
+    const untouched = disk.crash('kept');
+    const files = await contentOf(untouched);
+    const whole = await openWal(options(await diskWith(files, 'whole'))).catch(() => undefined);
+    if (!whole || whole.damage.length === 0) continue;
+    repairs += 1;
+    judge(whole, model);
+    for (let stopAt = 1, isOver = false; !isOver; stopAt++) {
+      for (const policy of policies) {
+        const fresh = await diskWith(files, `${seed}/${stopAt}/${policy}`);
+        const stopSequence = fresh.operationCount + stopAt;
+        const stopping = fresh.crash('kept', {
+          onOperation: ({ sequence }) => (sequence === stopSequence ? { kind: 'stop' } : undefined),
+        });
+        const first = await Promise.race([openWal(options(stopping)), stopping.stopped]);
+        isOver = first !== undefined;
+        const again = await openWal(options(stopping.crash(policy, { onOperation: () => undefined })));
+        const where = `seed ${seed}, cut off at operation ${stopAt}, unsynced data ${policy}`;
+        assert.deepEqual(again.restored, whole.restored, where);
+        await again.wal.close();
+      }
+    }
+  }
+  assert.equal(repairs, 12);
+});
+
+async function contentOf(disk: SimDisk): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const { path } of disk.files()) files.set(path, await disk.readFile(path));
+  return files;
+}
+
+/** A disk with just these files, durable. */
+async function diskWith(files: ReadonlyMap<string, Uint8Array>, seed: string): Promise<SimDisk> {
+  const disk = new SimDisk({ random: seededRandom(seed) });
+  await disk.makeDirectory('/data/wal');
+  await disk.makeDirectory('/data/snap');
+  for (const [path, content] of files) {
+    const file = await disk.open(path, 'create');
+    await file.write(0, [content]);
+    await file.close();
+  }
+  return disk.crash('kept');
+}
