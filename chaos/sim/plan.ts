@@ -71,6 +71,7 @@ export interface WorldPlan {
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly snapshotEntries: number;
+  readonly syncEntries: number;
   readonly catchUpEntries: number;
   /** 1 byte = one entry a message. */
   readonly messageBytesMax: number;
@@ -120,6 +121,7 @@ export function planWorld(seed: string, random: SeededRandom): WorldPlan {
     tickMs: 20,
     electionTicks: pick(random, [3, 5, 10]),
     snapshotEntries: pick(random, [5, 20, 1_000]),
+    syncEntries: pick(random, [1, 10, 1_000]),
     catchUpEntries: pick(random, [0, 3, 50]),
     messageBytesMax: pick(random, [1, 1, 200, 1_000_000]),
     inflightMessagesMax: pick(random, [1, 2, 100]),

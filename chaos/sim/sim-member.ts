@@ -187,6 +187,7 @@ export class SimMember {
       preVote: true,
       raftLimits: { messageBytesMax: plan.messageBytesMax, inflightMessagesMax: plan.inflightMessagesMax },
       snapshotEntries: plan.snapshotEntries,
+      syncEntries: plan.syncEntries,
       catchUpEntries: plan.catchUpEntries,
       openBackend: () => Promise.resolve(this.#backend),
       makeTransport: (identity) => {

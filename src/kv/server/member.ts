@@ -65,6 +65,8 @@ export interface MemberOptions extends BeginningOptions {
   readonly electionTicks: number;
   readonly preVote: boolean;
   readonly snapshotEntries: number;
+  /** Entries between two syncs of the backend, when not the usual ones: the simulation syncs, and so trims its log, often. */
+  readonly syncEntries?: number;
   readonly catchUpEntries: number;
   readonly openBackend: (path: string) => Promise<Backend>;
   readonly makeTransport: (identity: MemberIdentity) => Promise<PeerTransport>;
@@ -179,7 +181,7 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
   await space.prepare();
   const { backend, used: kv } = await openRebuildable(
     { disk, log: options.env.log, directory: `${directory}/kv`, open: options.openBackend },
-    (opened) => openKvState({ backend: opened }),
+    (opened) => openKvState({ backend: opened, ...(options.syncEntries && { syncEntries: options.syncEntries }) }),
   );
   try {
     return await run(options, { backend, kv, space }, file, key);
