@@ -5,7 +5,7 @@
 import { spawn as spawnProcess } from 'node:child_process';
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { openSync, writeSync } from 'node:fs';
-import * as dns from 'node:dns/promises';
+import dns from 'node:dns/promises';
 import * as fs from 'node:fs/promises';
 import { pino } from 'pino';
 import type { Clock } from './clock.ts';
