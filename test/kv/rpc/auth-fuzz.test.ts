@@ -192,6 +192,7 @@ const forRoot: Readonly<Record<string, object>> = {
   'Maintenance/MoveLeader': { targetID: 1 },
   'Maintenance/Downgrade': { version: '3.6' },
   'Auth/AuthDisable': {},
+  'Auth/AuthStatus': {},
   'Auth/UserAdd': { name: 'x', password: 'x' },
   'Auth/UserList': {},
   'Auth/UserDelete': { name: 'default' },

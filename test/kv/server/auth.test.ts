@@ -127,7 +127,8 @@ describe('three members with auth on', () => {
       await assert.rejects(server.auth.users(from), { code: 'permissionDenied' });
       await assert.rejects(server.auth.rolesOfUser('root', from), { code: 'permissionDenied' });
       await assert.rejects(server.auth.roles(undefined), { code: 'userEmpty' });
-      const { isEnabled, authRevision } = await server.auth.status(undefined);
+      await assert.rejects(server.auth.status(from), { code: 'permissionDenied' });
+      const { isEnabled, authRevision } = await server.auth.status(root);
       assert.ok(isEnabled && authRevision > 5);
     }
   });
