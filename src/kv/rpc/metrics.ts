@@ -194,6 +194,14 @@ export function createStoreMetrics(registry: Registry, defaults: boolean, nowMs:
     fsyncSeconds: (seconds) => fsync.observe(seconds),
     attach(server) {
       registerServerMetrics(registry, server);
+      new Gauge({
+        name: 'etcd_debugging_auth_revision',
+        help: 'The current revision of auth store.',
+        registers: [registry],
+        collect() {
+          this.set(server.auth.revision());
+        },
+      });
       const see = () => ({ status: server.status(), counters: server.counters() });
       for (const [name, help, read] of gauges) {
         new Gauge({

@@ -26,6 +26,8 @@ export interface NewUser {
 }
 
 export interface AuthServer {
+  /** Grows with every change to users and roles. */
+  revision(): number;
   /** Rejects unless auth is off or `from` is a user with the role `root`. */
   requireRoot(from: From): Promise<void>;
   /** Rejects unless auth is off or `from` says who it is. */

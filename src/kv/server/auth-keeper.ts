@@ -50,6 +50,10 @@ export class AuthKeeper implements AuthServer {
     return this.#kv.auth().isEnabled();
   }
 
+  revision(): number {
+    return this.#kv.auth().revision();
+  }
+
   /**
    * In whose name a request is carried out; undefined = nobody's, which is also the answer while auth is off. At once but
    * for a token of an entry that this member has yet to apply.

@@ -130,6 +130,7 @@ describe('three members with auth on', () => {
       await assert.rejects(server.auth.status(from), { code: 'permissionDenied' });
       const { isEnabled, authRevision } = await server.auth.status(root);
       assert.ok(isEnabled && authRevision > 5);
+      assert.equal(server.auth.revision(), authRevision);
     }
   });
 
