@@ -77,6 +77,10 @@ function parseDuration(text: string, bareUnitMs: number | undefined): number | u
   return total;
 }
 
+/** What Go's programs take, as command lines are written for them. */
+const trueTexts: ReadonlySet<string> = new Set(['true', '1', 't', 'T', 'TRUE', 'True']);
+const falseTexts: ReadonlySet<string> = new Set(['false', '0', 'f', 'F', 'FALSE', 'False']);
+
 function convert(command: string, name: string, spec: FlagSpec, text: string): unknown {
   const bad = (wanted: string) =>
     new UsageError(`keelson ${command}: invalid value ${JSON.stringify(text)} for flag --${name}: want ${wanted}`);
@@ -86,8 +90,8 @@ function convert(command: string, name: string, spec: FlagSpec, text: string): u
     case 'list':
       return text === '' ? [] : text.split(',');
     case 'boolean':
-      if (text === 'true' || text === '1') return true;
-      if (text === 'false' || text === '0') return false;
+      if (trueTexts.has(text)) return true;
+      if (falseTexts.has(text)) return false;
       throw bad('true or false');
     case 'number': {
       const value = text.trim() === '' ? Number.NaN : Number(text);

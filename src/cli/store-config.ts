@@ -141,6 +141,7 @@ async function parseFile(disk: Pick<Disk, 'readFile'>, path: string): Promise<Pa
 
 /** `--experimental-…` of etcd before 3.6 is the flag without it. */
 function modernArgument(argument: string): string {
+  if (argument === '-h') return '--help';
   const match = /^(--?)(experimental-[^=]+)(=.*)?$/s.exec(argument);
   return match ? `${match[1]}${modernFlagName(match[2] as string, isKnown)}${match[3] ?? ''}` : argument;
 }

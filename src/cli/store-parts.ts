@@ -1,5 +1,7 @@
 /** Parts of a store's member that flags turn on and off. */
 import type { Disk } from '../env/disk.ts';
+import type { Env } from '../env/env.ts';
+import { errorText } from '../env/errors.ts';
 import type { Log } from '../env/log.ts';
 import { createStoreGateway } from '../kv/gateway/gateway.ts';
 import type { PathHandler } from '../kv/http/handler.ts';
@@ -47,6 +49,23 @@ export function slowCalls(counters: CallCounters, log: Log, thresholdMs: number)
     },
   };
 }
+
+/** A service of systemd's Type=notify counts as started once it says so. Node cannot send there itself. */
+export async function tellSystemd(env: Pick<Env, 'processes' | 'log'>, socket: string | undefined): Promise<void> {
+  if (socket === undefined || socket === '') return;
+  try {
+    const { exitCode, stderr } = await env.processes.run('systemd-notify', ['--ready', `--pid=${process.pid}`], {
+      timeoutMs: notifyTimeoutMs,
+    });
+    if (exitCode === 0) env.log.info('notified systemd of readiness');
+    else env.log.warn('failed to notify systemd for readiness', { exitCode, error: stderr.trim() });
+  } catch (error) {
+    env.log.warn('failed to notify systemd for readiness', { error: errorText(error) });
+  }
+}
+
+/** systemd takes a datagram at once or not at all. */
+const notifyTimeoutMs = 5_000;
 
 /** `--unsafe-no-fsync`: what is written is the system's to write down when it likes. */
 export function unsyncedDisk(disk: Disk): Disk {

@@ -23,7 +23,7 @@ import { parseStoreFlags, readStoreConfig, type StoreConfig } from './store-conf
 import { storeFlags } from './store-flags.ts';
 import { openStoreLog, type StoreLog } from './store-log.ts';
 import { foundersOf } from './store-founders.ts';
-import { pathsOf, slowCalls, tellServing, unsyncedDisk } from './store-parts.ts';
+import { pathsOf, slowCalls, tellServing, tellSystemd, unsyncedDisk } from './store-parts.ts';
 import { connectPeers } from './store-peers.ts';
 import { openSideTls, type SideTls } from './store-tls.ts';
 import { runSubcommand, subcommandHelp } from './store-subcommands.ts';
@@ -195,6 +195,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     const traffic = httpUrls.length === 0 ? 'grpc+http' : 'grpc';
     for (const url of rpc?.urls ?? []) tellServing(log, url, traffic);
     for (const url of faces[1]?.urls ?? []) tellServing(log, url, 'http');
+    return tellSystemd(env, process.env['NOTIFY_SOCKET']);
   });
   // Asked to stop before it was ready, publishing ends with an error that nobody needs.
   ready.catch((error: unknown) => log.debug('not published', { error: errorText(error) }));

@@ -11,6 +11,7 @@ import { type Log, silentLog } from '../../../../src/env/log.ts';
 import { handshakeReason, type Listener, openListener } from '../../../../src/kv/rpc/tls/listener.ts';
 import { anyName } from '../../../../src/kv/rpc/tls/rules.ts';
 import { openServerTls, type ServerTls, type ServerTlsOptions } from '../../../../src/kv/rpc/tls/server-tls.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import { type Authority, filesOf, makeAuthority, type Pair } from './certificates.ts';
 
 type Line = { readonly message: string; readonly fields: Readonly<Record<string, unknown>> };
@@ -261,6 +262,38 @@ describe('a listener', { timeout: 30_000 }, () => {
     await listener.close();
     await gone;
     tls.close();
+  });
+
+  test('waits ten seconds for the first byte, and for the end of a handshake', async () => {
+    const { log, next } = heardLog();
+    const clock = new FakeClock();
+    const tls = await openTls({ ...baseOptions(), log });
+    const urls = ['https://127.0.0.1:0'];
+    const taken = Promise.withResolvers<void>();
+    const timed = {
+      ...clock,
+      after: (delayMs: number, callback: () => void) => {
+        taken.resolve();
+        return clock.after(delayMs, callback);
+      },
+    };
+    const listener = await openListener({
+      clock: timed,
+      log,
+      endpoint: 'peer',
+      urls,
+      tls,
+      onConnection: () => assert.fail(),
+    });
+    open.push(listener);
+    const silent = connectPlain(portOf(listener), '127.0.0.1');
+    const gone = new Promise((resolve) => silent.once('close', resolve));
+    silent.on('error', () => undefined);
+    await taken.promise;
+    const rejected = next('rejected connection on peer endpoint');
+    await clock.advance(10_000);
+    assert.equal((await rejected).fields['error'], 'the TLS handshake took too long');
+    await gone;
   });
 
   test('a certificate that does not fit its key is refused at once', async () => {
