@@ -290,7 +290,7 @@ export class LeanConnection {
     this.#isClosed = true;
     this.#socket.destroy();
     this.#onBroken(error);
-    for (const id of [...this.#calls.keys()]) this.#end(id, true);
+    for (const id of this.#calls.keys()) this.#end(id, true);
   }
 }
 

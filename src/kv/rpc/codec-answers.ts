@@ -14,7 +14,7 @@ import {
   writeFlag,
   writeHead,
   writeInt64Field,
-} from './codec-proto.ts';
+} from '../../proto/wire-format.ts';
 import type {
   Out,
   WireDeleteRangeResponse,

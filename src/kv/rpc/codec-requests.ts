@@ -3,7 +3,7 @@
  * skipped, of a field that comes twice the last counts.
  */
 import { noBytes } from '../api.ts';
-import { bytesType, ProtoReader, varintType } from './codec-proto.ts';
+import { bytesType, ProtoReader, varintType } from '../../proto/wire-format.ts';
 import type {
   WireCompare,
   WireDeleteRangeRequest,

@@ -6,8 +6,9 @@ import descriptor from '../../../proto/gen/raft.json' with { type: 'json' };
 import { KeelsonError } from '../../env/errors.ts';
 import { loadService } from '../../proto/grpc-service.ts';
 import type { ReplicaId } from '../core/types.ts';
+import { withLeanStream } from './message-wire.ts';
 
-export const peerService = loadService(descriptor, 'keelson.raft.v1.RaftTransport');
+export const peerService = withLeanStream(loadService(descriptor, 'keelson.raft.v1.RaftTransport'));
 export const PeerClient = grpc.makeGenericClientConstructor(peerService, 'RaftTransport');
 
 /** Raised when an older peer would misunderstand a message. */

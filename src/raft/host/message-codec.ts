@@ -26,7 +26,7 @@ const typeNumbers: Readonly<Record<MessageType, number>> = {
 };
 const typeNames = new Map(Object.entries(typeNumbers).map(([name, number]) => [number, name as MessageType]));
 
-interface ProtoEntry {
+export interface ProtoEntry {
   readonly term?: Int64Like;
   readonly index?: Int64Like;
   readonly kind?: number;
@@ -148,14 +148,11 @@ const index = (value: Int64Like | null | undefined): Index => natural(value, 'an
 const term = (value: Int64Like | null | undefined): Term => natural(value, 'a term') as Term;
 const replica = (value: Int64Like | null | undefined): ReplicaId => natural(value, 'a replica id') as ReplicaId;
 
-/** Data is copied: an entry lives long and must not pin the whole frame it came in. */
-function toData(data: Uint8Array | undefined): Uint8Array {
-  return new Uint8Array(data ?? []);
-}
+const noData = new Uint8Array(0);
 
 function toEntry(entry: ProtoEntry): Entry {
   const kind = entry.kind === 1 ? 'confChange' : 'normal';
-  return { term: term(entry.term), index: index(entry.index), kind, data: toData(entry.data) };
+  return { term: term(entry.term), index: index(entry.index), kind, data: entry.data ?? noData };
 }
 
 function toSnapshotMeta(meta: ProtoSnapshotMeta | null | undefined): SnapshotMeta {
@@ -211,7 +208,7 @@ export function fromProto(message: ProtoMessage): Message {
     case 'prop': {
       const entries = (message.entries ?? []).map((entry) => ({
         kind: entry.kind === 1 ? ('confChange' as const) : ('normal' as const),
-        data: toData(entry.data),
+        data: entry.data ?? noData,
       }));
       return { ...common, type, entries };
     }

@@ -1,13 +1,14 @@
 /**
- * Protobuf's wire format for the messages that make up a store's load, by hand: decoding without reflection, encoding in two
+ * Protobuf's wire format for the messages that make up the load, between members and with clients, by hand: decoding without reflection, encoding in two
  * passes (size, then write) into memory of exactly that size. protobufjs does the same for every other message and is what
  * this is tested against.
  *
  * 64-bit fields are decoded as numbers where a number holds them and as bigints where not, which is what Int64Like allows.
  */
-import { assert } from '../../env/assert.ts';
-import { fromInt64, type Int64Like } from '../../proto/int64.ts';
-import { noBytes } from '../api.ts';
+import { assert } from '../env/assert.ts';
+import { fromInt64, type Int64Like } from './int64.ts';
+
+const noBytes = new Uint8Array(0);
 
 export const varintType = 0;
 export const bytesType = 2;
