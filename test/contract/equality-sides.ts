@@ -10,10 +10,10 @@ export type Message = Readonly<Record<string, unknown>>;
 /** An answer, or the error in its place. */
 export type Answer = { readonly ok: unknown } | { readonly error: string };
 
-export type ServiceName = 'KV' | 'Watch' | 'Lease' | 'Cluster' | 'Maintenance';
+export type ServiceName = 'KV' | 'Watch' | 'Lease' | 'Cluster' | 'Maintenance' | 'Auth';
 
 const services = Object.fromEntries(
-  (['KV', 'Watch', 'Lease', 'Cluster', 'Maintenance'] as const).map((name) => [
+  (['KV', 'Watch', 'Lease', 'Cluster', 'Maintenance', 'Auth'] as const).map((name) => [
     name,
     loadService(etcdDescriptor, `etcdserverpb.${name}`),
   ]),
@@ -51,7 +51,10 @@ export class Side {
     this.#client.close();
   }
 
-  call(service: ServiceName, method: string, request: Message): Promise<Answer> {
+  /** `token` of a user, when the call is somebody's. */
+  call(service: ServiceName, method: string, request: Message, token?: string): Promise<Answer> {
+    const metadata = new grpc.Metadata();
+    if (token !== undefined) metadata.set('token', token);
     const definition = services[service][method];
     if (!definition) throw new Error(`no method ${service}.${method}`);
     return new Promise((resolve) => {
@@ -60,7 +63,7 @@ export class Side {
         definition.requestSerialize as (value: Message) => Buffer,
         definition.responseDeserialize as (bytes: Buffer) => object,
         request,
-        new grpc.Metadata(),
+        metadata,
         { deadline: new Date(Date.now() + answerTimeoutMs) },
         (error, answer) => resolve(error ? { error: `${error.code} ${error.details}` } : { ok: comparable(answer) }),
       );

@@ -99,7 +99,10 @@ export async function judgeWatches(dice: Dice, known: Known, talk: Talk, steps: 
     } else await talk.write();
   }
   await settled(talk, where, sent);
-  if (liveIds(talk.etcd.answers).length > 0) {
+  // With a watch that was compacted away, or has not begun, the versions of etcd answer differently or not at all.
+  const isPlain = sent.every((request) => startOf(request) <= known.revision);
+  const wasCompacted = talk.etcd.answers.some((answer) => answer['compactRevision'] !== undefined);
+  if (liveIds(talk.etcd.answers).length > 0 && isPlain && !wasCompacted) {
     await send({ progressRequest: {} }, true);
     await settled(talk, where, sent);
   }
@@ -147,6 +150,10 @@ function sortedTold(told: Readonly<Record<string, Told>>): unknown {
     );
   };
   return canonical(told);
+}
+
+function startOf(request: Message): number {
+  return Number((request['createRequest'] as Message | undefined)?.['startRevision'] ?? 0);
 }
 
 function textOfBuffer(value: unknown): unknown {

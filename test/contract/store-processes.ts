@@ -68,9 +68,12 @@ async function makeCertificates(directory: string): Promise<{ readonly paths: Tl
   return { paths, pems };
 }
 
+/** Debian's, unless a newer one is named. */
+export const etcdProgram = process.env['KEELSON_ETCD'] ?? '/usr/bin/etcd';
+
 /** The command line before the flags. */
 function program(kind: StoreKind): readonly string[] {
-  if (kind === 'etcd') return ['/usr/bin/etcd'];
+  if (kind === 'etcd') return [etcdProgram];
   const node = join(root, 'node_modules/.bin/node');
   return [node, '--disable-warning=ExperimentalWarning', join(root, 'src/cli/entry.ts'), 'store'];
 }

@@ -59,17 +59,13 @@ export function chooseTxn(view: ReadView, txn: TxnRequest): ChosenTxn {
   return { succeeded, ops };
 }
 
-/** The first reason not to carry out what was chosen: as in etcd, the puts are looked at first and then the ranges. */
+/** The first reason not to carry out what was chosen, in the order of the operations. */
 export function checkTxn(view: TxnChecks, txn: ChosenTxn): KvErrorCode | undefined {
-  return checkOps(view, txn, 'put') ?? checkOps(view, txn, 'range');
-}
-
-function checkOps(view: TxnChecks, txn: ChosenTxn, kind: 'put' | 'range'): KvErrorCode | undefined {
   for (const op of txn.ops) {
     let error: KvErrorCode | undefined;
-    if (op.kind === 'txn') error = checkOps(view, op.chosen, kind);
-    else if (op.kind === 'put' && kind === 'put') error = checkPut(view, op.request);
-    else if (op.kind === 'range' && kind === 'range') error = checkRange(view, op.request);
+    if (op.kind === 'txn') error = checkTxn(view, op.chosen);
+    else if (op.kind === 'put') error = checkPut(view, op.request);
+    else if (op.kind === 'range') error = checkRange(view, op.request);
     if (error !== undefined) return error;
   }
   return undefined;

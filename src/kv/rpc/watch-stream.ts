@@ -44,6 +44,8 @@ interface ServedWatch {
   readonly wantsFragments: boolean;
   hasSentSinceTick: boolean;
   isPaused: boolean;
+  /** 0 = when it was created. */
+  readonly startRevision: number;
   /** Ended by a compaction. As in etcd its id stays taken until the client cancels it. */
   isOver: boolean;
   watcher: Watcher | undefined;
@@ -118,6 +120,7 @@ export class WatchStream {
       wantsFragments: request.fragment ?? false,
       hasSentSinceTick: true,
       isPaused: false,
+      startRevision: watchRequest.startRevision,
       isOver: false,
       watcher: undefined,
     };
@@ -186,6 +189,9 @@ export class WatchStream {
 
   #answerProgress(): void {
     if (this.#isClosed || this.#cancelProgressRetry) return;
+    // A watch that begins later has seen nothing yet: as etcd, this stream then says nothing.
+    const { revision } = this.#server.position();
+    for (const watch of this.#watches.values()) if (watch.startRevision > revision) return;
     if (this.#isInSync()) {
       this.#write({ header: headerOf(this.#server), watchId: noWatchId });
       return;
