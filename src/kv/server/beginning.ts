@@ -163,6 +163,37 @@ export async function introduce(
   return isFounder ? confStateOf(members) : undefined;
 }
 
+/**
+ * The same beside a log that is there, for a state that is begun anew: what it replays from entry 1 began with the founders as
+ * they were then. Others have a snapshot in their log; until that is read they know whom they can ask.
+ */
+export async function introduceAgain(options: BeginningOptions, file: MemberFile, kv: KvState): Promise<void> {
+  const founders = bootstrapMembers(fromPairs(file.initialCluster), file.token);
+  const isFounder = file.hasRejoined !== true && founders.some(({ id }) => id === file.memberId);
+  let members: readonly Member[] = founders;
+  if (!isFounder) {
+    try {
+      ({ members } = await options.join(othersOf(options)));
+    } catch (error) {
+      options.env.log.warn('nobody told who belongs to the cluster', { error: errorText(error) });
+      return;
+    }
+  }
+  for (const member of members) kv.setMember(member);
+  await kv.sync();
+}
+
+/** The inverse of `clusterPairs`. */
+function fromPairs(pairs: readonly string[]): readonly InitialMember[] {
+  const urls = new Map<string, string[]>();
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    assert(at > 0, () => `${pair} is a name and a URL`);
+    urls.set(pair.slice(0, at), [...(urls.get(pair.slice(0, at)) ?? []), pair.slice(at + 1)]);
+  }
+  return [...urls].map(([name, peerUrls]) => ({ name, peerUrls }));
+}
+
 function confStateOf(founders: readonly Member[]): ConfState {
   const voters = founders.map((member) => member.id as ReplicaId).sort((a, b) => a - b);
   return { voters, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };

@@ -7,6 +7,7 @@
  *   <dir>/kv/           the backend
  *   <dir>/peer-urls     where it said it was (whereabouts.ts)
  *   <dir>/abandoned.json, <dir>/abandoned-<id>/   who it was before, when it comes back as a new member
+ *   <dir>/log-made.json the log was there once: a start that finds none is not the first one
  *   <dir>/LOCK          its lock keeps a second process out; the file is always empty
  *
  * A directory that belongs to another member or cluster, to a newer program or to etcd is refused before anything in
@@ -108,7 +109,24 @@ export function checkSameCluster(
   }
 }
 
-const identityNames = ['member.key', 'raft', 'kv', 'peer-urls', 'member.json'] as const;
+const identityNames = ['member.key', 'log-made.json', 'raft', 'kv', 'peer-urls', 'member.json'] as const;
+
+/** Notes that the log is there; without the note it is made again. */
+export async function noteLog(disk: Disk, directory: string): Promise<void> {
+  const path = `${directory}/log-made.json`;
+  if (await disk.exists(path)) return;
+  await writeFileAtomic(disk, path, `${JSON.stringify({ formatVersion })}\n`);
+}
+
+/** Rejects when there was a log: with it the member's votes and acknowledgements are gone, and it may not begin as the same. */
+export async function checkNeverHadLog(disk: Disk, directory: string, logDirectory: string): Promise<void> {
+  if (!(await disk.exists(`${directory}/log-made.json`))) return;
+  throw new KeelsonError(
+    'LOG_MISSING',
+    `start from ${directory}: the log in ${logDirectory} is gone, and with it this member’s votes: put it back, or start with ` +
+      '--rejoin to come back as a new member; if it is the only member, restore the latest backup',
+  );
+}
 
 /** Who this directory was before it was given up; undefined for one that never was, or that has an identity again. */
 export async function readAbandoned(disk: Disk, directory: string): Promise<{ readonly memberId: number } | undefined> {

@@ -19,14 +19,23 @@ import type { Backend } from '../backend/contract.ts';
 import { noteDamage, openRebuildable } from '../backend/rebuildable.ts';
 import { makeNewCluster } from '../snapshot/new-cluster.ts';
 import { Autopilot } from './autopilot.ts';
-import { type BeginningOptions, clusterPairs, decideBeginning, introduce, ownEntryOf } from './beginning.ts';
+import {
+  type BeginningOptions,
+  clusterPairs,
+  decideBeginning,
+  introduce,
+  introduceAgain,
+  ownEntryOf,
+} from './beginning.ts';
 import type { AutoCompaction, KvServerLimits } from './contract.ts';
 import {
   abandonIdentity,
+  checkNeverHadLog,
   checkSameCluster,
   forgetAbandoned,
   lockDataDirectory,
   type MemberFile,
+  noteLog,
   readAbandoned,
   readMemberFile,
   writeMemberFile,
@@ -210,8 +219,11 @@ async function run(
       `start from ${directory}: there is state but no log in ${raftDirectory}: restore it from a backup`,
     );
   }
-  // A state that is begun anew beside an old log knows nobody either, until it has replayed a snapshot.
-  const confState = hasLog && kv.members().size > 0 ? undefined : await introduce(options, file, kv);
+  if (hasLog) await noteLog(env.disk, directory);
+  else await checkNeverHadLog(env.disk, directory, raftDirectory);
+  // A state that is begun anew beside an old log knows nobody either.
+  if (hasLog && kv.members().size === 0) await introduceAgain(options, file, kv);
+  const confState = hasLog ? undefined : await introduce(options, file, kv);
   const transport = await options.makeTransport({ clusterId, memberId, key: key.publicKey });
   try {
     const server = makeServer(options, kv, file, key, transport);
@@ -227,6 +239,7 @@ async function run(
           clusterId: raftClusterId,
           ...(confState ? { confState } : {}),
         });
+    if (!hasLog) await noteLog(env.disk, directory);
     server.attach(raft);
     // Alone there is nobody to wait for.
     const { voters, votersOutgoing } = raft.confState();

@@ -34,3 +34,17 @@ test('only the owner can read what a member writes, and a second member is kept 
   const second = await startTestMember(options);
   await second.stop();
 });
+
+test('a directory whose log is gone is not begun anew: its votes are gone with it', async (context) => {
+  const parent = await mkdtemp(join(tmpdir(), 'keelson-gone-'));
+  context.after(() => rm(parent, { recursive: true, force: true }));
+  const directory = join(parent, 'data');
+  const [port] = (await freePorts(1)) as [number];
+  const peerUrls = [`http://127.0.0.1:${port}`];
+  const options = { directory, name: 'm1', peerUrls, initialCluster: [{ name: 'm1', peerUrls }] };
+  const first = await startTestMember(options);
+  await first.stop();
+  await rm(join(directory, 'raft'), { recursive: true });
+  await rm(join(directory, 'kv'), { recursive: true });
+  await assert.rejects(startTestMember(options), { code: 'LOG_MISSING', message: /--rejoin/ });
+});
