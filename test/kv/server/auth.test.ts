@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { realClock, realRandom } from '../../../src/env/real.ts';
 import { noBytes, putRequest, rangeRequest } from '../../../src/kv/api.ts';
+import { createBcryptPasswords } from '../../../src/kv/auth/bcrypt-passwords.ts';
 import { createInlinePasswords } from '../../../src/kv/auth/inline-passwords.ts';
 import { SimpleTokens } from '../../../src/kv/auth/simple-tokens.ts';
 import { createKvClient, type KvClient } from '../../../src/kv/index.ts';
@@ -299,4 +300,34 @@ test('what the member does by itself is not stopped by auth: the quota’s alarm
     ['noSpace'],
   );
   assert.ok((await server.compact(2, false, root)).revision > 2);
+});
+
+test('a flood of passwords is turned away and not queued without end, and writers do not wait for it', async (t) => {
+  const passwords = createBcryptPasswords({ clock: realClock, cost: 10, jobsMax: 4 });
+  const [member] = (await startTestMembers(1, {
+    auth: {
+      tokens: new SimpleTokens({ clock: realClock, random: realRandom, ttlMs: 300_000 }),
+      passwords,
+      isCommonNameUser: false,
+    },
+  })) as [TestMember];
+  t.after(() => member.stop());
+  const { server } = member;
+  await openOffice(server);
+  const root = withToken(await server.auth.authenticate('root', 'rootpw'));
+  let answered = 0;
+  const outcomes = Array.from({ length: 40 }, () =>
+    server.auth.authenticate('alice', 'wrong').then(
+      () => 'ok',
+      (error: Error & { code: string }) => {
+        answered++;
+        return error.code;
+      },
+    ),
+  );
+  await server.put(put('written meanwhile'), root);
+  assert.ok(answered < 40, 'the write was answered before all passwords were compared');
+  const counted = Map.groupBy(await Promise.all(outcomes), (outcome) => outcome);
+  assert.deepEqual([...counted.keys()].sort(), ['authFailed', 'tooManyRequests']);
+  assert.equal(counted.get('authFailed')?.length, 4);
 });
