@@ -6,7 +6,18 @@
  * is more; `lost` exactly once when the socket is gone. Streams are told of their end exactly once.
  */
 import { assert } from '../../../env/assert.ts';
+import { AbuseGuard } from './abuse-guard.ts';
 import { ClosedStreams } from './closed-streams.ts';
+import {
+  checkGoAway,
+  errorOfPriority,
+  isSettingsAck,
+  type ReceivedFrame,
+  readPing,
+  readRstStream,
+  readWindowUpdate,
+} from './control-frames.ts';
+import { FrameReader } from './frame-reader.ts';
 import {
   ConnectionError,
   encodeGoAway,
@@ -15,32 +26,17 @@ import {
   encodeSettings,
   encodeWindowUpdate,
   errorCode,
-  FrameReader,
   frameFlag,
   frameType,
   int31Max,
   preface,
-  readUint31,
   settingId,
   settingsAck,
 } from './frames.ts';
 import { HeaderBlocks } from './header-blocks.ts';
 import { HpackDecoder } from './hpack/decoder.ts';
-import {
-  connectionWindowBytes,
-  headerListBytesMax,
-  idleFrameBurst,
-  idleFramesPerSecond,
-  earlyPingsMax,
-  idlePingIntervalMinMs,
-  orphansMax,
-  resetBurst,
-  resetsPerSecond,
-  streamWindowBytes,
-  windowStepShare,
-} from './limits.ts';
+import { connectionWindowBytes, headerListBytesMax, orphansMax, streamWindowBytes, windowStepShare } from './limits.ts';
 import type { OutputBuffer } from './output-buffer.ts';
-import { RateLimit } from './rate-limit.ts';
 import { areTrailersValid, type RequestHead, readRequestHead } from './request-head.ts';
 import { Sender, windowBytesDefault } from './sender.ts';
 import { readSettings } from './settings.ts';
@@ -69,8 +65,7 @@ export class Connection {
   readonly #streams = new Map<number, Stream>();
   readonly #closed = new ClosedStreams();
   readonly #blocks = new HeaderBlocks();
-  readonly #resets: RateLimit;
-  readonly #idleFrames: RateLimit;
+  readonly #guard: AbuseGuard;
   #nowMs: number;
   #prefaceBytes = 0;
   #hasSettings = false;
@@ -87,8 +82,6 @@ export class Connection {
   orphans = 0;
   /** Bytes of requests that nobody has taken yet. */
   heldBytes = 0;
-  #pingedMs = Number.NEGATIVE_INFINITY;
-  #earlyPings = 0;
   /** The last stream of the final GOAWAY; -1: none was sent. */
   #goAwayId = -1;
   #isDraining = false;
@@ -98,8 +91,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#nowMs = options.nowMs;
-    this.#resets = new RateLimit(resetBurst, resetsPerSecond, options.nowMs);
-    this.#idleFrames = new RateLimit(idleFrameBurst, idleFramesPerSecond, options.nowMs);
+    this.#guard = new AbuseGuard(options.nowMs, options.pingIntervalMinMs);
     this.#reader = new FrameReader(this);
     this.#sender = new Sender(this);
     this.#sender.control(
@@ -265,7 +257,7 @@ export class Connection {
     if (stream === undefined) return;
     stream.receiveWindow -= length;
     if (stream.receiveWindow < 0) return this.reset(stream, errorCode.flowControlError);
-    if (length === 0 && (flags & frameFlag.endStream) === 0) this.#countIdle();
+    if (length === 0 && (flags & frameFlag.endStream) === 0) this.#guard.idleFrame(this.#nowMs);
   }
 
   /** The stream that DATA is for; undefined when it is over, which is told where the client should have known. */
@@ -275,10 +267,9 @@ export class Connection {
     if (stream !== undefined) {
       this.reset(stream, errorCode.streamClosed);
     } else {
-      if (this.#isIdle(streamId))
-        throw new ConnectionError(errorCode.protocolError, 'DATA for a stream that is not open');
+      this.#checkOpened(streamId);
       if (!this.#closed.isExcused(streamId) && !this.#isRefused(streamId)) {
-        this.#countIdle();
+        this.#guard.idleFrame(this.#nowMs);
         this.#control(encodeRstStream(streamId, errorCode.streamClosed));
       }
     }
@@ -312,36 +303,33 @@ export class Connection {
 
   frame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
     this.#checkFirst(type);
+    if (type === frameType.headers) {
+      if (this.#blocks.begin(flags, streamId, bytes, start, end)) this.#onBlock();
+    } else if (type === frameType.continuation) {
+      if (this.#blocks.go(flags, streamId, bytes, start, end)) this.#onBlock();
+    } else this.#onControl(type, { flags, streamId, bytes, start, end });
+  }
+
+  #onControl(type: number, frame: ReceivedFrame): void {
     switch (type) {
-      case frameType.headers: {
-        const isWhole = this.#blocks.begin(flags, streamId, bytes, start, end);
-        if (isWhole) this.#onBlock();
-        return;
-      }
-      case frameType.continuation: {
-        const isWhole = this.#blocks.go(flags, streamId, bytes, start, end);
-        if (isWhole) this.#onBlock();
-        return;
-      }
       case frameType.windowUpdate:
-        return this.#onWindowUpdate(streamId, bytes, start, end);
+        return this.#onWindowUpdate(frame);
       case frameType.rstStream:
-        return this.#onRstStream(streamId, bytes, start, end);
+        return this.#onRstStream(frame);
       case frameType.settings:
-        return this.#onSettings(flags, streamId, bytes, start, end);
+        return this.#onSettings(frame);
       case frameType.ping:
-        return this.#onPing(flags, streamId, bytes, start, end);
+        return this.#onPing(frame);
       case frameType.priority:
-        return this.#onPriority(streamId, bytes, start, end);
+        return this.#onPriority(frame);
       case frameType.goAway:
-        if (streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'GOAWAY belongs to no stream');
-        if (end - start < 8) throw new ConnectionError(errorCode.frameSizeError, 'GOAWAY is too short');
+        checkGoAway(frame);
         // The client closes the connection itself once its calls are answered.
-        return this.#countIdle();
+        return this.#guard.idleFrame(this.#nowMs);
       case frameType.pushPromise:
         throw new ConnectionError(errorCode.protocolError, 'a client cannot push');
       default:
-        this.#countIdle();
+        this.#guard.idleFrame(this.#nowMs);
     }
   }
 
@@ -354,15 +342,10 @@ export class Connection {
     }
   }
 
-  /** A frame without use: a few are legal, a flood of them is not. */
-  #countIdle(): void {
-    if (this.#idleFrames.take(this.#nowMs)) return;
-    throw new ConnectionError(errorCode.enhanceYourCalm, 'too many frames without content');
-  }
-
-  /** Streams that the client has not opened, and those that are for servers to open. */
-  #isIdle(streamId: number): boolean {
-    return streamId > this.#lastStreamId || streamId % 2 === 0;
+  /** Frames for streams that the client has not opened, or that are not for it to open, end the connection. */
+  #checkOpened(streamId: number): void {
+    if (streamId <= this.#lastStreamId && streamId % 2 === 1) return;
+    throw new ConnectionError(errorCode.protocolError, `a frame for stream ${streamId}, which is not open`);
   }
 
   /** Beyond the last one that GOAWAY said would be served. */
@@ -407,31 +390,22 @@ export class Connection {
 
   #refuse(streamId: number, code: number): void {
     this.#closed.add(streamId, true);
-    this.#countReset();
+    this.#guard.reset(this.#nowMs);
     this.#control(encodeRstStream(streamId, code));
   }
 
-  #countReset(): void {
-    if (this.#resets.take(this.#nowMs)) return;
-    throw new ConnectionError(errorCode.enhanceYourCalm, 'too many calls are reset');
-  }
-
-  #onWindowUpdate(streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (end - start !== 4) throw new ConnectionError(errorCode.frameSizeError, 'WINDOW_UPDATE takes 4 bytes');
-    const increment = readUint31(bytes, start);
+  #onWindowUpdate(frame: ReceivedFrame): void {
+    const { streamId } = frame;
+    const increment = readWindowUpdate(frame);
     if (streamId === 0) {
-      if (increment === 0) throw new ConnectionError(errorCode.protocolError, 'a window is widened by nothing');
       if (!this.#sender.widen(increment)) {
         throw new ConnectionError(errorCode.flowControlError, 'the window of the connection is too wide');
       }
       return this.#options.wake();
     }
     const stream = this.#streams.get(streamId);
-    if (stream === undefined) {
-      if (this.#isIdle(streamId)) {
-        throw new ConnectionError(errorCode.protocolError, 'WINDOW_UPDATE for a stream that is not open');
-      }
-    } else if (increment === 0) this.reset(stream, errorCode.protocolError);
+    if (stream === undefined) this.#checkOpened(streamId);
+    else if (increment === 0) this.reset(stream, errorCode.protocolError);
     else if (stream.sendWindow + increment > int31Max) this.reset(stream, errorCode.flowControlError);
     else this.#widen(stream, increment);
   }
@@ -443,27 +417,21 @@ export class Connection {
     this.#options.wake();
   }
 
-  #onRstStream(streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (end - start !== 4) throw new ConnectionError(errorCode.frameSizeError, 'RST_STREAM takes 4 bytes');
-    if (this.#isIdle(streamId)) {
-      throw new ConnectionError(errorCode.protocolError, 'RST_STREAM for a stream that is not open');
-    }
-    this.#countReset();
-    const stream = this.#streams.get(streamId);
+  #onRstStream(frame: ReceivedFrame): void {
+    const code = readRstStream(frame);
+    this.#checkOpened(frame.streamId);
+    this.#guard.reset(this.#nowMs);
+    const stream = this.#streams.get(frame.streamId);
     if (stream === undefined) return;
-    this.#closed.add(streamId, false);
-    this.#finish(stream, bytes.readUInt32BE(start));
+    this.#closed.add(stream.id, false);
+    this.#finish(stream, code);
   }
 
-  #onSettings(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'SETTINGS belong to no stream');
-    if ((flags & frameFlag.ack) !== 0) {
-      if (end > start) throw new ConnectionError(errorCode.frameSizeError, 'an acknowledgement of SETTINGS is empty');
-      return this.#countIdle();
-    }
-    if (this.#hasSettings) this.#countIdle();
+  #onSettings(frame: ReceivedFrame): void {
+    if (isSettingsAck(frame)) return this.#guard.idleFrame(this.#nowMs);
+    if (this.#hasSettings) this.#guard.idleFrame(this.#nowMs);
     this.#hasSettings = true;
-    for (const [id, value] of readSettings(bytes, start, end)) {
+    for (const [id, value] of readSettings(frame.bytes, frame.start, frame.end)) {
       if (id === settingId.headerTableSize) this.#sender.encoder.limitTable(value);
       else if (id === settingId.initialWindowSize) this.#changeWindows(value);
     }
@@ -482,43 +450,25 @@ export class Connection {
     }
   }
 
-  #onPing(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'PING belongs to no stream');
-    if (end - start !== 8) throw new ConnectionError(errorCode.frameSizeError, 'PING takes 8 bytes');
-    if ((flags & frameFlag.ack) === 0) {
-      this.#control(encodePing(bytes.subarray(start, end), true));
-      this.#countPing();
-      return;
-    }
-    if (this.#isDraining && this.#goAwayId < 0 && bytes.compare(drainPing, 0, 8, start, end) === 0) {
+  #onPing(frame: ReceivedFrame): void {
+    const payload = readPing(frame);
+    if ((frame.flags & frameFlag.ack) === 0) {
+      this.#control(encodePing(payload, true));
+      const { hasAnswered } = this.#sender;
+      this.#sender.hasAnswered = false;
+      this.#guard.ping(this.#nowMs, { hasAnswered, hasStreams: this.#streams.size > 0 });
+    } else if (this.#isDraining && this.#goAwayId < 0 && payload.equals(drainPing)) {
       this.#goAwayId = this.#lastStreamId;
       this.#control(encodeGoAway(this.#goAwayId, errorCode.noError, ''));
     }
   }
 
-  /** As grpc-go counts: pings that follow an answer measure the way and are free. */
-  #countPing(): void {
-    const { pingIntervalMinMs } = this.#options;
-    if (pingIntervalMinMs === undefined) return;
-    if (this.#sender.hasAnswered) {
-      this.#sender.hasAnswered = false;
-      this.#earlyPings = 0;
-      return;
-    }
-    const leastMs = this.#streams.size === 0 ? idlePingIntervalMinMs : pingIntervalMinMs;
-    if (this.#nowMs - this.#pingedMs < leastMs) this.#earlyPings++;
-    this.#pingedMs = this.#nowMs;
-    if (this.#earlyPings > earlyPingsMax) throw new ConnectionError(errorCode.enhanceYourCalm, 'too_many_pings');
-  }
-
-  #onPriority(streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (streamId === 0) throw new ConnectionError(errorCode.protocolError, 'PRIORITY belongs to a stream');
-    this.#countIdle();
-    const stream = this.#streams.get(streamId);
-    const isWrongSize = end - start !== 5;
-    if (!isWrongSize && readUint31(bytes, start) !== streamId) return;
-    const code = isWrongSize ? errorCode.frameSizeError : errorCode.protocolError;
+  #onPriority(frame: ReceivedFrame): void {
+    const code = errorOfPriority(frame);
+    this.#guard.idleFrame(this.#nowMs);
+    if (code === undefined) return;
+    const stream = this.#streams.get(frame.streamId);
     if (stream) this.reset(stream, code);
-    else this.#control(encodeRstStream(streamId, code));
+    else this.#control(encodeRstStream(frame.streamId, code));
   }
 }

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { FrameReader } from '../../../../src/kv/rpc/h2/frame-reader.ts';
 import {
   ConnectionError,
   errorCode,
-  FrameReader,
   frameFlag,
   frameType,
   writeFrameHeader,

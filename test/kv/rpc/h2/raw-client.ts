@@ -1,10 +1,10 @@
 /** A client of frames over a real socket that sends whatever it is told to. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { FrameReader } from '../../../../src/kv/rpc/h2/frame-reader.ts';
 import {
   encodePing,
   encodeSettings,
-  FrameReader,
   frameFlag,
   frameType,
   preface,

@@ -1,14 +1,8 @@
 /** A client's end of a Connection, in bytes: frames in, frames out, and what the requests were told. */
 import assert from 'node:assert/strict';
 import { Connection } from '../../../../src/kv/rpc/h2/connection.ts';
-import {
-  encodeSettings,
-  FrameReader,
-  frameFlag,
-  frameType,
-  preface,
-  writeFrameHeader,
-} from '../../../../src/kv/rpc/h2/frames.ts';
+import { FrameReader } from '../../../../src/kv/rpc/h2/frame-reader.ts';
+import { encodeSettings, frameFlag, frameType, preface, writeFrameHeader } from '../../../../src/kv/rpc/h2/frames.ts';
 import { OutputBuffer } from '../../../../src/kv/rpc/h2/output-buffer.ts';
 import type { RequestHead } from '../../../../src/kv/rpc/h2/request-head.ts';
 import type { Stream } from '../../../../src/kv/rpc/h2/stream.ts';
