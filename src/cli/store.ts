@@ -89,7 +89,16 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   const disk = timedDisk(flags['unsafe-no-fsync'] ? unsyncedDisk(env.disk) : env.disk, clock, metrics.fsyncSeconds);
   const stopAsked = Promise.withResolvers<string>();
   let goneBecause: GoneBecause | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopAsked.resolve(signal));
+  let isStarted = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stopAsked.resolve(signal);
+      if (isStarted) return;
+      // Nobody waits for an answer yet, and the directory is whole at any moment.
+      log.info('stopped before it was started', { reason: signal });
+      process.exit(0);
+    });
+  }
   const onFatal = (error: Error) => {
     log.error('the member cannot go on', { error: error.stack ?? errorText(error) });
     // State and log may disagree from here on: nothing more may be answered or written.
@@ -189,6 +198,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     },
     onFatal,
   });
+  isStarted = true;
   metrics.attach(member.server);
   const ready = member.server.publish().then(() => {
     log.info('ready to serve client requests');
