@@ -72,6 +72,8 @@ export async function run(args: readonly string[]): Promise<number> {
 const goneTexts: Readonly<Record<GoneBecause, string>> = {
   removed:
     'the member has been permanently removed from the cluster; its data directory must be removed, or start with --rejoin to come back as a new member',
+  succeeded:
+    'the cluster of this member lost its quorum and was recovered without it, as another cluster; remove its data directory, or start with --rejoin to come back as a new member',
   otherKey:
     'the id of this member belongs to another data directory, so this one was wiped and has lost its votes; give the old directory, or start with --rejoin to come back as a new member',
 };

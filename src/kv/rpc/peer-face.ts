@@ -35,6 +35,7 @@ interface WireMembers {
   }[];
   readonly memberId: Int64Like;
   readonly isUnconfirmed: boolean;
+  readonly succeeds: readonly Int64Like[];
 }
 
 interface WireJoin {
@@ -66,7 +67,9 @@ export function peerFace(server: () => KvServer | undefined): grpc.UntypedServic
         if (!running) throw new KvError('noLeader');
         const memberId = await carryOut(running, call.request);
         const isUnconfirmed = !(await isConfirmed(running));
-        return { clusterId: running.clusterId, members: await running.members(false), memberId, isUnconfirmed };
+        const { clusterId } = running;
+        const succeeds = await running.succeeds();
+        return { clusterId, members: await running.members(false), memberId, isUnconfirmed, succeeds };
       };
       answer().then(
         (value) => callback(null, value),
@@ -200,7 +203,8 @@ async function ask(
       ...(member.key === '' ? {} : { key: member.key }),
     }));
     const { isUnconfirmed } = answer;
-    const info = { clusterId: safeNumberFromInt64(answer.clusterId), members, isUnconfirmed };
+    const succeeds = answer.succeeds.map((id) => safeNumberFromInt64(id));
+    const info = { clusterId: safeNumberFromInt64(answer.clusterId), members, isUnconfirmed, succeeds };
     return { info, memberId: safeNumberFromInt64(answer.memberId) };
   } catch (error) {
     throw new KeelsonError(

@@ -24,6 +24,8 @@ export interface JoinInfo {
   readonly members: readonly Member[];
   /** No quorum has said so: it is what one member knows. */
   readonly isUnconfirmed?: boolean;
+  /** Clusters that this one was made out of after they were lost (succession.ts). */
+  readonly succeeds?: readonly number[];
 }
 
 export type AskToJoin = (

@@ -90,6 +90,8 @@ export interface KvServer {
   memberPromote(id: number, signal: AbortSignal): Promise<readonly Member[]>;
   /** Takes somebody in as a new learner, in place of the member it was; the leader does it. Resolves with its id. */
   memberJoin(request: MemberJoin): Promise<number>;
+  /** Clusters that this one was made out of after they were lost. */
+  succeeds(): Promise<readonly number[]>;
   /** A member has moved and has signed that it did. */
   memberMove(request: MemberMove): Promise<void>;
 

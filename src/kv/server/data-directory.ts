@@ -8,6 +8,7 @@
  *   <dir>/peer-urls     where it said it was (whereabouts.ts)
  *   <dir>/abandoned.json, <dir>/abandoned-<id>/   who it was before, when it comes back as a new member
  *   <dir>/log-made.json the log was there once: a start that finds none is not the first one
+ *   <dir>/succeeds.json clusters that were lost and went on as this one (succession.ts)
  *   <dir>/LOCK          its lock keeps a second process out; the file is always empty
  *
  * A directory that belongs to another member or cluster, to a newer program or to etcd is refused before anything in
@@ -109,7 +110,15 @@ export function checkSameCluster(
   }
 }
 
-const identityNames = ['member.key', 'log-made.json', 'raft', 'kv', 'peer-urls', 'member.json'] as const;
+const identityNames = [
+  'member.key',
+  'log-made.json',
+  'raft',
+  'kv',
+  'peer-urls',
+  'succeeds.json',
+  'member.json',
+] as const;
 
 /** Notes that the log is there; without the note it is made again. */
 export async function noteLog(disk: Disk, directory: string): Promise<void> {

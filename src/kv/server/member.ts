@@ -25,6 +25,7 @@ import {
   decideBeginning,
   introduce,
   introduceAgain,
+  type JoinInfo,
   ownEntryOf,
 } from './beginning.ts';
 import type { AutoCompaction, KvServerLimits } from './contract.ts';
@@ -55,8 +56,11 @@ export interface MemberIdentity {
   readonly key: string;
 }
 
-/** `removed`: from the cluster. `otherKey`: its id belongs to another data directory, so this one was wiped. */
-export type GoneBecause = 'removed' | 'otherKey';
+/**
+ * `removed`: from the cluster. `otherKey`: its id belongs to another data directory, so this one was wiped. `succeeded`: its
+ * cluster was given up for lost and goes on as another one.
+ */
+export type GoneBecause = 'removed' | 'otherKey' | 'succeeded';
 
 export interface MemberOptions extends BeginningOptions {
   readonly env: Pick<Env, 'clock' | 'random' | 'disk' | 'log'>;
@@ -302,21 +306,23 @@ function startAutopilot(
 
 /**
  * A member that was removed while it could not listen is not told any more: nobody sends it anything. One without a
- * leader for long therefore asks the others whether it still belongs to them.
+ * leader for long therefore asks the others whether it still belongs to them, or whether its cluster was given up for lost
+ * and goes on as another one.
  */
 function watchForRemoval(options: MemberOptions, server: StoreServer, kv: KvState): () => void {
   const { clock, log } = options.env;
   let isAsking = false;
+  let asked = 0;
   const ask = async () => {
     const others = [...kv.members().values()].filter((member) => member.id !== server.memberId);
     if (isAsking || others.length === 0 || server.position().leader !== 0) return;
     isAsking = true;
+    // Whoever answers first is heard; it is somebody else's turn each time, as not all may know the same.
+    const from = asked++ % others.length;
+    const inTurn = [...others.slice(from), ...others.slice(0, from)];
     try {
-      const { clusterId, members, isUnconfirmed } = await options.join(others.flatMap((member) => member.peerUrls));
-      // One that lags may not know this member yet.
-      if (isUnconfirmed) return;
-      if (clusterId === server.clusterId && !members.some((member) => member.id === server.memberId))
-        options.onRemoved('removed');
+      const because = goneBecause(server, await options.join(inTurn.flatMap((member) => member.peerUrls)));
+      if (because !== undefined) options.onRemoved(because);
     } catch (error) {
       // The others have no quorum either, or cannot be reached: then nothing is known.
       log.debug('nobody could say who belongs to the cluster', { error: errorText(error) });
@@ -325,6 +331,17 @@ function watchForRemoval(options: MemberOptions, server: StoreServer, kv: KvStat
     }
   };
   return clock.every(removalCheckElections * server.electionMs, () => void ask());
+}
+
+/** Undefined while nothing says that this member is gone. */
+function goneBecause(
+  { clusterId, memberId }: StoreServer,
+  { clusterId: theirs, members, isUnconfirmed, succeeds }: JoinInfo,
+): GoneBecause | undefined {
+  // One that lags may not know this member yet.
+  if (isUnconfirmed) return undefined;
+  if (theirs !== clusterId) return succeeds?.includes(clusterId) ? 'succeeded' : undefined;
+  return members.some((member) => member.id === memberId) ? undefined : 'removed';
 }
 
 function makeServer(

@@ -44,6 +44,7 @@ import { Membership } from './membership.ts';
 import { Proposer } from './proposer.ts';
 import { LinearizableReader } from './reader.ts';
 import { type ChangeOutcome, StoreMachine } from './state-machine.ts';
+import { readSucceeded } from './succession.ts';
 import { StoreTimings } from './timings.ts';
 import { hexId, Upkeep } from './upkeep.ts';
 import { etcdVersion } from './version.ts';
@@ -372,6 +373,10 @@ export class StoreServer implements KvServer {
       await this.#reader.point();
     }
     return this.#membership.list();
+  }
+
+  succeeds(): Promise<readonly number[]> {
+    return readSucceeded(this.#options.env.disk, this.#options.directory);
   }
 
   memberJoin(request: MemberJoin): Promise<number> {

@@ -9,6 +9,7 @@ import { assert } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { Env } from '../../env/env.ts';
 import type { Backend } from '../backend/contract.ts';
+import { readSucceeded, writeSucceeded } from '../server/succession.ts';
 import { SnapshotExporter } from './exporter.ts';
 import { openOffline } from './offline.ts';
 import { type Restored, restoreMember } from './restore.ts';
@@ -83,6 +84,8 @@ export async function makeNewCluster(options: NewClusterOptions): Promise<NewClu
       await source.close();
     }
     assert(restored.clusterId !== member.file.clusterId, 'the new cluster has an id of its own');
+    const before = await readSucceeded(disk, directory);
+    await writeSucceeded(disk, made, [member.file.clusterId, ...before]);
     // Between the two there is no directory of this name: a start then finds nothing, and says so.
     await disk.rename(directory, aside);
     await disk.rename(made, directory);
