@@ -288,6 +288,10 @@ test('members find each other by a token in another store, and trust certificate
     start([...flagsOf('d1', 'https', 2), ...discovery], { ETCD_LOG_LEVEL: 'debug' }),
     start([...flagsOf('d2', 'https', 4), ...discovery]),
   ];
+  await etcdctl([`--endpoints=${url('http', 0)}`, 'put', '/_etcd/registry/t2/_config/size', '2']);
+  const alone = start([...flagsOf('d4', 'https', 6), ...discovery.map((flag) => flag.replace('=t1', '=t2'))]);
+  await alone.seen('waiting for peers from discovery service');
+  assert.equal(await alone.end('SIGTERM'), 0);
   for (const member of members) await member.seen('ready to serve client requests');
   for (const member of members) assert.match(member.output(), /established TCP streaming connection with remote peer/);
   const listed = await etcdctl([
