@@ -1,8 +1,9 @@
 /** The JSON gateway beside Debian's etcd: the same requests, the same answers, and the same HTTP status. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { ask, type HttpAnswer, type HttpMember, startHttpMember } from '../kv/gateway/http-member.ts';
-import { type StoreCluster, startStoreCluster } from './store-processes.ts';
+import { etcdProgram, type StoreCluster, startStoreCluster } from './store-processes.ts';
 
 let etcd: StoreCluster;
 let keelson: HttpMember;
@@ -13,6 +14,8 @@ before(async () => {
 after(async () => {
   await Promise.all([etcd?.stop(), keelson?.stop()]);
 });
+
+const isOld = execFileSync(etcdProgram, ['--version']).toString().startsWith('etcd Version: 3.4.');
 
 const own = new Set(['cluster_id', 'member_id', 'raft_term']);
 
@@ -34,6 +37,16 @@ function comparable(value: unknown): unknown {
 function statusOf36(answer: HttpAnswer, isStream: boolean): number {
   if (answer.status === 412) return 400;
   return isStream && answer.status === 500 ? 400 : answer.status;
+}
+
+/**
+ * An error is told twice by 3.4 and once by 3.6; Keelson tells it as 3.4 does, which those who read the one or the other
+ * both understand. Where nothing is, 3.4 says so without JSON.
+ */
+function bodyOf36({ body }: HttpAnswer): unknown {
+  if (body === 'Not Found\n') return { code: 5, message: 'Not Found' };
+  const { error: _, ...rest } = JSON.parse(body) as { readonly error?: string };
+  return rest;
 }
 
 async function both(path: string, body: string, isEnough?: (text: string) => boolean) {
@@ -103,8 +116,7 @@ test('requests are answered as etcd answers them', async () => {
     const [wanted, got] = await both(`/v3/${path}`, body);
     const where = `${path} ${body}: ${wanted.body} | ${got.body}`;
     assert.equal(got.status, statusOf36(wanted, false), where);
-    if (!wanted.body.startsWith('{')) assert.equal(got.body, wanted.body, where);
-    else assert.deepEqual(comparable(JSON.parse(got.body)), comparable(JSON.parse(wanted.body)), where);
+    assert.deepEqual(comparable(bodyOf36(got)), comparable(bodyOf36(wanted)), where);
   }
 });
 
@@ -114,7 +126,7 @@ test('JSON that is no such message is refused with the same status and code', as
     '{"key":"!!"}',
     '{"key":1}',
     '{"key":"Zm9v","serializable":"true"}',
-    '{"key":"Zm9v","sort_order":"UP"}',
+    '{"key":"Zm9v","sort_order":[]}',
     '{"key":["Zm9v"]}',
     '{"key":"Zm9v","limit":99999999999999999999999}',
     '{"key":"Zm9v"',
@@ -132,16 +144,13 @@ test('JSON that is no such message is refused with the same status and code', as
 });
 
 test('a method is only there by POST', async () => {
-  const answers = await Promise.all(
+  const [wanted, got] = await Promise.all(
     [etcd.endpoints[0] as string, keelson.url].map((base) => ask(base, '/v3/kv/range', { method: 'GET' })),
   );
-  assert.deepEqual(
-    answers.map(({ status, body }) => [status, body]),
-    [
-      [405, 'Method Not Allowed\n'],
-      [405, 'Method Not Allowed\n'],
-    ],
-  );
+  // 3.4 answers in plain text.
+  if (!isOld) assert.equal(wanted?.status, 501);
+  assert.equal(got?.status, 501);
+  assert.deepEqual(bodyOf36(got as HttpAnswer), { code: 12, message: 'Method Not Allowed' });
 });
 
 test('keep-alives answer one line for each object of the body', async () => {
@@ -180,7 +189,8 @@ test('a watch goes on after the body has ended, one line for each answer', async
 
 test('a stream of junk is refused', async () => {
   for (const body of ['junk', '{"create_request":{"key":1}}', '{"create_request"']) {
-    const [wanted, got] = await both('/v3/watch', body);
-    assert.equal(got.status, statusOf36(wanted, true), `${body}: ${wanted.body} | ${got.body}`);
+    // 3.6 leaves such a stream open without a word, which helps nobody.
+    const wanted = isOld ? statusOf36(await ask(etcd.endpoints[0] as string, '/v3/watch', { body }), true) : 400;
+    assert.equal((await ask(keelson.url, '/v3/watch', { body })).status, wanted, body);
   }
 });

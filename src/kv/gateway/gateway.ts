@@ -6,7 +6,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../../env/assert.ts';
 import type { ProtoDescriptor } from '../../proto/grpc-service.ts';
 import { grpcStatus } from '../errors.ts';
-import { isMethodAllowed, sendText } from '../http/answers.ts';
 import { readBody } from '../http/body.ts';
 import type { PathHandler } from '../http/handler.ts';
 import { messageOverheadBytes } from '../rpc/rpc-server.ts';
@@ -45,8 +44,8 @@ export function createGateway(options: GatewayOptions): PathHandler {
   const bodyBytesMax = options.messageBytesMax * jsonGrowth;
   return async (request, response, url) => {
     const translation = translations.get(url.pathname);
-    if (!translation) return sendText(response, 404, 'Not Found\n');
-    if (!isMethodAllowed(request, response, ['POST'])) return;
+    if (!translation) return sendError(response, status(grpcStatus.notFound, 'Not Found'));
+    if (request.method !== 'POST') return sendError(response, status(grpcStatus.unimplemented, 'Method Not Allowed'));
     if (translation.method.kind === 'stream') {
       return new GatewayStream(translation, request, response, bodyBytesMax).run(translation.method as StreamMethod);
     }

@@ -2,7 +2,8 @@
  * proto3's JSON form of messages, both ways, driven by their descriptors.
  *
  *   in:  names as in the .proto or in camelCase; 64-bit numbers as numbers or decimal text; bytes as base64 of either
- *        alphabet, padded or not; enums by name or number; null is as good as absent; unknown names are passed over.
+ *        alphabet, padded or not; enums by name or number; null is as good as absent; unknown names of fields and of
+ *        enums are passed over.
  *   out: names as in the .proto, 64-bit numbers as text, bytes as padded standard base64, enums by name; what has its
  *        default value is left out. A message that is there and empty is `{}`.
  */
@@ -42,12 +43,16 @@ export function messageFromJson(type: protobuf.Type, json: unknown, depth = 0): 
     const field = fields.get(name);
     if (!field || value === null) continue;
     assert(!field.map, () => `${type.name}.${name}: no message of the store has a map`);
+    if (field.partOf && field.partOf.fieldsArray.some((other) => Object.hasOwn(message, other.name))) {
+      throw new JsonMismatch(`${name}: oneof ${type.name}.${field.partOf.name} is already set`);
+    }
     if (!field.repeated) {
-      message[field.name] = valueFromJson(field, value, depth);
+      const single = valueFromJson(field, value, depth);
+      if (single !== undefined) message[field.name] = single;
       continue;
     }
     if (!Array.isArray(value)) throw mismatch(name, 'a list', value);
-    message[field.name] = value.map((item) => valueFromJson(field, item, depth));
+    message[field.name] = value.map((item) => valueFromJson(field, item, depth)).filter((item) => item !== undefined);
   }
   return message;
 }
@@ -89,7 +94,7 @@ export function nameOf(field: protobuf.Field): string {
 function valueFromJson(field: protobuf.Field, value: unknown, depth: number): unknown {
   const { resolvedType } = field;
   if (resolvedType instanceof protobuf.Type) return messageFromJson(resolvedType, value, depth + 1);
-  if (resolvedType instanceof protobuf.Enum) return enumFromJson(resolvedType, value);
+  if (resolvedType instanceof protobuf.Enum) return enumFromJson(field, resolvedType, value);
   switch (field.type) {
     case 'string':
       if (typeof value !== 'string') throw mismatch(field.name, 'a text', value);
@@ -112,11 +117,11 @@ function valueFromJson(field: protobuf.Field, value: unknown, depth: number): un
   }
 }
 
-function enumFromJson(type: protobuf.Enum, value: unknown): number {
+/** Undefined for a name that is not known: passed over, as names of fields are. */
+function enumFromJson(field: protobuf.Field, type: protobuf.Enum, value: unknown): number | undefined {
   if (typeof value === 'number' && Number.isInteger(value)) return value;
-  const known = typeof value === 'string' && Object.hasOwn(type.values, value) ? type.values[value] : undefined;
-  if (known === undefined) throw new JsonMismatch(`unknown value ${JSON.stringify(value)} for enum ${type.name}`);
-  return known;
+  if (typeof value !== 'string') throw mismatch(field.name, `a ${type.name}`, value);
+  return Object.hasOwn(type.values, value) ? type.values[value] : undefined;
 }
 
 function bytesFromJson(field: protobuf.Field, value: unknown): Uint8Array {

@@ -54,7 +54,7 @@ export const readyzChecks: readonly CheckName[] = [
 export async function runCheck(server: KvServer, check: CheckName): Promise<string | undefined> {
   switch (check) {
     case 'data_corruption':
-      return server.alarms().some((item) => item.alarm === 'corrupt') ? 'alarm CORRUPT is raised' : undefined;
+      return server.alarms().some((item) => item.alarm === 'corrupt') ? 'alarm activated: CORRUPT' : undefined;
     case 'serializable_read':
       return server.status().isStopping ? 'the server is stopping' : undefined;
     case 'linearizable_read':

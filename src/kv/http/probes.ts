@@ -37,6 +37,7 @@ export async function sendChecks(
   const lines = results.map(({ name, failure }) =>
     failure === undefined ? `[+]${name} ok` : `[-]${name} failed: ${failure}`,
   );
-  if (!isFine) return sendText(response, 503, `${lines.join('\n')}\n${group} check failed\n`);
-  sendText(response, 200, url.searchParams.has('verbose') ? `${lines.join('\n')}\n${group} check passed\n` : 'ok\n');
+  const told = lines.map((line) => `${line}\n`).join('');
+  if (!isFine) return sendText(response, 503, `${told}\n`);
+  sendText(response, 200, url.searchParams.has('verbose') ? `${told}ok\n` : 'ok\n');
 }

@@ -69,7 +69,8 @@ test('names in both spellings, enums by name and number, null for nothing', () =
   const wanted = { sortOrder: 2, countOnly: true };
   assert.deepEqual(messageFromJson(type, { sort_order: 'DESCEND', count_only: true, limit: null }), wanted);
   assert.deepEqual(messageFromJson(type, { sortOrder: 2, countOnly: true, unknown: { a: 1 } }), wanted);
-  for (const bad of [{ sort_order: 'toString' }, { count_only: 1 }, { limit: [] }]) {
+  assert.deepEqual(messageFromJson(type, { sort_order: 'toString' }), {});
+  for (const bad of [{ sort_order: [] }, { count_only: 1 }, { limit: [] }]) {
     assert.throws(() => messageFromJson(type, bad), JsonMismatch);
   }
 });
@@ -78,4 +79,9 @@ test('nesting without end is refused', () => {
   let txn: object = {};
   for (let depth = 0; depth < 200; depth++) txn = { success: [{ request_txn: txn }] };
   assert.throws(() => messageFromJson(typeOf('TxnRequest'), txn), /too deeply/);
+});
+
+test('a choice is made once', () => {
+  const both = { success: [{ request_put: {}, request_range: {} }] };
+  assert.throws(() => messageFromJson(typeOf('TxnRequest'), both), /already set/);
 });

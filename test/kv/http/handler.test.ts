@@ -72,7 +72,7 @@ test('health, liveness and readiness are told as etcd tells them', async () => {
   assert.equal((await ask(port, '/livez/serializable_read')).body, 'ok\n');
   assert.equal(
     (await ask(port, '/readyz?verbose')).body,
-    '[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nreadyz check passed\n',
+    '[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nok\n',
   );
   assert.equal((await ask(port, '/readyz/no_such_check')).status, 404);
 });
@@ -85,7 +85,8 @@ test('an alarm makes the member unhealthy, unless it is excluded', async () => {
   assert.equal((await ask(port, '/health?exclude=NOSPACE')).status, 200);
   await member.server.setAlarm('deactivate', member.server.memberId, 'noSpace');
   await member.server.setAlarm('activate', member.server.memberId, 'corrupt');
-  assert.equal((await ask(port, '/readyz/data_corruption')).status, 503);
+  const corrupt = await ask(port, '/readyz/data_corruption');
+  assert.deepEqual([corrupt.status, corrupt.body], [503, '[-]data_corruption failed: alarm activated: CORRUPT\n\n']);
   await member.server.setAlarm('deactivate', member.server.memberId, 'corrupt');
 });
 
