@@ -65,7 +65,8 @@ class RealFile implements DiskFile {
   }
   read(offset: number, length: number): Promise<Uint8Array> {
     return disk('read', this.path, async () => {
-      const buffer = Buffer.alloc(length);
+      // What was not filled is not handed out.
+      const buffer = Buffer.allocUnsafeSlow(length);
       let filled = 0;
       while (filled < length) {
         const { bytesRead } = await this.#handle.read(buffer, filled, length - filled, offset + filled);

@@ -15,8 +15,8 @@ import { freePorts } from '../support/free-ports.ts';
 export { freePorts };
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** A busy machine takes some seconds to start a process; nobody waits longer than this for one. */
-const readyTimeoutMs = 30_000;
+/** A busy machine takes some seconds to start a process, and more with a million keys; nobody waits longer for one. */
+const readyTimeoutMs = 120_000;
 
 export type StoreKind = 'keelson' | 'etcd';
 
