@@ -34,15 +34,17 @@ export function pathsOf(
 }
 
 /** Calls that take longer than the flag says are told, every call when the log tells everything. */
-export function slowCalls(counters: CallCounters, log: Log, thresholdMs: number): CallCounters {
+export function slowCalls(counters: CallCounters, log: Log, flags: StoreConfig['flags']): CallCounters {
+  const thresholdMs = flags['warning-unary-request-duration'];
+  const isEachTold = flags['log-level'] === 'debug';
   return {
     ...(counters.messages ? { messages: counters.messages } : {}),
     started: (service, method, type) => counters.started(service, method, type),
     handled: (service, method, type, code) => counters.handled(service, method, type, code),
     took: (service, method, seconds) => {
       counters.took(service, method, seconds);
-      if (seconds * 1000 <= thresholdMs) return;
-      log.warn('request stats', {
+      const isSlow = seconds * 1000 > thresholdMs;
+      if (isSlow || isEachTold) log[isSlow ? 'warn' : 'debug']('request stats', {
         'time spent': `${(seconds * 1000).toFixed(3)}ms`,
         'response type': `/${service}/${method}`,
       });

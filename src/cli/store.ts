@@ -168,7 +168,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
       const pingIntervalMinMs = flags['grpc-keepalive-min-time'];
       rpc = await serveStore(server, {
         log,
-        counters: slowCalls(metrics.calls, log, flags['warning-unary-request-duration']),
+        counters: slowCalls(metrics.calls, log, flags),
         onFatal,
         watchProgressEveryMs: flags['watch-progress-notify-interval'],
         http: (made, methods) => {
