@@ -81,7 +81,7 @@ export async function run(args: readonly string[]): Promise<number> {
   print(
     `start it as before: --name ${made.name} --initial-cluster ${made.peerUrls.map((url) => `${made.name}=${url}`).join(',')} --initial-cluster-token ${made.token}`,
   );
-  print('then let the others join as new members, with empty data directories or with --rejoin');
+  print('then start the others with --rejoin: they set what they hold aside and join as new members');
   return 0;
 }
 

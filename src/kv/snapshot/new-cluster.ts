@@ -78,6 +78,8 @@ export async function makeNewCluster(options: NewClusterOptions): Promise<NewClu
         peerUrls,
         token: member.file.token,
         bumpRevision: 0,
+        // Alone it need not agree with anybody, and two recoveries of one directory must not take each other for the same.
+        salt: mark,
         openBackend: options.openBackend,
       });
     } finally {

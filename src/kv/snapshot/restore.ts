@@ -33,6 +33,8 @@ export interface RestoreOptions {
   readonly token: string;
   /** Added to the revision; what is before the result then counts as compacted. 0 = keep it. */
   readonly bumpRevision: number;
+  /** Makes the ids different from those of another restore of the same file; the same for all members. */
+  readonly salt?: string;
   /** Leaves users and roles as they are and turns the asking for them off: for a look at what is in a backup. */
   readonly isAuthOff?: boolean;
   readonly openBackend: (path: string) => Promise<Backend>;
@@ -101,7 +103,7 @@ interface NewCluster {
 
 function planCluster(options: RestoreOptions): NewCluster {
   const { initialCluster, name, peerUrls, token, source } = options;
-  const salt = `restored ${source.digest.toString('hex')} ${options.bumpRevision}`;
+  const salt = `restored ${source.digest.toString('hex')} ${options.bumpRevision} ${options.salt ?? ''}`;
   const members = initialCluster.map((member) => ({
     id: memberIdOf(member.peerUrls, token, salt),
     // The name comes with the client URLs, when the member has started.
