@@ -34,6 +34,8 @@ export class Progress {
   needsSnapshot = false;
   /** It was heard of since the last check of the quorum. */
   recentActive = false;
+  /** It was heard of between the two checks before. */
+  #wasActive = false;
   /** How often forget() was called. */
   forgotten = 0;
   readonly inflights: Inflights;
@@ -127,9 +129,16 @@ export class Progress {
     return this.state === 'snapshot' || this.paused;
   }
 
-  /** For status and for people. */
+  /** The leader counts anew who is there. */
+  forgetActivity(): void {
+    this.#wasActive = this.recentActive;
+    this.recentActive = false;
+  }
+
+  /** For status and for people. Just after a check nobody has been heard of yet, so the time before it counts as well. */
   describe(isLearner: boolean): PeerProgress {
-    const { match, next, state, recentActive } = this;
+    const { match, next, state } = this;
+    const recentActive = this.recentActive || this.#wasActive;
     return { match, next, state, isLearner, recentActive };
   }
 

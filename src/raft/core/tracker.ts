@@ -99,7 +99,7 @@ export class Tracker {
   }
 
   forgetActivity(): void {
-    for (const progress of this.#members.values()) progress.recentActive = false;
+    for (const progress of this.#members.values()) progress.forgetActivity();
   }
 
   resetVotes(): void {

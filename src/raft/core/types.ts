@@ -277,6 +277,7 @@ export interface PeerProgress {
   readonly next: Index;
   readonly state: 'probe' | 'replicate' | 'snapshot';
   readonly isLearner: boolean;
+  /** Heard of since the last check of the quorum or in the election time-out before it. */
   readonly recentActive: boolean;
 }
 

@@ -14,6 +14,22 @@ test('a leader that can send but hears nothing makes room, so the others are not
   assert.ok(leader > 1, 'somebody who is heard leads');
 });
 
+test('who answers is seen to be there at every moment, also just after the leader has begun to count anew', () => {
+  const harness = RaftHarness.of(3);
+  harness.elect(1);
+  harness.tickAll(20);
+  for (let at = 0; at < 25; at += 1) {
+    // Ticks alone, so that the moment between the check and the next answers is looked at too.
+    harness.tick(1);
+    const { progress } = harness.core(1).status();
+    for (const id of [2, 3]) assert.equal(progress.get(harness.at(id).id)?.recentActive, true, `tick ${at}`);
+    harness.stabilize();
+  }
+  harness.isCut = (from) => from === 3;
+  harness.tickAll(21);
+  assert.equal(harness.core(1).status().progress.get(harness.at(3).id)?.recentActive, false);
+});
+
 test('partly connected replicas do not depose each other again and again', () => {
   const harness = RaftHarness.of(5);
   harness.elect(1);
