@@ -30,26 +30,44 @@ import type {
 
 type Message<T> = Out<T> | null | undefined;
 
+/**
+ * Answers are cut from slabs: a buffer of its own for every few of them, as Node's pool of 8 KB gives, keeps the garbage
+ * collector busier than all the rest of a watch. An answer that waits for a slow client holds its slab, so slabs are small.
+ */
+const slabBytes = 64 * 1024;
+let slab = Buffer.alloc(0);
+let slabUsed = 0;
+
+function room(size: number): Buffer {
+  if (size > slabBytes / 4) return Buffer.allocUnsafeSlow(size);
+  if (slabUsed + size > slab.length) {
+    slab = Buffer.allocUnsafeSlow(slabBytes);
+    slabUsed = 0;
+  }
+  slabUsed += size;
+  return slab.subarray(slabUsed - size, slabUsed);
+}
+
 export function encodePutResponse(answer: Out<WirePutResponse>): Buffer {
-  const target = Buffer.allocUnsafe(putSize(answer));
+  const target = room(putSize(answer));
   writePut(target, 0, answer);
   return target;
 }
 
 export function encodeRangeResponse(answer: Out<WireRangeResponse>): Buffer {
-  const target = Buffer.allocUnsafe(rangeSize(answer));
+  const target = room(rangeSize(answer));
   writeRange(target, 0, answer);
   return target;
 }
 
 export function encodeDeleteRangeResponse(answer: Out<WireDeleteRangeResponse>): Buffer {
-  const target = Buffer.allocUnsafe(deleteRangeSize(answer));
+  const target = room(deleteRangeSize(answer));
   writeDeleteRange(target, 0, answer);
   return target;
 }
 
 export function encodeTxnResponse(answer: Out<WireTxnResponse>): Buffer {
-  const target = Buffer.allocUnsafe(txnSize(answer));
+  const target = room(txnSize(answer));
   writeTxn(target, 0, answer);
   return target;
 }
@@ -67,7 +85,7 @@ export function encodeWatchResponse(answer: Out<WireWatchResponse>): Buffer {
     bytesFieldSize(reason) +
     (answer.fragment ? 2 : 0) +
     (eventBytes?.length ?? 0);
-  const target = Buffer.allocUnsafe(size);
+  const target = room(size);
   let at = writeHeaderField(target, 0, answer.header);
   at = writeInt64Field(target, at, 2, answer.watchId);
   at = writeFlag(target, at, 3, answer.created);
