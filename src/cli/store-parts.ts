@@ -44,10 +44,9 @@ export function slowCalls(counters: CallCounters, log: Log, flags: StoreConfig['
     took: (service, method, seconds) => {
       counters.took(service, method, seconds);
       const isSlow = seconds * 1000 > thresholdMs;
-      if (isSlow || isEachTold) log[isSlow ? 'warn' : 'debug']('request stats', {
-        'time spent': `${(seconds * 1000).toFixed(3)}ms`,
-        'response type': `/${service}/${method}`,
-      });
+      if (!isSlow && !isEachTold) return;
+      const spent = `${(seconds * 1000).toFixed(3)}ms`;
+      log[isSlow ? 'warn' : 'debug']('request stats', { 'time spent': spent, 'response type': `/${service}/${method}` });
     },
   };
 }
