@@ -97,4 +97,32 @@ export const mutants: readonly Mutant[] = [
     find: '  for (const count of counts) {',
     replace: '  for (const count of counts.slice(counts.length)) {',
   },
+  {
+    name: 'lost-log-ignored',
+    story: 'What the log knows about entries that were lost is not given to Raft at all.',
+    file: 'src/raft/core/loss.ts',
+    find: '  if (restored.lostUpTo === undefined) return undefined;',
+    replace: '  if (restored.lostUpTo !== undefined || true) return undefined;',
+  },
+  {
+    name: 'wiped-member-believed',
+    story: 'A member that lost its disk goes on under its old id, without its votes.',
+    file: 'src/kv/server/member-key.ts',
+    find: '  const seed = Buffer.from(random.bytes(seedBytes));',
+    replace: '  const seed = Buffer.alloc(seedBytes, random.bytes(1).length);',
+  },
+  {
+    name: 'two-changes-at-once',
+    story: 'A membership change is taken while the one before is not applied: quorums need not overlap.',
+    file: 'src/raft/core/proposal.ts',
+    find: "  if (state.pendingConfIndex > state.log.applied) return 'confChangePending';",
+    replace: '',
+  },
+  {
+    name: 'snapshot-resumes-another',
+    story: 'The beginning of one snapshot is completed with the end of another.',
+    file: 'src/raft/host/snapshots.ts',
+    find: 'return `${from}/${snapshot.index}/${snapshot.term}`;',
+    replace: "return from > 0 && snapshot.index > 0 ? 'snapshot' : '';",
+  },
 ];
