@@ -46,7 +46,10 @@ export function slowCalls(counters: CallCounters, log: Log, flags: StoreConfig['
       const isSlow = seconds * 1000 > thresholdMs;
       if (!isSlow && !isEachTold) return;
       const spent = `${(seconds * 1000).toFixed(3)}ms`;
-      log[isSlow ? 'warn' : 'debug']('request stats', { 'time spent': spent, 'response type': `/${service}/${method}` });
+      log[isSlow ? 'warn' : 'debug']('request stats', {
+        'time spent': spent,
+        'response type': `/${service}/${method}`,
+      });
     },
   };
 }
