@@ -52,9 +52,8 @@ export function isDamage(error: unknown): boolean {
 }
 
 function isCorruption(cause: unknown): boolean {
-  if (isDamage(cause) || codeOf(cause) === 'LEVEL_CORRUPTION') return true;
-  // LevelDB tells a damaged or missing file of its own in words of its own.
-  return /corruption|CURRENT file does not end|missing files|no such file|checksum mismatch/i.test(errorText(cause));
+  // The text alone would not do: it names the directory, which may be called anything.
+  return isDamage(cause) || codeOf(cause) === 'LEVEL_CORRUPTION' || errorText(cause).startsWith('Corruption:');
 }
 
 function codeOf(cause: unknown): unknown {

@@ -3,7 +3,7 @@
  * there. It is written after the segment is durable, so it may lag by one, never lead; without it nothing is known.
  */
 import { assert } from '../../env/assert.ts';
-import type { Disk } from '../../env/disk.ts';
+import { type Disk, DiskError } from '../../env/disk.ts';
 import { readTextIfAny, writeFileAtomic } from '../../env/files.ts';
 
 const formatVersion = 1;
@@ -14,10 +14,14 @@ export async function writeNewest(disk: Disk, directory: string, sequence: numbe
   await writeFileAtomic(disk, `${directory}/wal/${newestName}`, `${JSON.stringify({ formatVersion, sequence })}\n`);
 }
 
-/** 0 when the file is missing or cannot be understood. */
+/** 0 when the file is missing, cannot be read, or cannot be understood. */
 export async function newestSequence(disk: Disk, directory: string): Promise<number> {
-  const match = /^{"formatVersion":1,"sequence":(\d{1,15})}\n$/.exec(
-    (await readTextIfAny(disk, `${directory}/wal/${newestName}`)) ?? '',
-  );
+  let text: string | undefined;
+  try {
+    text = await readTextIfAny(disk, `${directory}/wal/${newestName}`);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'EIO') throw error;
+  }
+  const match = /^{"formatVersion":1,"sequence":(\d{1,15})}\n$/.exec(text ?? '');
   return match ? Number(match[1]) : 0;
 }
