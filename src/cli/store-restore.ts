@@ -10,6 +10,7 @@ import { type FlagTable, type FlagValues, flagHelp, parseFlags, UsageError } fro
 /** What is to be made, whatever it is made from. */
 export const restoreTargetFlags = {
   'data-dir': { type: 'string', default: '', help: 'data directory to make (default ${name}.etcd)' },
+  'wal-dir': { type: 'string', default: '', help: 'where its log goes, when it is to lie apart from the data' },
   name: { type: 'string', default: 'default', help: 'name of this member' },
   'initial-cluster': { type: 'string', default: '', help: 'members of the new cluster, name=url,name=url' },
   'initial-cluster-token': { type: 'string', default: 'etcd-cluster', help: 'tells clusters apart' },
@@ -76,6 +77,7 @@ export async function restoreFrom(
       disk,
       source: opened,
       directory,
+      ...(values['wal-dir'] === '' ? {} : { logDirectory: values['wal-dir'] }),
       name: values.name,
       initialCluster: parseInitialCluster(cluster),
       peerUrls,

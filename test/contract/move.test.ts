@@ -157,10 +157,25 @@ describe('moving between etcd and the store', { timeout: 240_000 }, () => {
       await assert.rejects(etcdctl(['put', 'key5', 'x', '--user', 'ann:anns-password'], endpoint), /permission denied/);
       await etcdctl(['put', 'own/new', 'written by ann', '--user', 'ann:anns-password'], endpoint);
       await etcdctl(['del', 'empty', ...root], endpoint);
+      const running = [
+        'store',
+        'export',
+        '--endpoints',
+        endpoint,
+        '--etcd-snapshot',
+        join(directory, 'running.snapshot'),
+      ];
+      const nobody = await runKeelson(running);
+      assert.match(nobody.stderr, /user name is empty/, 'not everybody may take everything along');
+      await keelson(...running, ...root);
       return contentOf(endpoint, root);
     });
     await keelson('store', 'export', '--data-dir', here.directory, '--etcd-snapshot', exported);
     await keelson('store', 'verify', here.directory);
+    const [status, statusRunning] = await Promise.all(
+      [exported, join(directory, 'running.snapshot')].map((path) => etcdctl(['snapshot', 'status', path])),
+    );
+    assert.equal(status?.split(', ')[1], statusRunning?.split(', ')[1], 'both exports end at the same revision');
 
     const back = await place('back');
     await etcdctl(['snapshot', 'restore', exported, ...back.restoreFlags]);

@@ -4,7 +4,7 @@
  */
 import { assert } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
-import type { AlarmType, KeyValue, LeaseId } from '../api.ts';
+import { type AlarmType, type KeyValue, type LeaseId, noBytes } from '../api.ts';
 import { FieldReader, FieldWriter } from './protobuf.ts';
 
 const wordValues = 2 ** 32;
@@ -87,15 +87,48 @@ export function decodeKeyValue(bytes: Uint8Array): KeyValue {
   return { key, value, createRevision, modRevision, version, lease };
 }
 
+/** Written by hand into one buffer: there is one for every revision of a snapshot. */
 export function encodeKeyValue(kv: KeyValue): Uint8Array {
-  return new FieldWriter()
-    .bytes(1, kv.key)
-    .natural(2, kv.createRevision)
-    .natural(3, kv.modRevision)
-    .natural(4, kv.version)
-    .bytes(5, kv.value)
-    .int64(6, kv.lease)
-    .done();
+  const { key, value, createRevision, modRevision, version } = kv;
+  const lease = kv.lease === 0n ? noBytes : new FieldWriter().int64(6, kv.lease).done();
+  const numbers = varintBytes(createRevision) + varintBytes(modRevision) + varintBytes(version) + 3;
+  const valueHead = value.length === 0 ? 0 : 1 + varintBytes(value.length);
+  const bytes = Buffer.allocUnsafe(
+    1 + varintBytes(key.length) + key.length + numbers + valueHead + value.length + lease.length,
+  );
+  assert(
+    createRevision > 0 && modRevision > 0 && version > 0 && key.length > 0,
+    'a live version has numbers and a key',
+  );
+  let at = writeVarint(bytes, key.length, bytes.writeUInt8(0x0a, 0));
+  bytes.set(key, at);
+  at += key.length;
+  at = writeVarint(bytes, createRevision, bytes.writeUInt8(0x10, at));
+  at = writeVarint(bytes, modRevision, bytes.writeUInt8(0x18, at));
+  at = writeVarint(bytes, version, bytes.writeUInt8(0x20, at));
+  if (valueHead > 0) {
+    at = writeVarint(bytes, value.length, bytes.writeUInt8(0x2a, at));
+    bytes.set(value, at);
+    at += value.length;
+  }
+  bytes.set(lease, at);
+  assert(at + lease.length === bytes.length, 'the message is as long as it was reckoned');
+  return bytes;
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes += 1;
+  return bytes;
+}
+
+/** Returns where it ends. */
+function writeVarint(bytes: Buffer, value: number, from: number): number {
+  let at = from;
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) | 128;
+  bytes[at++] = rest;
+  return at;
 }
 
 /** What etcd has for a deleted key. */

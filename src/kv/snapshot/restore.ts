@@ -27,6 +27,8 @@ export interface RestoreOptions {
   readonly source: SnapshotSource;
   /** Must not exist, or be empty. */
   readonly directory: string;
+  /** Where the log goes, when it is to lie apart from the data; must not exist, or be empty. */
+  readonly logDirectory?: string;
   readonly name: string;
   readonly initialCluster: readonly InitialMember[];
   readonly peerUrls: readonly string[];
@@ -60,6 +62,7 @@ export async function restoreMember(options: RestoreOptions): Promise<Restored> 
   const { disk, directory, source } = options;
   const cluster = planCluster(options);
   await checkEmpty(disk, directory);
+  if (options.logDirectory !== undefined) await checkEmpty(disk, options.logDirectory);
   const examined = await examineEtcd(source.reader);
   const content = options.isAuthOff === true ? withoutAuth(examined) : examined;
   const revision = content.revision + options.bumpRevision;
@@ -89,7 +92,9 @@ export async function restoreMember(options: RestoreOptions): Promise<Restored> 
     await disk.syncDirectory(parentOf(directory));
   } catch (error) {
     // Only in the way; what happened first is what is told.
-    await disk.remove(temporary).catch(() => undefined);
+    for (const path of [temporary, options.logDirectory]) {
+      if (path !== undefined) await disk.remove(path).catch(() => undefined);
+    }
     throw error;
   }
   return { content, revision, clusterId: cluster.clusterId, memberId: cluster.memberId };
@@ -158,7 +163,7 @@ async function writeState(
   const backend = await options.openBackend(`${directory}/kv`);
   try {
     const { wal } = await createWal(
-      { disk, directory: `${directory}/raft`, segmentBytes },
+      { disk, directory: options.logDirectory ?? `${directory}/raft`, segmentBytes },
       walIdentity(hex(cluster.clusterId), hex(cluster.memberId)),
       { confState },
     );
