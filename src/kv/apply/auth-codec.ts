@@ -2,7 +2,7 @@
  * Changes to users and roles, and callers, as fields of a log entry and back: by position, growing only at the end, like
  * everything in codec.ts. Keys are latin1 strings in memory and bytes here.
  */
-import { unreachable } from '../../env/assert.ts';
+import { assert, unreachable } from '../../env/assert.ts';
 import type { AuthChange, Caller, PermissionType } from '../auth/contract.ts';
 import { toBytes, toText } from '../backend/bytes.ts';
 import type { Fields } from './codec-fields.ts';
@@ -26,7 +26,11 @@ const byUser = 1;
 
 /** One field. */
 export function packCaller(caller: Caller): unknown {
-  return caller === 'member' ? [byMember] : [byUser, caller.user, caller.authRevision];
+  if (caller === 'member') return [byMember];
+  // What every member has to read must not depend on what a certificate or a token happened to hold.
+  assert(typeof caller.user === 'string', 'a user is a name');
+  assert(Number.isSafeInteger(caller.authRevision), () => `an auth revision is ${caller.authRevision}`);
+  return [byUser, caller.user, caller.authRevision];
 }
 
 export function unpackCaller(fields: Fields): Caller {

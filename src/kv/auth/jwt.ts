@@ -119,10 +119,12 @@ class JwtTokens implements SignedTokens {
     if (!this.#isSignedBy(`${header}.${body}`, Buffer.from(signature, 'base64url'))) return undefined;
     const claims = decode(body);
     const { username, revision, exp, nbf } = claims ?? {};
-    if (typeof username !== 'string' || typeof revision !== 'number' || !Number.isFinite(revision)) return undefined;
+    if (typeof username !== 'string' || typeof revision !== 'number') return undefined;
+    const authRevision = Math.max(0, Math.trunc(revision));
+    if (!Number.isSafeInteger(authRevision)) return undefined;
     if (exp !== undefined && typeof exp !== 'number') return undefined;
     if (nbf !== undefined && (typeof nbf !== 'number' || nbf * 1000 > this.#clock.wallMs())) return undefined;
-    const user = { user: username, authRevision: Math.max(0, Math.trunc(revision)) };
+    const user = { user: username, authRevision };
     return { user, expiresAtMs: exp === undefined ? Number.POSITIVE_INFINITY : exp * 1000 };
   }
 

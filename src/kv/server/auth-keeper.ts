@@ -279,8 +279,10 @@ export class AuthKeeper implements AuthServer {
 
   #commonNameUser(from: Credentials): Caller | undefined {
     // The gateway’s own certificate says nothing about who uses the gateway.
-    if (from.clientCommonName === undefined || from.metadata('grpcgateway-accept').length > 0) return undefined;
-    return { user: from.clientCommonName, authRevision: this.#kv.auth().revision() };
+    const name: unknown = from.clientCommonName;
+    // A certificate with several names is nobody’s in particular.
+    if (typeof name !== 'string' || from.metadata('grpcgateway-accept').length > 0) return undefined;
+    return { user: name, authRevision: this.#kv.auth().revision() };
   }
 
   #forgetAfterAdoption(): void {

@@ -111,6 +111,7 @@ test('what is forged, changed or about nobody is no token', async () => {
     await sign({ username: 'root' }),
     await sign({ username: 7, revision: 9 } as never),
     await sign({ username: 'root', revision: '9' }),
+    await sign({ username: 'root', revision: 1e300 }),
     await sign({ username: 'root', revision: 9, exp: 1 }),
     await sign({ username: 'root', revision: 9, nbf: Math.floor(nowMs() / 1000) + 1_000 }),
     `${tokens.sign(user)}.more`,

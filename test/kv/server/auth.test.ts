@@ -269,6 +269,8 @@ test('the common name of a client certificate is a user, where certificates are 
   await assert.rejects(server.put(put('alice/1'), named('root', { 'grpcgateway-accept': '*/*' })), {
     code: 'userEmpty',
   });
+  const twoNames = { metadata: () => [], clientCommonName: ['root', 'alice'] as unknown as string };
+  await assert.rejects(server.put(put('alice/1'), twoNames), { code: 'userEmpty' });
   // Who shows a token is whom the token says.
   const token = await server.auth.authenticate('alice', 'alicepw');
   await assert.rejects(server.put(put('bob/1'), named('root', { token })), { code: 'permissionDenied' });
