@@ -241,6 +241,8 @@ export type KvErrorCode =
   | 'badLeaderTransferee'
   | 'notSupportedForLearner'
   | 'notCapable'
+  | 'downgradeVersionFormat'
+  | 'downgradeVersion'
   | 'rootUserMissing'
   | 'rootRoleMissing'
   | 'userExists'

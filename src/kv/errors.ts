@@ -60,6 +60,8 @@ export const kvErrors: Readonly<Record<KvErrorCode, Row>> = {
   badPeerUrls: [3, 'etcdserver: given member URLs are invalid'],
   badLeaderTransferee: [9, 'etcdserver: bad leader transferee'],
   notSupportedForLearner: [9, 'etcdserver: rpc not supported for learner'],
+  downgradeVersionFormat: [3, 'etcdserver: wrong downgrade target version format'],
+  downgradeVersion: [3, 'etcdserver: invalid downgrade target version'],
   notCapable: [9, 'etcdserver: not capable'],
   rootUserMissing: [9, 'etcdserver: root user does not exist'],
   rootRoleMissing: [9, 'etcdserver: root user does not have root role'],

@@ -3,7 +3,6 @@ import type { Int64Like } from '../../proto/int64.ts';
 import type { AlarmType } from '../api.ts';
 import { KvError } from '../errors.ts';
 import type { Alarm } from '../server/contract.ts';
-import { etcdVersion } from '../server/version.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import { memberIdFrom } from './cluster-face.ts';
 import { saturate } from './codec-values.ts';
@@ -15,6 +14,9 @@ import { maintenanceService } from './wire.ts';
 const alarmTypes: readonly AlarmType[] = ['none', 'noSpace', 'corrupt'];
 const alarmNames: Readonly<Record<AlarmType, string>> = { none: 'NONE', noSpace: 'NOSPACE', corrupt: 'CORRUPT' };
 const downgradeValidate = 0;
+const downgradeEnable = 1;
+/** What etcd says of a store that has never been compacted. */
+const neverCompacted = -1;
 const alarmGet = 0;
 
 interface AlarmRequest {
@@ -42,7 +44,8 @@ export function maintenanceFace(face: Face): readonly RpcMethod[] {
     unary(face, maintenanceService['Defragment'], async (_request: object, call) => {
       await auth.requireRoot(call);
       await server.defragment();
-      return { header: headerOf(server) };
+      // As in etcd, without a header.
+      return {};
     }),
     unary(face, maintenanceService['Hash'], async (_request: object, call) => {
       await auth.requireRoot(call);
@@ -52,7 +55,12 @@ export function maintenanceFace(face: Face): readonly RpcMethod[] {
     unary(face, maintenanceService['HashKV'], async (request: { readonly revision: Int64Like }, call) => {
       await auth.requireRoot(call);
       const { hash, compactRevision, revision } = await server.hashKv(Math.max(0, saturate(request.revision)));
-      return { header: headerOf(server), hash, compactRevision, hashRevision: revision };
+      return {
+        header: headerOf(server),
+        hash,
+        compactRevision: compactRevision || neverCompacted,
+        hashRevision: revision,
+      };
     }),
     snapshotMethod(face),
     unary(face, maintenanceService['MoveLeader'], async (request: { readonly targetID: Int64Like }, call) => {
@@ -65,14 +73,23 @@ export function maintenanceFace(face: Face): readonly RpcMethod[] {
       maintenanceService['Downgrade'],
       async (request: { readonly action: number; readonly version: string }, call) => {
         await auth.requireRoot(call);
-        // There is one version so far: it can be asked about, and nothing can be downgraded to.
-        if (request.action === downgradeValidate && etcdVersion.startsWith(`${request.version.replace(/^v/, '')}.`)) {
-          return { header: headerOf(server), version: server.status().clusterVersion };
-        }
-        throw new KvError('notCapable');
+        // Told as etcd tells it. This store has one format so far, and leads back to etcd by a snapshot instead.
+        if (request.action === downgradeEnable) throw new KvError('notCapable');
+        const version = server.status().clusterVersion;
+        if (request.action === downgradeValidate) checkDowngrade(version, request.version);
+        return { header: headerOf(server), version: version.split('.').slice(0, 2).join('.') };
       },
     ),
   ];
+}
+
+/** Only one minor version down is a way that etcd knows. */
+function checkDowngrade(clusterVersion: string, target: string): void {
+  const [, major, minor] = /^(\d+)\.(\d+)(?:\.\d+)?$/.exec(target) ?? [];
+  if (major === undefined) throw new KvError('downgradeVersionFormat');
+  const [ownMajor, ownMinor] = clusterVersion.split('.').map(Number);
+  const isOneDown = Number(major) === ownMajor && Number(minor) + 1 === ownMinor;
+  if (!isOneDown) throw new KvError('downgradeVersion');
 }
 
 async function changeAlarms(face: Face, request: AlarmRequest): Promise<readonly Alarm[]> {

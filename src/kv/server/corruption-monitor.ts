@@ -1,6 +1,6 @@
 /**
  * Compares this member's data with the others': before it serves, from time to time while it leads, and at compactions.
- * Who is found to differ gets the CORRUPT alarm, after which nobody is served until somebody has looked. What cannot be
+ * Who is found to differ gets the CORRUPT alarm, after which nothing is written until somebody has looked. What cannot be
  * compared (a member that is behind, or cannot be reached) is left for the next time.
  */
 import { assert } from '../../env/assert.ts';

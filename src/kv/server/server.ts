@@ -397,11 +397,11 @@ export class StoreServer implements KvServer {
   }
 
   async setAlarm(action: 'activate' | 'deactivate', memberId: number, alarm: AlarmType): Promise<readonly Alarm[]> {
-    const had = this.#kv.alarms().filter((item) => alarm === 'none' || item.alarm === alarm);
+    const had = this.#kv.alarms().filter((item) => item.memberId === memberId && item.alarm === alarm);
     await this.#proposer.propose({ kind: 'alarm', action, memberId, alarm }, 'member');
     const isOn = this.#kv.alarms().some((item) => item.memberId === memberId && item.alarm === alarm);
     if (action === 'activate') return isOn ? [{ memberId, alarm }] : [];
-    return had.filter((item) => memberId === 0 || item.memberId === memberId);
+    return had;
   }
 
   moveLeader(to: number): Promise<void> {
@@ -541,7 +541,6 @@ export class StoreServer implements KvServer {
 
   #check(error: KvErrorCode | undefined): void {
     if (this.#stopped.signal.aborted) throw new KvError('stopped');
-    if (this.#kv.alarms().some((item) => item.alarm === 'corrupt')) throw new KvError('corrupt');
     if (error) throw new KvError(error);
   }
 

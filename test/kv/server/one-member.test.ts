@@ -87,9 +87,9 @@ describe('one member', () => {
     await assert.rejects(server.leaseGrant(0n, 9_000_000_001), { kv: 'leaseTtlTooLarge' });
   });
 
-  test('a corrupt alarm stops reads and writes until it is cleared', async () => {
+  test('a corrupt alarm stops writes until it is cleared', async () => {
     await server.setAlarm('activate', server.memberId, 'corrupt');
-    await assert.rejects(server.range(rangeOf('a')), { kv: 'corrupt' });
+    assert.equal((await server.range(rangeOf('a'))).count, 1);
     await assert.rejects(server.put(putOf('a', '2')), { kv: 'corrupt' });
     await server.setAlarm('deactivate', server.memberId, 'corrupt');
     assert.deepEqual(server.alarms(), []);
