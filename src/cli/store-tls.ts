@@ -2,9 +2,7 @@
  * The store's certificates: which files for which side, checked before anything starts, and opened for listening and for
  * connecting. Certificates of its own making (`--auto-tls`) lie under the data directory, as etcd's.
  */
-import 'reflect-metadata';
 import { X509Certificate } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
 import type { Env } from '../env/env.ts';
 import { errorText, KeelsonError } from '../env/errors.ts';
 import { readTextIfAny, writeFileAtomic } from '../env/files.ts';
@@ -173,6 +171,9 @@ async function ensureSelfMade(
       return address.kind === 'tcp' ? [address.host] : ['localhost'];
     }),
   );
+  // Loaded when a certificate is made, which is once: it takes 20 MB and half a second of every start.
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const serial = env.random.bytes(16);
   serial[0] = ((serial[0] as number) & 0x7f) | 0x40; // positive and of full length in DER

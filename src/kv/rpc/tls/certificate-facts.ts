@@ -1,10 +1,17 @@
 /** From Node's certificates and revocation lists to the facts that the rules are about. */
-import 'reflect-metadata';
 import type { X509Certificate } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+import { createRequire } from 'node:module';
 import { assert } from '../../../env/assert.ts';
 import { errorText, KeelsonError } from '../../../env/errors.ts';
 import { type CertificateFacts, normalSerial } from './rules.ts';
+
+const load = createRequire(import.meta.url);
+
+/** Only revocation lists need it, and few have one: it takes 20 MB and half a second of every start. */
+function x509Library(): typeof import('@peculiar/x509') {
+  load('reflect-metadata');
+  return load('@peculiar/x509') as typeof import('@peculiar/x509');
+}
 
 export function factsOf(certificate: X509Certificate): CertificateFacts {
   const names = alternativeNames(certificate.subjectAltName ?? '');
@@ -40,6 +47,7 @@ export function chainOf(leaf: X509Certificate | undefined): readonly Certificate
 /** Serial numbers in a revocation list, in PEM form or DER as etcd takes it. Throws BAD_CERTIFICATE. */
 export function revokedSerials(bytes: Uint8Array): ReadonlySet<string> {
   try {
+    const x509 = x509Library();
     const text = new TextDecoder().decode(bytes);
     const raw = text.includes('-----BEGIN ') ? x509.PemConverter.decodeFirst(text) : new Uint8Array(bytes);
     return new Set(new x509.X509Crl(raw).entries.map((entry) => normalSerial(entry.serialNumber)));
