@@ -232,12 +232,12 @@ export class RaftLog {
     this.trim(upTo);
   }
 
-  /** The newest applied index after which there are more than `bytes` of entries; the base when there are not so many. */
+  /** Up to where entries would have to go for those after it to take no more than `bytes`; no further than what is applied. */
   indexBefore(bytes: number): Index {
     let kept = 0;
     for (let at = this.#entries.length - 1; at >= 0; at -= 1) {
       kept += entryBytes(this.#entries[at] as Entry);
-      if (kept > bytes) return minIndex(toIndex(this.#base.index + at), this.applied);
+      if (kept > bytes) return minIndex(toIndex(this.#base.index + at + 1), this.applied);
     }
     return this.#base.index;
   }
