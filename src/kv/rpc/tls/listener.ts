@@ -17,7 +17,9 @@ import { handshakeTimeoutMs, type ServerTls } from './server-tls.ts';
 /** The first byte of a TLS connection: a record of its handshake. */
 const tlsHandshakeByte = 0x16;
 /** Connections whose first bytes or handshake are awaited. More than that is an attack or a storm: the newest go. */
-const pendingMax = 8_192;
+const pendingMax = 16_384;
+/** Plain text needs no handshake: who keeps a connection in reserve is given as long as gRPC gives. */
+const plainPatienceMs = 120_000;
 
 export interface ListenerOptions {
   readonly clock: Pick<Clock, 'after'>;
@@ -158,9 +160,10 @@ class Gate {
       return;
     }
     this.#pending.add(socket);
-    const cancel = this.#options.clock.after(handshakeTimeoutMs, () => {
+    const cancel = this.#options.clock.after(this.#secure ? handshakeTimeoutMs : plainPatienceMs, () => {
       if (!this.#pending.has(socket)) return;
-      this.#reject(socket, this.#secure ? 'the TLS handshake took too long' : 'nothing was sent');
+      if (this.#secure) this.#reject(socket, 'the TLS handshake took too long');
+      else socket.destroy();
     });
     const done = () => {
       cancel();
