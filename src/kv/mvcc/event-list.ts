@@ -31,14 +31,17 @@ export class EventList {
 
   /** The same array each time. */
   toArray(): readonly KvEvent[] {
-    if (this.#array !== undefined) return this.#array;
+    this.#array ??= EventList.#collect(this);
+    assert(this.#array.length === this.#length, 'a list is as long as it says');
+    return this.#array;
+  }
+
+  static #collect(last: EventList): readonly KvEvent[] {
     const events: KvEvent[] = [];
-    for (let list: EventList = this; list.#before !== undefined; list = list.#before) {
+    for (let list = last; list.#before !== undefined; list = list.#before) {
       assert(list.#event !== undefined, 'every list but the empty one ends with an event');
       events.push(list.#event);
     }
-    assert(events.length === this.#length, 'a list is as long as it says');
-    this.#array = events.reverse();
-    return this.#array;
+    return events.reverse();
   }
 }
