@@ -114,7 +114,17 @@ export class ProcessClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): Cancel {
-    return this.#scheduler.afterMs(delayMs / this.#rate, () => this.run(callback));
+    let isCancelled = false;
+    // A timer that came due in a pause waits for its end, and can be cancelled until it runs, as in Node.js.
+    const cancel = this.#scheduler.afterMs(delayMs / this.#rate, () => {
+      this.run(() => {
+        if (!isCancelled) callback();
+      });
+    });
+    return () => {
+      isCancelled = true;
+      cancel();
+    };
   }
 
   every(periodMs: number, callback: () => void): Cancel {
