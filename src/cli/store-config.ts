@@ -1,34 +1,16 @@
 /**
- * From command line, environment and configuration file to one checked configuration of the store. What cannot be read at
- * all is a UsageError (exit 2); what contradicts itself is BAD_FLAGS (exit 1), as etcd tells the two apart.
+ * From the store's flags, wherever they were given, to one checked configuration. What cannot be read at all is a
+ * UsageError (exit 2); what contradicts itself is BAD_FLAGS (exit 1), as etcd tells the two apart.
  */
 import type { Disk } from '../env/disk.ts';
-import { errorText, KeelsonError } from '../env/errors.ts';
+import { KeelsonError } from '../env/errors.ts';
 import type { TlsLimits } from '../kv/rpc/tls/server-tls.ts';
 import type { AutoCompaction } from '../kv/server/contract.ts';
 import { parseInitialCluster, type InitialMember } from '../kv/server/cluster-config.ts';
-import { type FlagValues, parseFlags, UsageError } from './flags.ts';
-import { type FileSetting, parseConfigFile } from './store-config-file.ts';
-import { environmentName, storeFlags } from './store-flags.ts';
-import { ignoredFlags, isWorthWarning, modernFlagName, refusedFlags } from './store-ignored-flags.ts';
+import { parseFlags, UsageError } from './flags.ts';
+import type { Notice, ParsedStoreFlags, StoreFlags } from './store-arguments.ts';
 import { readSideTls, type SideTls, tlsLimitsOf } from './store-tls.ts';
 import { checkStoreUrls } from './store-urls.ts';
-
-export type StoreFlags = FlagValues<typeof storeFlags>;
-
-/** A line for the log, once there is one. */
-export interface Notice {
-  readonly level: 'info' | 'warn';
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}
-
-export interface ParsedStoreFlags {
-  readonly flags: StoreFlags;
-  readonly given: ReadonlySet<string>;
-  readonly configFile: string | undefined;
-  readonly notices: readonly Notice[];
-}
 
 /** How the first members find each other. */
 export type Discovery =
@@ -61,7 +43,6 @@ export interface StoreConfig {
   readonly notices: readonly Notice[];
 }
 
-const table = { ...storeFlags, ...ignoredFlags };
 const quotaBytesDefault = 2 * 1024 ** 3;
 /** etcd's: an election must outlast several heartbeats, and nobody waits a minute for one. */
 const heartbeatsPerElectionMin = 5;
@@ -82,99 +63,6 @@ const featureGates = new Set([
 ]);
 
 const fail = (message: string) => new KeelsonError('BAD_FLAGS', message);
-const isKnown = (name: string) => Object.hasOwn(table, name);
-
-/** A configuration file, when there is one, stands for everything else. */
-export async function parseStoreFlags(
-  disk: Pick<Disk, 'readFile'>,
-  args: readonly string[],
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<ParsedStoreFlags> {
-  const asked = parseFlags(table, { command: 'store', args: args.map(modernArgument), positionalsMax: args.length });
-  const positional = asked.positionals[0];
-  if (positional !== undefined)
-    throw fail(`${JSON.stringify(positional)} is not a valid flag (see keelson store --help)`);
-  const askedFlags = asked.values as StoreFlags;
-  const configFile = askedFlags['config-file'] || environment[environmentName('config-file')] || '';
-  if (configFile !== '' && !askedFlags.help && !askedFlags.version) return parseFile(disk, configFile);
-  const parsed = parseFlags(table, {
-    command: 'store',
-    args: args.map(modernArgument),
-    // An empty variable says nothing, as in etcd.
-    environment: (flag) =>
-      environment[environmentName(flag)] || environment[environmentName(`experimental-${flag}`)] || undefined,
-  });
-  const flags = parsed.values as StoreFlags;
-  const notices = [...environmentNotices(environment, asked.given), ...ignoredNotices(parsed.values, parsed.given)];
-  return { flags, given: parsed.given, configFile: undefined, notices };
-}
-
-async function parseFile(disk: Pick<Disk, 'readFile'>, path: string): Promise<ParsedStoreFlags> {
-  let content: string;
-  try {
-    content = new TextDecoder().decode(await disk.readFile(path));
-  } catch (error) {
-    throw new KeelsonError('BAD_CONFIG', `--config-file ${path}: cannot be read (${errorText(error)})`, {
-      cause: error,
-    });
-  }
-  const settings = parseConfigFile(path, content, table);
-  const argumentOf = ({ flag, text }: FileSetting) => `--${flag}=${text}`;
-  for (const setting of settings) {
-    try {
-      parseFlags(table, { command: 'store', args: [argumentOf(setting)] });
-    } catch (error) {
-      const reason = errorText(error).replace('keelson store: ', '');
-      throw new KeelsonError('BAD_CONFIG', `--config-file ${path}: line ${setting.line}: ${reason}`, { cause: error });
-    }
-  }
-  const parsed = parseFlags(table, { command: 'store', args: settings.map(argumentOf) });
-  const loaded: Notice = {
-    level: 'info',
-    message:
-      'loaded server configuration, other configuration command line flags and environment variables will be ignored if provided',
-    fields: { path },
-  };
-  const notices = [loaded, ...ignoredNotices(parsed.values, parsed.given)];
-  return { flags: parsed.values as StoreFlags, given: parsed.given, configFile: path, notices };
-}
-
-/** `--experimental-…` of etcd before 3.6 is the flag without it. */
-function modernArgument(argument: string): string {
-  if (argument === '-h') return '--help';
-  const match = /^(--?)(experimental-[^=]+)(=.*)?$/s.exec(argument);
-  return match ? `${match[1]}${modernFlagName(match[2] as string, isKnown)}${match[3] ?? ''}` : argument;
-}
-
-function environmentNotices(
-  environment: Readonly<Record<string, string | undefined>>,
-  given: ReadonlySet<string>,
-): readonly Notice[] {
-  const flagByVariable = new Map(
-    Object.keys(table).flatMap((flag) => [
-      [environmentName(flag), flag] as const,
-      [environmentName(`experimental-${flag}`), flag] as const,
-    ]),
-  );
-  return Object.keys(environment)
-    .filter((name) => name.startsWith('ETCD_') && environment[name] !== '')
-    .flatMap((name): Notice[] => {
-      const flag = flagByVariable.get(name);
-      const fields = { 'environment-variable': name };
-      if (flag === undefined) return [{ level: 'warn', message: 'unrecognized environment variable', fields }];
-      if (!given.has(flag)) return [];
-      return [{ level: 'warn', message: 'the flag wins over its environment variable', fields }];
-    });
-}
-
-function ignoredNotices(values: Readonly<Record<string, unknown>>, given: ReadonlySet<string>): readonly Notice[] {
-  for (const [name, advice] of Object.entries(refusedFlags)) {
-    if (given.has(name) && values[name] !== '') throw new UsageError(`keelson store: flag --${name}: ${advice}`);
-  }
-  const ignored = [...given].filter((name) => isWorthWarning(name, values[name]));
-  if (ignored.length === 0) return [];
-  return [{ level: 'warn', message: 'flags without effect', fields: { flags: ignored.map((name) => `--${name}`) } }];
-}
 
 /** Rejects with UsageError, BAD_FLAGS, BAD_CLUSTER or BAD_CERTIFICATE. */
 export async function readStoreConfig(disk: Disk, parsed: ParsedStoreFlags): Promise<StoreConfig> {

@@ -1,7 +1,8 @@
 /** The store's command line, environment and configuration file: what is taken, what wins, what is refused and how. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseStoreFlags, readStoreConfig } from '../../src/cli/store-config.ts';
+import { parseStoreFlags } from '../../src/cli/store-arguments.ts';
+import { readStoreConfig } from '../../src/cli/store-config.ts';
 import { DiskError } from '../../src/env/disk.ts';
 import { realDisk } from '../../src/env/real.ts';
 

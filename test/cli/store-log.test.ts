@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { parseStoreFlags } from '../../src/cli/store-config.ts';
+import { parseStoreFlags } from '../../src/cli/store-arguments.ts';
 import { consoleLine, openStoreLog } from '../../src/cli/store-log.ts';
 import { fileOutput } from '../../src/env/real-log.ts';
 import { realDisk } from '../../src/env/real.ts';

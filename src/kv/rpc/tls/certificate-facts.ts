@@ -1,6 +1,7 @@
 /** From Node's certificates and revocation lists to the facts that the rules are about. */
 import type { X509Certificate } from 'node:crypto';
 import { createRequire } from 'node:module';
+import type * as X509 from '@peculiar/x509';
 import { assert } from '../../../env/assert.ts';
 import { errorText, KeelsonError } from '../../../env/errors.ts';
 import { type CertificateFacts, normalSerial } from './rules.ts';
@@ -8,9 +9,9 @@ import { type CertificateFacts, normalSerial } from './rules.ts';
 const load = createRequire(import.meta.url);
 
 /** Only revocation lists need it, and few have one: it takes 20 MB and half a second of every start. */
-function x509Library(): typeof import('@peculiar/x509') {
+function x509Library(): typeof X509 {
   load('reflect-metadata');
-  return load('@peculiar/x509') as typeof import('@peculiar/x509');
+  return load('@peculiar/x509') as typeof X509;
 }
 
 export function factsOf(certificate: X509Certificate): CertificateFacts {
