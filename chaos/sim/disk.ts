@@ -106,6 +106,13 @@ export class SimDisk implements Disk {
     return new SimDisk({ ...this.#options, ...options }, survived);
   }
 
+  /** Where the last byte of a file that is not zero ends; not an operation. */
+  writtenBytes(path: string): number {
+    const node = this.#tree.find(path);
+    assert(node instanceof SimFileNode, () => `no file ${path} to measure`);
+    return node.read(0, node.size).findLastIndex((byte) => byte !== 0) + 1;
+  }
+
   /** Bit rot at one byte, for tests. */
   corrupt(path: string, offset: number, mask = 0xff): void {
     const node = this.#tree.find(path);

@@ -275,7 +275,10 @@ export class SimMember {
     for (let count = 0; count < bytes && files.length > 0; count++) {
       const file = files[random.integer(0, files.length - 1)] as (typeof files)[number];
       // Preallocated files are mostly zeros; what is written is at their beginning.
-      const offset = random.integer(0, Math.min(file.sizeBytes, 16_384) - 1);
+      const end = Math.max(1, this.#disk.writtenBytes(file.path));
+      // The newest entries are what others have counted and nothing else covers.
+      const from = random.next() < 0.7 ? Math.max(0, end - 1_500) : 0;
+      const offset = random.integer(from, end - 1);
       this.#disk.corrupt(file.path, offset, random.integer(1, 255));
     }
   }
