@@ -4,15 +4,17 @@
  * TLS to a plain port, plain text to a secure one, shows no good certificate or does not finish its handshake in time is
  * dropped with one line in the log. What comes out of `onConnection` is a socket whose first byte has not been read.
  */
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import { assert, present } from '../../../env/assert.ts';
 import type { Clock } from '../../../env/clock.ts';
-import { type Disk, DiskError } from '../../../env/disk.ts';
+import type { Disk } from '../../../env/disk.ts';
 import { errorText, KeelsonError } from '../../../env/errors.ts';
 import type { Log } from '../../../env/log.ts';
 import { addressText, groupByAddress, type ListenAddress, type ListenGroup, parseListenUrl } from './listen-urls.ts';
+import { handshakeReason } from './handshake-reason.ts';
 import { handshakeTimeoutMs, type ServerTls } from './server-tls.ts';
+import { isLeftSocket } from './socket-file.ts';
 
 /** The first byte of a TLS connection: a record of its handshake. */
 const tlsHandshakeByte = 0x16;
@@ -247,16 +249,6 @@ class Gate {
   }
 }
 
-/** What went wrong in a handshake, in the words that etcd's users know. OpenSSL's own text names files of its source. */
-export function handshakeReason(error: Error & { readonly reason?: string; readonly code?: string }): string {
-  if (error.code === 'ECONNRESET') return 'EOF';
-  const { reason } = error;
-  if (reason === undefined) return error.message.replace(/\s+/g, ' ').trim();
-  const alert = /\balert (.+)$/.exec(reason);
-  if (alert) return `remote error: tls: ${alert[1]}`;
-  return reason === 'peer did not return a certificate' ? "tls: client didn't provide a certificate" : `tls: ${reason}`;
-}
-
 function ignore(): void {
   // The socket's close tells it all.
 }
@@ -265,22 +257,4 @@ function remoteOf(socket: Socket): string {
   return socket.remoteAddress === undefined
     ? ''
     : addressText({ kind: 'tcp', host: socket.remoteAddress, port: socket.remotePort ?? 0 });
-}
-
-/** Whether a socket file has no process behind it. What is no socket is never taken for one. */
-async function isLeftSocket(disk: Pick<Disk, 'readFile'>, path: string): Promise<boolean> {
-  try {
-    await disk.readFile(path);
-    return false;
-  } catch (error) {
-    if (!(error instanceof DiskError) || error.code !== 'ENXIO') return false;
-  }
-  return new Promise((resolve) => {
-    const probe = connect({ path });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
-  });
 }
