@@ -118,7 +118,7 @@ async function startGateway(root: string, port: number): Promise<ChildProcess> {
   }
 }
 
-describe('backups', { timeout: 240_000 }, () => {
+describe('backups', { timeout: 400_000 }, () => {
   let cluster: StoreCluster;
 
   before(async () => {
