@@ -16,7 +16,7 @@ export const passphraseCharactersMin = 12;
 
 /** Makes `destination` a place for backups with this passphrase. Rejects with `BACKUP_SET_UP` when it is one already. */
 export async function setUpPassphrase(destination: Destination, passphrase: string, random: Random): Promise<void> {
-  if ([...passphrase].length < passphraseCharactersMin) {
+  if (passphrase.length < passphraseCharactersMin) {
     throw new KeelsonError(
       'WEAK_PASSPHRASE',
       `set up ${destination.description}: the passphrase has fewer than ${passphraseCharactersMin} characters: choose a longer one`,
