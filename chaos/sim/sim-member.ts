@@ -142,6 +142,7 @@ export class SimMember {
       if (life.isOver) return;
       if (life.isDiskBroken || life.isJoining) return this.#startLater(life);
       if (isLossOfIdentity(error)) return this.#comeBackAsNew(life);
+      if (error instanceof KeelsonError && error.code === 'STATE_TO_REBUILD') return this.#comeBackWithoutState(life);
       this.#world.fail(
         new Violation(
           'a member starts again after a crash',
@@ -288,6 +289,12 @@ export class SimMember {
     if (life.isOver) return;
     this.crash();
     this.#world.scheduler.afterMs(Math.max(this.#downMs, 10), () => this.start());
+  }
+
+  /** The next start sets the state aside and builds it from the log. */
+  #comeBackWithoutState(life: Incarnation): void {
+    this.#startLater(life);
+    this.#backend = new SimBackend();
   }
 
   #comeBackAsNew(life: Incarnation): void {
