@@ -1,42 +1,36 @@
-/** Plain HTTP on URLs of its own, `--listen-metrics-urls`: the same handler as on the client port. */
-import { createServer } from 'node:http';
-import { openListener, type ListenerOptions } from '../rpc/tls/listener.ts';
+/** HTTP on URLs of its own, `--listen-metrics-urls` and `--listen-client-http-urls`: HTTP/1.1 and HTTP/2, no gRPC. */
+import type { Clock } from '../../env/clock.ts';
+import { startH2Server } from '../rpc/h2/index.ts';
+import type { RpcServer } from '../rpc/rpc-server.ts';
+import type { ListenerOptions } from '../rpc/tls/listener.ts';
 import type { HttpHandler } from './handler.ts';
 
-/** A scrape or a probe is short; whoever says nothing for this long is not one. */
-const headersTimeoutMs = 10_000;
-const keepAliveTimeoutMs = 60_000;
+/** Requests of one connection at a time, as HTTP/2 servers usually allow. */
+const concurrentStreamsMax = 250;
 
-export interface HttpFace {
-  /** As asked for, with the ports that were taken. */
-  readonly urls: readonly string[];
-  close(): Promise<void>;
-}
+export type HttpFace = RpcServer;
 
 /** Listens on all URLs or on none; rejects as `openListener` does. */
-export async function startHttpFace(
-  listen: Omit<ListenerOptions, 'endpoint' | 'onConnection'>,
+export function startHttpFace(
+  {
+    clock,
+    log,
+    urls,
+    ...listen
+  }: Omit<ListenerOptions, 'endpoint' | 'onConnection' | 'clock'> & { readonly clock: Clock },
   handler: HttpHandler,
 ): Promise<HttpFace> {
-  const server = createServer(handler);
-  server.headersTimeout = headersTimeoutMs;
-  server.keepAliveTimeout = keepAliveTimeoutMs;
-  const sockets = new Set<{ destroy(): void }>();
-  const listener = await openListener({
-    ...listen,
-    endpoint: 'client',
-    onConnection: (socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-      server.emit('connection', socket);
-    },
+  return startH2Server({
+    clock,
+    log,
+    methods: [],
+    http: handler,
+    listenUrls: urls,
+    listen,
+    // Without methods there are no messages.
+    messageBytesMax: 0,
+    concurrentStreamsMax,
+    keepaliveIntervalMs: 0,
+    keepaliveTimeoutMs: 0,
   });
-  return {
-    urls: listener.urls,
-    close: async () => {
-      await listener.close();
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
 }
