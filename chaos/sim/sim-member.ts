@@ -23,6 +23,11 @@ import type { WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
 import { ProcessClock, type Scheduler } from './scheduler.ts';
 
+/** Nobody answered a member that asked to be told or taken in: it stops, and its supervisor starts it again. */
+export class NobodyAnswered extends Error {
+  override readonly name = 'NobodyAnswered';
+}
+
 export interface SimMemberWorld {
   readonly plan: WorldPlan;
   readonly scheduler: Scheduler;
@@ -30,7 +35,7 @@ export interface SimMemberWorld {
   readonly invariants: RaftInvariants;
   /** Longest time a disk operation takes now. */
   readonly diskDelayMaxMs: () => number;
-  /** Asks members that are up, one after another, until one answers. Rejects when nobody does in time. */
+  /** Asks members that are up, one after another, until one answers. Rejects with NobodyAnswered when nobody does in time. */
   readonly ask: <T>(clock: Clock, limitMs: number, question: (server: StoreServer) => Promise<T>) => Promise<T>;
   /** Ends the world. */
   readonly fail: (error: Error) => void;
@@ -140,7 +145,7 @@ export class SimMember {
     });
     this.#run(life).catch((error: unknown) => {
       if (life.isOver) return;
-      if (life.isDiskBroken || life.isJoining) return this.#startLater(life);
+      if (life.isDiskBroken || life.isJoining || error instanceof NobodyAnswered) return this.#startLater(life);
       if (isLossOfIdentity(error)) return this.#comeBackAsNew(life);
       if (error instanceof KeelsonError && error.code === 'STATE_TO_REBUILD') return this.#comeBackWithoutState(life);
       this.#world.fail(

@@ -17,7 +17,7 @@ import { calm, type Fault, type FaultKind, planWorld, type WorldPlan } from './p
 import { seededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { settle } from './settle.ts';
-import { SimMember } from './sim-member.ts';
+import { NobodyAnswered, SimMember } from './sim-member.ts';
 import { Client, perform } from './workload.ts';
 
 export interface WorldResult {
@@ -282,9 +282,9 @@ export class World {
   async #ask<T>(clock: Clock, limitMs: number, question: (server: StoreServer) => Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     late.catch(() => undefined);
-    const cancel = clock.after(limitMs, () => reject(new Error('nobody answered in time')));
+    const cancel = clock.after(limitMs, () => reject(new NobodyAnswered('nobody answered in time')));
     try {
-      let failure: unknown = new Error('nobody is up');
+      let failure: unknown = new NobodyAnswered('nobody is up');
       for (const { server } of this.#members) {
         if (server === undefined) continue;
         const answer = Promise.race([question(server), late]);
@@ -295,7 +295,7 @@ export class World {
         if ('value' in outcome) return outcome.value;
         failure = outcome.error;
       }
-      throw failure;
+      throw failure instanceof NobodyAnswered ? failure : new NobodyAnswered(String(failure));
     } finally {
       cancel();
     }
