@@ -33,6 +33,9 @@ export interface KvState {
    */
   beginBatch(): void;
   endBatch(): void;
+  /** Events that many watchers want may be left for later: whoever sees this calls `publish` soon, and once for all. */
+  hasUnpublished(): boolean;
+  publish(): void;
   /** An entry without a request and without effect: only moves the index. Owed for every such entry. */
   skip(index: number): void;
   /**

@@ -129,6 +129,14 @@ class AppliedState implements KvState {
     this.#syncWhenDue();
   }
 
+  hasUnpublished(): boolean {
+    return this.#store.hasUnpublished();
+  }
+
+  publish(): void {
+    this.#store.publish();
+  }
+
   skip(index: number): void {
     this.#startEntry(index);
     this.#finishEntry();

@@ -48,6 +48,9 @@ interface Loading {
   written: KeyEntry[];
 }
 
+/** Telling so many takes about as long as everything else that a batch of entries costs. */
+const deliveredAtOnceMax = 64;
+
 /** Revision of an empty store; the first write makes it 2. */
 export const emptyRevision = 1;
 
@@ -192,8 +195,18 @@ export class Store implements MvccStore {
     this.#isHoldingEvents = true;
   }
 
+  /** Delivers at once when few watchers wait; events for many wait for `publish`, so that each gets several in one call. */
   releaseEvents(): void {
     this.#isHoldingEvents = false;
+    if (this.#hub.dueWatchers() <= deliveredAtOnceMax) this.#hub.flush();
+  }
+
+  hasUnpublished(): boolean {
+    return this.#hub.dueWatchers() > 0;
+  }
+
+  publish(): void {
+    assert(!this.#isHoldingEvents, 'what is held is released first');
     this.#hub.flush();
   }
 

@@ -91,6 +91,11 @@ export class WatchHub {
     }
   }
 
+  /** Watchers that something is published for and not delivered. */
+  dueWatchers(): number {
+    return this.#due.length;
+  }
+
   /** Delivers everything published. */
   flush(): void {
     if (this.#due.length === 0) return;
@@ -259,6 +264,7 @@ class StoreWatcher implements Watcher {
   }
 
   isSynced(): boolean {
+    this.#hub.flush();
     return this.state === 'synced' || (this.state !== 'over' && this.next > this.#hub.head());
   }
 }

@@ -50,6 +50,8 @@ import { hexId, Upkeep } from './upkeep.ts';
 import { etcdVersion } from './version.ts';
 import { Waiters } from './waiters.ts';
 
+/** What many watchers wait for is gathered this long; to one of a thousand it makes no difference. */
+const publishAfterMs = 1;
 /** etcd's: five seconds, and time for two elections in between. */
 const requestTimeoutMs = 5_000;
 /** etcd's. */
@@ -126,6 +128,7 @@ export class StoreServer implements KvServer {
   readonly #softStateListeners = new Set<(state: SoftState) => void>();
   readonly #counts = { puts: 0, deletes: 0, txns: 0 };
   readonly #stopped = new AbortController();
+  #isPublishDue = false;
   #raft: RaftNode | undefined;
   #autopilot: Pick<Autopilot, 'status'> | undefined;
   #softState: SoftState = { role: 'follower', leader: 0 as ReplicaId };
@@ -232,6 +235,7 @@ export class StoreServer implements KvServer {
       changes: this.#changes,
       learnersMax: options.limits.learnersMax,
       onApplied: (op, result) => this.#applied(op, result),
+      onUnpublished: () => this.#publishSoon(),
       onMembers: options.onMembers,
       onRemoved: options.onRemoved,
       ...(options.slowApplyMs === undefined
@@ -542,6 +546,16 @@ export class StoreServer implements KvServer {
   #check(error: KvErrorCode | undefined): void {
     if (this.#stopped.signal.aborted) throw new KvError('stopped');
     if (error) throw new KvError(error);
+  }
+
+  /** Once for all that is applied meanwhile: writers do not wait until every watcher of the last write was told. */
+  #publishSoon(): void {
+    if (this.#isPublishDue) return;
+    this.#isPublishDue = true;
+    this.clock.after(publishAfterMs, () => {
+      this.#isPublishDue = false;
+      this.#kv.publish();
+    });
   }
 
   #applied(op: InternalOp, result: ApplyResult): void {

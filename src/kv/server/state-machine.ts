@@ -27,6 +27,8 @@ export interface StoreMachineOptions {
   readonly learnersMax: number;
   /** After an entry was applied, before its proposer is told. */
   readonly onApplied: (op: InternalOp, result: ApplyResult) => void;
+  /** Events wait for `publish`: it is owed soon. */
+  onUnpublished(): void;
   /** After the member table changed, by an entry or a snapshot. */
   readonly onMembers: () => void;
   /** This member was removed. */
@@ -70,6 +72,7 @@ export class StoreMachine implements StateMachine {
     } finally {
       this.#kv.endBatch();
     }
+    if (this.#kv.hasUnpublished()) this.#options.onUnpublished();
     if (timed) timed.timings.applied((timed.clock.monotonicMs() - startedMs) / 1000);
   }
 

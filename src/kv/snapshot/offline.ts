@@ -98,6 +98,7 @@ async function open(options: OfflineOptions, file: MemberFile, backend: Backend,
     changes: new Waiters(clock),
     learnersMax: Number.MAX_SAFE_INTEGER,
     onApplied: () => undefined,
+    onUnpublished: () => undefined,
     onMembers: () => undefined,
     onRemoved: () => undefined,
   });
