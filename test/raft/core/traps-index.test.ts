@@ -114,6 +114,7 @@ const catalogue: readonly (readonly [trap: string, tests: readonly string[]])[] 
   [
     '12 applying',
     [
+      'a membership change and the index of its entry are one step on disk',
       'a vetoed change changes nothing, also after restarts',
       'a change that was vetoed just before the process ended stays vetoed: the state says how it ended',
       'an applied index that runs ahead of a membership change is a mistake of the host',
