@@ -62,7 +62,8 @@ const rules: readonly Rule[] = [
   {
     name: 'apply-is-deterministic',
     from: /^src\/kv\/apply\//,
-    mayImport: /^src\/(kv\/((apply|mvcc|backend|lease)\/|auth\/(contract|guard|intervals|table)\.ts|api\.ts|errors\.ts)|env\/(assert|errors)\.ts)/,
+    mayImport:
+      /^src\/(kv\/((apply|mvcc|backend|lease)\/|auth\/(contract|guard|intervals|table)\.ts|api\.ts|errors\.ts)|env\/(assert|errors)\.ts)/,
     instead: 'Apply sees the entry and the state: no clock, random, disk or network.',
   },
   {

@@ -175,6 +175,8 @@ function discoveryOf(flags: StoreFlags, given: ReadonlySet<string>): Discovery {
 
 const isSecureUrl = (url: string) => url.startsWith('https:') || url.startsWith('unixs:');
 
+const missingForMetrics = 'client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url';
+
 function checkCertificates(flags: StoreFlags, tls: Pick<StoreConfig, 'clientTls' | 'peerTls'>): void {
   const clientFlags = ['listen-client-urls', 'listen-client-http-urls', 'listen-metrics-urls'] as const;
   for (const flag of [...clientFlags, 'listen-peer-urls'] as const) {
@@ -182,7 +184,11 @@ function checkCertificates(flags: StoreFlags, tls: Pick<StoreConfig, 'clientTls'
     const url = flags[flag].find(isSecureUrl);
     if (url === undefined || (isPeer ? tls.peerTls : tls.clientTls)) continue;
     const prefix = isPeer ? 'peer-' : '';
-    throw fail(`--${flag} ${url}: --${prefix}cert-file and --${prefix}key-file are needed, or --${prefix}auto-tls`);
+    // etcd's words, which tools know.
+    const known = flag === 'listen-metrics-urls' ? `${missingForMetrics}; ` : '';
+    throw fail(
+      `--${flag} ${url}: ${known}--${prefix}cert-file and --${prefix}key-file are needed, or --${prefix}auto-tls`,
+    );
   }
 }
 

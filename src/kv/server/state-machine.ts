@@ -7,7 +7,7 @@ import type { Clock } from '../../env/clock.ts';
 import type { Log } from '../../env/log.ts';
 import type { ConfChange, ConfState, Entry, Index, SnapshotMeta } from '../../raft/index.ts';
 import type { StateMachine } from '../../raft/index.ts';
-import type { ApplyResult, InternalOp, KvErrorCode, Member } from '../api.ts';
+import type { ApplyResult, InternalOp, KvErrorCode } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { decodeEntry, decodeMemberChange, type MemberChange } from './entry.ts';
 import type { StoreTimings } from './timings.ts';

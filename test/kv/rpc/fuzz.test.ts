@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import protobuf from 'protobufjs';
+import type protobuf from 'protobufjs';
 import etcdDescriptor from '../../../proto/gen/etcd.json' with { type: 'json' };
 import { seededRandom } from '../../../chaos/sim/random.ts';
 import type { Random } from '../../../src/env/random.ts';
