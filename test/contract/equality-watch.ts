@@ -103,6 +103,8 @@ export async function judgeWatches(dice: Dice, known: Known, talk: Talk, steps: 
   const isPlain = sent.every((request) => startOf(request) <= known.revision);
   const wasCompacted = talk.etcd.answers.some((answer) => answer['compactRevision'] !== undefined);
   if (liveIds(talk.etcd.answers).length > 0 && isPlain && !wasCompacted) {
+    // 3.6 passes a request over while a watch is behind.
+    await caughtUp(talk, where, sent);
     await send({ progressRequest: {} }, true);
     await settled(talk, where, sent);
   }
