@@ -304,8 +304,8 @@ test('members find each other by a token in another store, and trust certificate
     listed.text
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => line.split(', ')[2])
-      .sort(),
+      .map((line) => line.split(', ')[2] ?? '')
+      .sort((a, b) => a.localeCompare(b)),
     ['d1', 'd2'],
   );
   const third = start([...flagsOf('d3', 'https', 6), ...discovery]);

@@ -114,7 +114,7 @@ function picture(state: KvState): unknown {
     compactRevision: state.compactRevision(),
     hash: state.hashKv(0),
     head: listed(state, rangeRequest('\0', '\0')),
-    leases: [...state.leases().all()].map(({ id }) => id).sort(),
+    leases: [...state.leases().all()].map(({ id }) => id).sort((a, b) => Number(a - b)),
   };
 }
 

@@ -90,10 +90,9 @@ class BridgeRequest extends IncomingMessage {
       if (name.startsWith(':')) continue;
       this.rawHeaders.push(name, value);
       const before = this.headers[name];
-      if (name === 'set-cookie') this.headers[name] = [...(before ?? []), value];
-      else
-        this.headers[name] =
-          before === undefined ? value : `${String(before)}${name === 'cookie' ? '; ' : ', '}${value}`;
+      const separator = name === 'cookie' ? '; ' : ', ';
+      if (name === 'set-cookie') this.headers[name] = (this.headers[name] ?? []).concat(value);
+      else this.headers[name] = before === undefined ? value : `${String(before)}${separator}${value}`;
     }
   }
 

@@ -70,9 +70,9 @@ async function ask(session: ClientHttp2Session, fields: Record<string, string>, 
   const stream = session.request(fields, { endStream: body === undefined });
   const chunks: Buffer[] = [];
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  const [head] = (await Promise.all([once(stream, 'response'), body && stream.end(body)]))[0] as [
-    Record<string, unknown>,
-  ];
+  const answered = once(stream, 'response');
+  if (body) stream.end(body);
+  const [head] = (await answered) as [Record<string, unknown>];
   await once(stream, 'close');
   return { head, body: Buffer.concat(chunks) };
 }

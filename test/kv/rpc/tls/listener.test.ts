@@ -272,7 +272,6 @@ describe('a listener', { timeout: 30_000 }, () => {
     const urls = ['https://127.0.0.1:0'];
     const taken = Promise.withResolvers<void>();
     const timed = {
-      ...clock,
       after: (delayMs: number, callback: () => void) => {
         taken.resolve();
         return clock.after(delayMs, callback);
