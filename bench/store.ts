@@ -9,6 +9,7 @@ import type { Sample } from './load/closed-loop.ts';
 import { median } from './load/usage.ts';
 import { findSides, type Running, type Side, startSide, targetOf } from './store-bench/sides.ts';
 import { leaderOf, measureFailover, measureIdle, measureMemory } from './store-bench/sizes.ts';
+import { profileWork } from './store-bench/profile.ts';
 import { type Figure, type Line, printHead, printLine } from './store-bench/table.ts';
 import { fillKeys, type Work, works } from './store-bench/works.ts';
 
@@ -30,6 +31,7 @@ on PATH). Medians of --pairs rounds taken in turns; processor time is all server
   --quick          one pair of 1 s, TLS off, 100,000 keys, 3 kills
   --other DIR      another checkout of Keelson as a further side
   --alone          without etcd
+  --profile        where the time of each call goes, of this checkout alone
   -o json          one JSON document instead of the table
 `;
 
@@ -42,12 +44,14 @@ interface Options {
   readonly keys: number;
   readonly kills: number;
   readonly sides: readonly Side[];
+  readonly isProfile: boolean;
   readonly isJson: boolean;
 }
 
 export async function run(args: readonly string[]): Promise<void> {
   const options = parse(args);
   if (options === undefined) return;
+  if (options.isProfile) return profile(options);
   const lines: Line[] = [];
   const report = (line: Line) => {
     lines.push(line);
@@ -70,6 +74,39 @@ export async function run(args: readonly string[]): Promise<void> {
   }
 }
 
+/** One round of each chosen work for each cluster, with the shares of every member's time. */
+async function profile(options: Options): Promise<void> {
+  const chosen = works.filter((work) => !work.isDegraded && isWanted(options, work.name));
+  for (const count of options.members) {
+    for (const tls of options.tls) {
+      for (const work of chosen) {
+        const result = await profileWork(work, { count, tls, seconds: options.seconds });
+        const { callsPerSecond, cpuPerCallMicroseconds, members } = result;
+        if (options.isJson) {
+          process.stdout.write(`${JSON.stringify({ work: work.name, count, tls, ...result })}\n`);
+          continue;
+        }
+        const head = `${work.name}, ${count} members, TLS ${tls ? 'on' : 'off'}, under the profiler`;
+        const figures = `${callsPerSecond.toFixed(0)} ${work.unit}s/s, ${cpuPerCallMicroseconds.toFixed(1)} µs of processor time each`;
+        process.stdout.write(`${head}: ${figures}\n`);
+        members.forEach((shares, index) => {
+          process.stdout.write(`  member ${index + 1}\n`);
+          for (const [area, share] of shares) {
+            const perCall = ((share * cpuPerCallMicroseconds) / count).toFixed(1);
+            process.stdout.write(
+              `    ${area.padEnd(38)} ${(share * 100).toFixed(1).padStart(5)} %  ${perCall.padStart(6)} µs\n`,
+            );
+          }
+        });
+      }
+    }
+  }
+}
+
+function isWanted(options: Options, name: string): boolean {
+  return options.only.length === 0 || options.only.some((wanted) => name === wanted || name.startsWith(`${wanted}-`));
+}
+
 type Report = (line: Line) => void;
 interface Shape {
   readonly count: 1 | 3;
@@ -77,19 +114,17 @@ interface Shape {
 }
 
 async function compare(options: Options, shape: Shape, report: Report): Promise<void> {
-  const isWanted = (name: string) =>
-    options.only.length === 0 || options.only.some((wanted) => name === wanted || name.startsWith(`${wanted}-`));
-  const chosen = works.filter((work) => isWanted(work.name) && (shape.count === 3 || !work.isDegraded));
+  const chosen = works.filter((work) => isWanted(options, work.name) && (shape.count === 3 || !work.isDegraded));
   if (chosen.length > 0) await compareWorks(options, shape, chosen, report);
   // Sizes do not depend on TLS; memory is one member's affair, failing over and idling three's.
   if (shape.tls !== options.tls[0]) return;
-  if (shape.count === 1 && isWanted('memory')) {
+  if (shape.count === 1 && isWanted(options, 'memory')) {
     await compareSizes(options, shape, 'memory', (running) => measureMemory(running, options.keys), report);
   }
-  if (shape.count === 3 && isWanted('idle')) {
+  if (shape.count === 3 && isWanted(options, 'idle')) {
     await compareSizes(options, shape, 'idle', (running) => measureIdle(running, 10), report);
   }
-  if (shape.count === 3 && isWanted('failover')) {
+  if (shape.count === 3 && isWanted(options, 'failover')) {
     await compareSizes(options, shape, 'failover', (running) => measureFailover(running, options.kills), report);
   }
 }
@@ -201,6 +236,7 @@ function parse(args: readonly string[]): Options | undefined {
       quick: { type: 'boolean', default: false },
       other: { type: 'string' },
       alone: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
       output: { type: 'string', short: 'o', default: 'table' },
       help: { type: 'boolean', default: false },
     },
@@ -237,6 +273,7 @@ function parse(args: readonly string[]): Options | undefined {
     tls: tls.map((text) => text === 'on'),
     ...numbers,
     sides: findSides({ other: values.other, alone: values.alone }),
+    isProfile: values.profile,
     isJson: values.output === 'json',
   };
 }
