@@ -27,12 +27,7 @@ const leaderRetryMs = 50;
 export interface LeaderProxy {
   /** Seconds from now, 0 when the lease is gone. */
   keepAlive(peerUrls: readonly string[], id: LeaseId, signal: AbortSignal): Promise<number>;
-  timeToLive(
-    peerUrls: readonly string[],
-    id: LeaseId,
-    withKeys: boolean,
-    signal: AbortSignal,
-  ): Promise<LeaseRemaining>;
+  timeToLive(peerUrls: readonly string[], id: LeaseId, withKeys: boolean, signal: AbortSignal): Promise<LeaseRemaining>;
   promote(peerUrls: readonly string[], memberId: number, signal: AbortSignal): Promise<void>;
   close(): void;
 }
