@@ -1,8 +1,10 @@
 /**
- * All keys that have any history: a map for point lookups and a B+ tree for ranges, over the same entries.
+ * All keys that have any history: a B+ tree, and a map in front of it for the keys that are asked for by name.
  *
- * The map is there because most requests name one key and a hash lookup costs a fraction of a tree descent. The tree
- * changes only when a key appears for the first time or its last revision is dropped, not with every put.
+ * The map is there because most requests name one key and a hash lookup costs a fraction of a tree descent. A key comes
+ * into it when it is first asked for after it was made, so that a start with a million keys makes no map of a million,
+ * and keys that nobody asks for take no place in it. The tree changes only when a key appears for the first time or its
+ * last revision is dropped, not with every put.
  */
 import { assert } from '../../env/assert.ts';
 import type { OrderedMap } from '../backend/btree.ts';
@@ -11,37 +13,41 @@ import { KeyEntry } from './key-index.ts';
 import type { KeyRange } from './key-range.ts';
 
 export class KeyTable {
+  /** Invariant: every entry in it is the tree's of the same key. */
   readonly #byKey = new Map<string, KeyEntry>();
   readonly #ordered: OrderedMap<KeyEntry> = orderedMap();
 
   get(key: string): KeyEntry | undefined {
-    return this.#byKey.get(key);
+    const asked = this.#byKey.get(key);
+    if (asked !== undefined) return asked;
+    const entry = this.#ordered.get(key);
+    if (entry !== undefined) this.#byKey.set(key, entry);
+    return entry;
   }
 
   /** The key's entry, made empty if it is new. */
   ensure(key: string): KeyEntry {
-    const known = this.#byKey.get(key);
+    const known = this.get(key);
     if (known !== undefined) return known;
     const entry = new KeyEntry(key);
-    this.#byKey.set(key, entry);
     const isNew = this.#ordered.set(key, entry);
-    assert(isNew, 'map and tree hold the same keys');
+    assert(isNew, 'a key that was not found is new');
     return entry;
   }
 
   /** Forgets an entry without history. A newer entry of the same key stays. */
   remove(entry: KeyEntry): void {
     assert(entry.isEmpty(), () => `an entry with history ${entry.describe()} cannot be removed`);
-    if (this.#byKey.get(entry.key) !== entry) return;
+    if (this.#ordered.get(entry.key) !== entry) return;
     this.#byKey.delete(entry.key);
     const wasThere = this.#ordered.delete(entry.key);
-    assert(wasThere, 'map and tree hold the same keys');
+    assert(wasThere, 'an entry that was found is there to delete');
   }
 
   /** Calls `visit` for every entry in the range, in key order. `visit` must not add or remove entries. */
   forEach(range: KeyRange, visit: (entry: KeyEntry) => void): void {
     if (range.isSingle) {
-      const entry = this.#byKey.get(range.from);
+      const entry = this.get(range.from);
       if (entry !== undefined) visit(entry);
       return;
     }
