@@ -38,14 +38,11 @@ async function clientOptions(env: Env, { flags }: StoreConfig, given: readonly s
   const password = flags['discovery-password'] || rest.join(':');
   const user = name === '' ? {} : { user: { name, password } };
   if (!endpoints.some((url) => url.startsWith('https:'))) return { clock: env.clock, endpoints, ...user };
-  if (cert === '' || key === '') {
-    throw new KeelsonError(
-      'BAD_FLAGS',
-      '--discovery-endpoints has https: --discovery-cert and --discovery-key are needed',
-    );
+  if ((cert === '') !== (key === '')) {
+    throw new KeelsonError('BAD_FLAGS', '--discovery-cert and --discovery-key go together: give both or none');
   }
   const certNamed = { flag: 'discovery-cert', path: cert };
-  const files = await readServingFiles(env.disk, certNamed, { flag: 'discovery-key', path: key });
+  const files = cert === '' ? {} : await readServingFiles(env.disk, certNamed, { flag: 'discovery-key', path: key });
   const authority =
     ca === '' ? {} : { ca: await readCertificateFile(env.disk, { flag: 'discovery-cacert', path: ca }) };
   const isUnverified = flags['discovery-insecure-skip-tls-verify'];

@@ -10,7 +10,24 @@ import { createV2Handler } from '../kv/v2/v2-handler.ts';
 import type { CallCounters } from '../kv/rpc/call.ts';
 import type { RpcMethod } from '../kv/rpc/service.ts';
 import type { KvServer } from '../kv/server/contract.ts';
+import { etcdVersion } from '../kv/server/version.ts';
 import type { StoreConfig } from './store-config.ts';
+
+/** Flags whose values are secrets, or may hold one. */
+const secretFlags: readonly string[] = ['discovery-user', 'discovery-password', 'discovery-token'];
+
+/** What the member starts with, by the names of the flags: one line, as etcd has it. */
+export function tellSettings(log: Log, { flags, dataDirectory }: StoreConfig): void {
+  const told = Object.entries(flags).filter(([name, value]) => {
+    const isUnset = value === '' || value === undefined || (Array.isArray(value) && value.length === 0);
+    return !isUnset && !secretFlags.includes(name) && !['help', 'version'].includes(name);
+  });
+  log.info('starting an etcd server', {
+    'etcd-version': etcdVersion,
+    ...Object.fromEntries(told),
+    'data-dir': dataDirectory,
+  });
+}
 
 /** etcd's words: tools wait for them. */
 export function tellServing(log: Log, url: string, traffic: string): void {

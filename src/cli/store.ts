@@ -24,7 +24,7 @@ import { readStoreConfig, type StoreConfig } from './store-config.ts';
 import { storeFlags } from './store-flags.ts';
 import { openStoreLog, type StoreLog } from './store-log.ts';
 import { foundersOf } from './store-founders.ts';
-import { pathsOf, slowCalls, tellServing, tellSystemd, unsyncedDisk } from './store-parts.ts';
+import { pathsOf, tellSettings, slowCalls, tellServing, tellSystemd, unsyncedDisk } from './store-parts.ts';
 import { connectPeers } from './store-peers.ts';
 import { openSideTls, type SideTls } from './store-tls.ts';
 import { runSubcommand, subcommandHelp } from './store-subcommands.ts';
@@ -58,6 +58,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const env: Env = { ...realEnv(), log };
   if (!config.flags['socket-reuse-port'])
     await checkPorts(listenFlags.flatMap((flag) => portsOf(flag, config.flags[flag])));
+  tellSettings(env.log, config);
   for (const notice of config.notices) env.log[notice.level](notice.message, notice.fields);
   for (;;) {
     const end = await serve(env, config, setLevel);

@@ -70,7 +70,7 @@ function nameOptions(endpoint: string): grpc.ClientOptions {
 
 function secure(endpoint: string, tls: NonNullable<KvClientOptions['tls']>): grpc.ChannelCredentials {
   const ca = tls.ca ? Buffer.from(tls.ca) : null;
-  const [key, cert] = [Buffer.from(tls.key), Buffer.from(tls.cert)];
+  const [key, cert] = tls.key && tls.cert ? [Buffer.from(tls.key), Buffer.from(tls.cert)] : [null, null];
   if (tls.isUnverified === true) {
     return grpc.credentials.createSsl(ca, key, cert, {
       rejectUnauthorized: false,

@@ -75,8 +75,9 @@ export interface WatchListener {
 /** PEM. Without `ca` members are known by the authorities of the system. */
 export interface KvClientTls {
   readonly ca?: Bytes;
-  readonly cert: Bytes;
-  readonly key: Bytes;
+  /** Shown to members that ask for it; goes with `key`. */
+  readonly cert?: Bytes;
+  readonly key?: Bytes;
   /** The members made their certificates themselves: any is taken. */
   readonly isUnverified?: boolean;
 }

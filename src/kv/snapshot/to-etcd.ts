@@ -91,6 +91,8 @@ function metaEntries(state: StoredState, position: RaftPosition): Entries {
     ['consistent_index', encodeUint64(index)],
     ['term', encodeUint64(position.term)],
     ['confState', JSON.stringify(confState)],
+    // In which form the file is; etcd up to 3.5 passes it over.
+    ...(state.clusterVersion === '' ? [] : [['storageVersion', state.clusterVersion] as const]),
     // Both: what is not cleaned yet here is cleaned there by the next compaction, and cannot be read before either.
     ...(compacted ? [['scheduledCompactRev', compacted] as const, ['finishedCompactRev', compacted] as const] : []),
   ];
