@@ -64,14 +64,17 @@ const durationUnitsMs: Readonly<Record<string, number>> = {
   m: 60_000,
   h: 3_600_000,
   us: 0.001,
+  // Go takes the micro sign and the Greek letter.
+  '\u00b5s': 0.001,
+  '\u03bcs': 0.001,
   ns: 0.000_001,
 };
 
 function parseDuration(text: string, bareUnitMs: number | undefined): number | undefined {
   if (/^\d+(\.\d+)?$/.test(text) && (bareUnitMs !== undefined || text === '0')) return Number(text) * (bareUnitMs ?? 1);
-  if (!/^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/.test(text)) return undefined;
+  if (!/^(\d+(\.\d+)?(ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/.test(text)) return undefined;
   let total = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)/g)) {
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g)) {
     total += Number(amount) * (durationUnitsMs[unit as string] as number);
   }
   return total;

@@ -41,6 +41,14 @@ test('an argument wins over the environment, the environment over the default', 
   assert.equal(parseFlags(table, { command: 'x', args: ['--name=arg'], environment }).values.count, 7);
 });
 
+test('durations are written as Go writes them, down to microseconds by either letter', () => {
+  const wait = (text: string) => parse('--name=a', `--wait=${text}`).values.wait;
+  assert.deepEqual(
+    ['1h', '1.5s', '250ms', '1\u00b5s', '1\u03bcs', '3us'].map(wait),
+    [3_600_000, 1_500, 250, 0.001, 0.001, 0.003],
+  );
+});
+
 const wrong: readonly (readonly [readonly string[], RegExp])[] = [
   [['--nmae', 'a'], /unknown flag: --nmae/],
   [['--name'], /flag needs an argument: --name/],
