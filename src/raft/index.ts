@@ -7,6 +7,7 @@ export type {
   ConfChangeStep,
   ConfState,
   Entry,
+  EntryKind,
   Index,
   Message,
   ProposeResult,

@@ -2,6 +2,7 @@
 export { decodeInternalRequest, encodeInternalRequest } from './codec.ts';
 export type { AppliedLease, LeaseTable } from '../lease/contract.ts';
 export type { KvState } from './contract.ts';
+export { SnapshotCheck } from './snapshot-stream.ts';
 export type { KvStateOptions } from './state.ts';
 export { createKvState, openKvState } from './state.ts';
 export { hasPut, isReadOnlyTxn } from './txn.ts';

@@ -54,6 +54,64 @@ export async function decodeSnapshot(chunks: AsyncIterable<Uint8Array>): Promise
   return decoder.finish();
 }
 
+/** Whether a stream is whole, without keeping it: told the chunks as they come, it throws SNAPSHOT_CORRUPT when it is not. */
+export class SnapshotCheck {
+  /** What is known of the magic, a row's head or the end mark; never more than the longest of them. */
+  #head: Buffer = Buffer.alloc(0);
+  #hasMagic = false;
+  /** Bytes of the present row that are still to come. */
+  #rowBytesLeft = 0;
+  #crc = 0;
+  #isEnded = false;
+
+  push(chunk: Uint8Array): void {
+    let rest = asBuffer(chunk);
+    while (rest.length > 0) {
+      if (this.#isEnded) throw corrupt('something follows its end');
+      rest = this.#rowBytesLeft > 0 ? this.#takeContent(rest) : this.#takeHead(rest);
+    }
+  }
+
+  finish(): void {
+    if (!this.#isEnded) throw corrupt('it ends without its end mark');
+    assert(this.#rowBytesLeft === 0 && this.#head.length === 0, 'after the end mark nothing is open');
+  }
+
+  #takeContent(bytes: Buffer): Buffer {
+    const content = bytes.subarray(0, this.#rowBytesLeft);
+    this.#crc = crc32(content, this.#crc);
+    this.#rowBytesLeft -= content.length;
+    return bytes.subarray(content.length);
+  }
+
+  #takeHead(bytes: Buffer): Buffer {
+    const wanted = (this.#hasMagic ? rowHeaderBytes : magic.length) - this.#head.length;
+    assert(wanted > 0, 'a head that is whole was taken');
+    this.#head = Buffer.concat([this.#head, bytes.subarray(0, wanted)]);
+    if (bytes.length < wanted) return bytes.subarray(bytes.length);
+    this.#onHead(this.#head);
+    this.#head = Buffer.alloc(0);
+    return bytes.subarray(wanted);
+  }
+
+  #onHead(head: Buffer): void {
+    if (!this.#hasMagic) {
+      if (!head.equals(magic)) throw corrupt('it does not begin as a snapshot does');
+      this.#hasMagic = true;
+      this.#crc = crc32(head);
+      return;
+    }
+    const [first, second] = [head.readUInt32BE(0), head.readUInt32BE(4)];
+    if (first === endMark) {
+      if (second !== this.#crc) throw corrupt(`its checksum is ${this.#crc}, its end mark says ${second}`);
+      this.#isEnded = true;
+      return;
+    }
+    this.#crc = crc32(head, this.#crc);
+    this.#rowBytesLeft = first + second;
+  }
+}
+
 class SnapshotDecoder {
   readonly #rows: Row[] = [];
   #rest: Buffer = Buffer.alloc(0);

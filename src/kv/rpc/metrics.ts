@@ -155,6 +155,11 @@ const counters: readonly Row[] = [
   ['keelson_raft_snapshots_sent_total', 'Raft snapshots sent to other members.', (s) => s.counters.raft.snapshotsSent],
   ['keelson_raft_snapshots_received_total', 'Raft snapshots received.', (s) => s.counters.raft.snapshotsReceived],
   ['keelson_raft_messages_sent_total', 'Raft messages sent.', (s) => s.counters.raft.messagesSent],
+  [
+    'keelson_raft_messages_refused_total',
+    'Raft messages from peers that cannot be true.',
+    (s) => s.counters.raft.messagesRefused,
+  ],
   ['keelson_raft_messages_received_total', 'Raft messages received.', (s) => s.counters.raft.messagesReceived],
 ];
 

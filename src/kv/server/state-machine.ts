@@ -5,10 +5,11 @@
 import { assert } from '../../env/assert.ts';
 import type { Clock } from '../../env/clock.ts';
 import type { Log } from '../../env/log.ts';
-import type { ConfChange, ConfState, Entry, Index, SnapshotMeta } from '../../raft/index.ts';
+import type { ConfChange, ConfState, Entry, EntryKind, Index, SnapshotMeta } from '../../raft/index.ts';
 import type { StateMachine } from '../../raft/index.ts';
 import type { ApplyResult, InternalOp, KvErrorCode } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
+import { SnapshotCheck } from '../apply/index.ts';
 import { decodeEntry, decodeMemberChange, type MemberChange } from './entry.ts';
 import type { StoreTimings } from './timings.ts';
 import { changeRefusal, changedMember } from './member-rules.ts';
@@ -119,6 +120,17 @@ export class StoreMachine implements StateMachine {
     return error === undefined;
   }
 
+  understands(kind: EntryKind, data: Uint8Array): boolean {
+    // Leaving a joint configuration says nothing about members.
+    if (kind === 'confChange') return data.length === 0 || canBeRead(() => decodeMemberChange(data));
+    // A new leader's own is empty; nobody proposes one.
+    return data.length > 0 && canBeRead(() => decodeEntry(data));
+  }
+
+  snapshotCheck(): SnapshotCheck {
+    return new SnapshotCheck();
+  }
+
   /** The table tells: it is as the change wanted it, or the change was vetoed. */
   wasChangeTaken(change: ConfChange): boolean {
     const members = this.#kv.members();
@@ -185,6 +197,16 @@ export class StoreMachine implements StateMachine {
   #carryOut(index: number, action: MemberChange['action']): void {
     if (action.kind === 'remove') return this.#kv.changeMember(index, { kind: 'remove', id: action.id });
     this.#kv.changeMember(index, { kind: 'set', member: changedMember(this.#kv, action) });
+  }
+}
+
+/** Bytes from elsewhere: whatever is wrong with them, and however that shows, they are not what was asked for. */
+function canBeRead(decode: () => unknown): boolean {
+  try {
+    decode();
+    return true;
+  } catch {
+    return false;
   }
 }
 

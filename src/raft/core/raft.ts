@@ -48,6 +48,7 @@ import type {
   ReplicaId,
   RestoredState,
   SnapshotMeta,
+  Standing,
   Term,
 } from './types.ts';
 
@@ -211,6 +212,12 @@ export class Raft implements RaftCore {
 
   term(): Term {
     return this.#state.term;
+  }
+
+  standing(): Standing {
+    const { term, role, leader, log, loss, reads } = this.#state;
+    const { committed, lastIndex } = log;
+    return { term, role, leader, committed, lastIndex, hasLost: loss !== undefined, readRoundLast: reads.roundLast };
   }
 
   status(): RaftStatus {

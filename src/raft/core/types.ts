@@ -299,6 +299,20 @@ export interface RaftStatus {
   readonly progress: ReadonlyMap<ReplicaId, PeerProgress>;
 }
 
+/** What a message from outside is held against before it is stepped: cheap to take, unlike a whole status. */
+export interface Standing {
+  readonly term: Term;
+  readonly role: Role;
+  /** 0 = unknown. */
+  readonly leader: ReplicaId;
+  readonly committed: Index;
+  readonly lastIndex: Index;
+  /** Damage took entries from the log that it does not have again yet. */
+  readonly hasLost: boolean;
+  /** A leader's newest round of reads. */
+  readonly readRoundLast: number;
+}
+
 /** The core as the host and the simulator see it; implemented by `Raft` in raft.ts. */
 export interface RaftCore {
   tick(): void;
@@ -339,6 +353,7 @@ export interface RaftCore {
   status(): RaftStatus;
   /** The current term, for callers to whom a whole status would cost too much. */
   term(): Term;
+  standing(): Standing;
   /** Throws InvariantViolation when the state contradicts itself. Cheap enough for every test step. */
   checkState(): void;
 }

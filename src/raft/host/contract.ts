@@ -8,6 +8,7 @@ import type {
   ConfChange,
   ConfState,
   Entry,
+  EntryKind,
   Index,
   Message,
   ProposeResult,
@@ -36,6 +37,13 @@ export interface StateMachine {
    * the state, which holds this entry and nothing after, took it. Absent: it is taken when it fits the membership.
    */
   wasChangeTaken?(change: ConfChange): boolean;
+  /**
+   * Whether an entry that another member proposes could be applied; `data` is the context of a confChange. Absent: any
+   * could. What cannot is not taken into the log, where it would stop every member.
+   */
+  understands?(kind: EntryKind, data: Uint8Array): boolean;
+  /** Told a received snapshot's content as it comes; either call throws a KeelsonError when it is not whole. Absent: it is believed. */
+  snapshotCheck?(): { push(chunk: Uint8Array): void; finish(): void };
   /** Called after the core took a change over, after a snapshot was restored, and once at start. */
   membershipChanged(confState: ConfState): void;
   /**
@@ -175,4 +183,5 @@ export type RaftCounter =
   | 'snapshotsReceived'
   | 'readIndexes'
   | 'messagesSent'
-  | 'messagesReceived';
+  | 'messagesReceived'
+  | 'messagesRefused';

@@ -18,9 +18,12 @@ import { fromProto, type ProtoMessageBatch, type ProtoSnapshotPart } from './mes
 import { PeerLink } from './grpc-peer-link.ts';
 import type { PeerTraffic } from './peer-traffic.ts';
 import { callKeysOf, encodeRefusal, encodeStagedBytes, refusalTexts } from './grpc-words.ts';
-import { acceptHeader, serverOptions, peerService, type PeerTls, serverCredentials } from './grpc-wire.ts';
+import { acceptHeader, peerLimits, serverOptions, peerService, type PeerTls, serverCredentials } from './grpc-wire.ts';
 
 export type { PeerTls } from './grpc-wire.ts';
+
+/** More ids than members a cluster ever has; whoever makes up more is not remembered. */
+const keysSeenMax = 4096;
 
 export interface GrpcPeerTransportOptions {
   readonly env: Pick<Env, 'clock' | 'log' | 'random'>;
@@ -173,11 +176,11 @@ export class GrpcPeerTransport implements PeerTransport {
   #refusalOf(from: ReplicaId, call: BatchCall | PartCall): RefusedAs | undefined {
     if (this.#identities.removed.has(from)) return 'removed';
     const { from: key } = callKeysOf(call.metadata);
-    // A member that tells no key is of a version that has none: its id is all there is to go by.
-    if (key === undefined) return undefined;
+    // A member that tells no key is of a version that has none: its id is all there is to go by, unless it has told one.
+    if (key === undefined) return this.#identities.keys.has(from) ? 'otherKey' : undefined;
     const known = this.#keyOf(from);
     if (known !== undefined && known !== key) return 'otherKey';
-    this.#keysSeen.set(from, key);
+    if (this.#keysSeen.has(from) || this.#keysSeen.size < keysSeenMax) this.#keysSeen.set(from, key);
     return undefined;
   }
 
@@ -270,12 +273,25 @@ export class GrpcPeerTransport implements PeerTransport {
     this.#handlers?.message(message);
   }
 
+  /** A stream that stands still would keep every other snapshot out. */
+  #unlessStalled(parts: AsyncIterator<ProtoSnapshotPart>): AsyncIterator<ProtoSnapshotPart> {
+    const { clock } = this.#options.env;
+    const next = () =>
+      new Promise<IteratorResult<ProtoSnapshotPart>>((resolve, reject) => {
+        const { snapshotStallMs } = peerLimits;
+        const text = `receive snapshot: nothing came for ${snapshotStallMs} ms`;
+        const cancel = clock.after(snapshotStallMs, () => reject(new KeelsonError('SNAPSHOT_CUT_SHORT', text)));
+        parts.next().then(resolve, reject).finally(cancel);
+      });
+    return { next };
+  }
+
   async #onSnapshot(call: PartCall, answer: Answer): Promise<void> {
     const from = this.#accept(call, answer);
     if (from === undefined) return;
     call.on('cancelled', () => call.destroy(new Error('the sender gave up')));
     try {
-      const parts: AsyncIterator<ProtoSnapshotPart> = call[Symbol.asyncIterator]();
+      const parts = this.#unlessStalled(call[Symbol.asyncIterator]());
       const first = await parts.next();
       const message = first.done === true || !first.value.message ? undefined : fromProto(first.value.message);
       if (message?.type !== 'snap' || message.from !== from || message.to !== this.#options.selfId) {

@@ -31,7 +31,16 @@ export function withLeanStream(service: grpc.ServiceDefinition): grpc.ServiceDef
   const isPlain = (batch: ProtoMessageBatch) => (batch.messages ?? []).every((message) => !message.snapshot);
   const encode = (batch: object) => (isPlain(batch) ? encodeMessages(batch) : stream.requestSerialize(batch));
   const decode = (message: Buffer) => decodeMessages(message) ?? stream.requestDeserialize(message);
-  return { ...service, Stream: { ...stream, requestSerialize: encode, requestDeserialize: decode } };
+  const parts = present(service['InstallSnapshot'], 'the stream of a snapshot');
+  const decodePart = (part: Buffer) => {
+    checkPart(part);
+    return parts.requestDeserialize(part);
+  };
+  return {
+    ...service,
+    Stream: { ...stream, requestSerialize: encode, requestDeserialize: decode },
+    InstallSnapshot: { ...parts, requestDeserialize: decodePart },
+  };
 }
 
 export function encodeMessages({ messages = [] }: ProtoMessageBatch): Buffer {
@@ -46,19 +55,46 @@ export function encodeMessages({ messages = [] }: ProtoMessageBatch): Buffer {
   return target;
 }
 
-/** Undefined when a message describes a snapshot. Throws RangeError on bytes that are no batch. */
+/**
+ * Of one batch. A few bytes on the wire are an object in memory each: without these, 32 MiB of them would be gigabytes. The
+ * sender puts 256 messages into a batch; its entries count 32 bytes at least, of half a megabyte in a message as a rule.
+ */
+const messagesMax = 4096;
+const entriesMax = 262_144;
+/** The description of a snapshot names its members; this is some thousands of them. */
+const describedBytesMax = 64 * 1024;
+
+/** Throws RangeError when a part describes its snapshot at a length that no membership has. */
+function checkPart(part: Uint8Array): void {
+  const reader = new ProtoReader(part);
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag !== bytes(1)) reader.skip(tag);
+    else if (reader.view().length > describedBytesMax)
+      throw new RangeError('malformed message: a snapshot described at length');
+  }
+}
+
+/** Undefined when a message describes a snapshot. Throws RangeError on bytes that are no batch, or too large a one. */
 export function decodeMessages(batch: Uint8Array): ProtoMessageBatch | undefined {
   const reader = new ProtoReader(batch);
   const messages: ProtoMessage[] = [];
+  let isPlain = true;
+  let entries = 0;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag !== bytes(1)) reader.skip(tag);
     else {
       const message = reader.nested(readMessage);
-      if (message === undefined) return undefined;
-      messages.push(message);
+      entries += message?.entries?.length ?? 0;
+      if (message === undefined) isPlain = false;
+      messages.push(message ?? {});
+      if (messages.length > messagesMax || entries > entriesMax) {
+        throw new RangeError(
+          `malformed message: more than ${messagesMax} messages or ${entriesMax} entries in a batch`,
+        );
+      }
     }
   }
-  return { messages };
+  return isPlain ? { messages } : undefined;
 }
 
 function entrySize(entry: ProtoEntry): number {
@@ -122,8 +158,10 @@ function readMessage(reader: ProtoReader): ProtoMessage | undefined {
     else if (tag === number(4)) message.term = reader.int64();
     else if (tag === number(5)) message.index = reader.int64();
     else if (tag === number(6)) message.logTerm = reader.int64();
-    else if (tag === bytes(7)) entries.push(reader.nested(readEntry));
-    else if (tag === number(8)) message.commit = reader.int64();
+    else if (tag === bytes(7)) {
+      if (entries.length >= entriesMax) throw new RangeError(`malformed message: more than ${entriesMax} entries`);
+      entries.push(reader.nested(readEntry));
+    } else if (tag === number(8)) message.commit = reader.int64();
     else if (tag === number(9)) message.reject = reader.bool();
     else if (tag === number(10)) message.hintIndex = reader.int64();
     else if (tag === number(11)) message.hintTerm = reader.int64();

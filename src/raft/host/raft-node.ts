@@ -35,7 +35,9 @@ import type {
 import { type Durable, openSealed } from '../wal/durable.ts';
 import type { Wal } from '../wal/wal.ts';
 import { Applier } from './applier.ts';
+import { faultOf } from './check-message.ts';
 import type { RaftCounter, RaftNode, RaftNodeOptions } from './contract.ts';
+import { RefusedMessages } from './refused-messages.ts';
 import { ReadWaiters } from './read-waiters.ts';
 import { Snapshots } from './snapshots.ts';
 
@@ -55,7 +57,13 @@ export interface RunningParts {
 
 type LoopCounter = Exclude<
   RaftCounter,
-  'walSyncs' | 'walBytes' | 'snapshotsTaken' | 'snapshotsSent' | 'snapshotsReceived' | 'proposalsApplied'
+  | 'walSyncs'
+  | 'walBytes'
+  | 'snapshotsTaken'
+  | 'snapshotsSent'
+  | 'snapshotsReceived'
+  | 'proposalsApplied'
+  | 'messagesRefused'
 >;
 
 export class RaftHost implements RaftNode {
@@ -66,6 +74,7 @@ export class RaftHost implements RaftNode {
   readonly #applier: Applier;
   readonly #snapshots: Snapshots;
   readonly #reads: ReadWaiters;
+  readonly #refused: RefusedMessages;
   readonly #cancelTicks: () => void;
   /** In token order; opened from the front. Bounded by the appends in flight. */
   #sealed: Sealed[] = [];
@@ -94,6 +103,7 @@ export class RaftHost implements RaftNode {
     this.#isRepairing = parts.core.status().lostUpTo !== undefined;
     this.#log = env.log.with({ replica: options.raft.id });
     this.#reads = new ReadWaiters(env.random.integer(0, 2 ** 20 - 1));
+    this.#refused = new RefusedMessages(env.clock, this.#log);
     const onFatal = (error: unknown) => this.#fail(error);
     this.#applier = new Applier({
       ...parts,
@@ -110,6 +120,11 @@ export class RaftHost implements RaftNode {
       log: this.#log,
       snapshotEntries: options.snapshotEntries,
       catchUpEntries: options.catchUpEntries,
+      step: (message) => {
+        this.#refuseFalse(message);
+        this.#core.step(message);
+        this.#wake();
+      },
       wake: () => this.#wake(),
       onFatal,
     });
@@ -174,6 +189,7 @@ export class RaftHost implements RaftNode {
       snapshotsTaken: taken,
       snapshotsSent: sent,
       snapshotsReceived: received,
+      messagesRefused: this.#refused.count,
     };
   }
 
@@ -217,7 +233,24 @@ export class RaftHost implements RaftNode {
     // A snapshot without its content would be accepted and then not be there.
     if (message.type === 'snap') return;
     this.#counts.messagesReceived += 1;
-    this.#enter(() => this.#core.step(message));
+    this.#enter(() => {
+      const fault = this.#faultOf(message);
+      if (fault === undefined) this.#core.step(message);
+      else this.#refused.add(message, fault);
+    });
+  }
+
+  #faultOf(message: Message): string | undefined {
+    const { stateMachine } = this.#options;
+    return faultOf(message, this.#core.standing(), (kind, data) => stateMachine.understands?.(kind, data) ?? true);
+  }
+
+  /** For messages whose sender waits for an answer. */
+  #refuseFalse(message: Message): void {
+    const fault = this.#faultOf(message);
+    if (fault === undefined) return;
+    this.#refused.add(message, fault);
+    throw new KeelsonError('BAD_PEER_MESSAGE', `member ${message.from} sent ${message.type}: ${fault}`);
   }
 
   async #receiveSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -227,6 +260,7 @@ export class RaftHost implements RaftNode {
     }
     this.#counts.messagesReceived += 1;
     try {
+      this.#refuseFalse(message);
       await this.#snapshots.receive(message, chunks);
     } catch (error) {
       // A stream that breaks is the network's business; a disk that fails and a broken invariant are ours.

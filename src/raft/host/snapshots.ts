@@ -34,6 +34,8 @@ export interface SnapshotsOptions {
   readonly log: Log;
   readonly snapshotEntries: number;
   readonly catchUpEntries: number;
+  /** Steps a snapshot that is stored, unless it has become false meanwhile: then it throws. */
+  readonly step: (message: Message & { readonly type: 'snap' }) => void;
   /** The core was given something: see what it wants done. */
   readonly wake: () => void;
   readonly onFatal: (error: unknown) => void;
@@ -41,12 +43,16 @@ export interface SnapshotsOptions {
 
 type SnapMessage = Message & { readonly type: 'snap' };
 
+type SnapshotCheck = ReturnType<NonNullable<StateMachine['snapshotCheck']>>;
+
 /** The beginning of a snapshot's content, in a file without its final name. */
 interface StagedSnapshot {
   /** Two members' snapshots of the same index need not be the same bytes. */
   readonly key: string;
   readonly index: Index;
   readonly writer: SnapshotWriter;
+  /** Has seen the bytes so far. */
+  readonly check: SnapshotCheck | undefined;
   bytes: number;
 }
 
@@ -213,8 +219,7 @@ export class Snapshots {
       if (isNews()) await this.#store(message, chunks);
       if (this.#isStopped) throw new KeelsonError('STOPPED', 'receive snapshot: the member stops');
       if (isNews()) this.counts.received += 1;
-      core.step(message);
-      this.#options.wake();
+      this.#options.step(message);
     } finally {
       this.#isReceiving = false;
     }
@@ -225,25 +230,35 @@ export class Snapshots {
     return this.#staged?.key === keyOf(message) && !this.#isReceiving ? this.#staged.bytes : 0;
   }
 
-  /** Writes the content from the staged place on. A stream that breaks leaves what came whole; a disk that fails, nothing. */
+  /** Writes the content from the staged place on. A stream that breaks leaves what came whole; a disk that fails, or content that no snapshot has, nothing. */
   async #store(message: SnapMessage, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const key = keyOf(message);
     if (this.#staged?.key !== key) this.#unstage();
     const { index } = message.snapshot;
-    const { wal } = this.#options;
-    this.#staged ??= { key, index, bytes: 0, writer: await wal.createSnapshot(message.snapshot, 'received') };
+    const { wal, stateMachine } = this.#options;
+    if (!this.#staged) {
+      const writer = await wal.createSnapshot(message.snapshot, 'received');
+      this.#staged = { key, index, bytes: 0, writer, check: stateMachine.snapshotCheck?.() };
+    }
     const staged = this.#staged;
     for await (const chunk of evenChunks(chunks)) {
       if (this.#isStopped) throw new KeelsonError('STOPPED', 'write snapshot: the member stops');
-      await this.#write(() => staged.writer.write(chunk));
+      await this.#write(() => {
+        staged.check?.push(chunk);
+        return staged.writer.write(chunk);
+      });
       staged.bytes += chunk.length;
     }
-    await this.#write(() => staged.writer.finish());
+    await this.#write(() => {
+      staged.check?.finish();
+      return staged.writer.finish();
+    });
     this.#staged = undefined;
   }
 
   async #write(action: () => Promise<unknown>): Promise<void> {
     try {
+      // Also of what fails at once.
       await action();
     } catch (error) {
       this.#unstage();
