@@ -1,6 +1,6 @@
 /** A throw-away authority with leaf certificates and revocation lists of every kind the rules look at. */
 import 'reflect-metadata';
-import { rm, mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
@@ -81,7 +81,11 @@ export async function makeAuthority(name = 'authority'): Promise<Authority> {
 /** A directory with files of these contents; `write` replaces one. */
 export async function filesOf(contents: Readonly<Record<string, string | Uint8Array>>) {
   const directory = await mkdtemp(join(tmpdir(), 'keelson-tls-'));
-  const write = (name: string, content: string | Uint8Array) => writeFile(join(directory, name), content);
+  // At once, as tools that renew certificates do: a file that is half written is bad in a way of its own.
+  const write = async (name: string, content: string | Uint8Array) => {
+    await writeFile(join(directory, `${name}.new`), content);
+    await rename(join(directory, `${name}.new`), join(directory, name));
+  };
   for (const [name, content] of Object.entries(contents)) await write(name, content);
   return {
     path: (name: string) => join(directory, name),
