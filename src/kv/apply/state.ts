@@ -224,7 +224,11 @@ class AppliedState implements KvState {
   }
 
   stats(): ReturnType<MvccStore['stats']> {
-    return this.#store.stats();
+    const stats = this.#store.stats();
+    // The row that says how far it was applied is always there, so that what is in use is never nothing.
+    const row = appliedRow({ index: this.#index, revision: this.#store.revision() });
+    assert('value' in row, 'the row is written, not deleted');
+    return { ...stats, bytesInUse: stats.bytesInUse + row.key.length + row.value.length };
   }
 
   cleanStep(): boolean {

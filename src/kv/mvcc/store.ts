@@ -36,6 +36,9 @@ import {
 import { StoreTxn } from './store-txn.ts';
 import { WatchHub } from './watch-hub.ts';
 
+/** Not 0, which messages leave out and readers take for no hash at all. */
+const hashOfNothing = crc32('key');
+
 export interface StoreOptions {
   readonly backend: Pick<Backend, 'get' | 'write' | 'bytesOnDisk'>;
   /** Takes the rows of an ended transaction to the backend; the owner adds its own rows to the same batch. */
@@ -143,7 +146,7 @@ export class Store implements MvccStore {
     const at = revision === 0 ? this.#revision : revision;
     if (at > this.#revision) return 'futureRevision';
     if (at < this.#compactRevision) return 'compacted';
-    let hash = 0;
+    let hash = hashOfNothing;
     for (const entry of this.#table.entries()) {
       for (const kept of entry.kept(this.#compactRevision, at)) {
         hash = crc32(encodeRevision(kept.main, kept.sub), hash);
