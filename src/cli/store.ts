@@ -58,7 +58,6 @@ export async function run(args: readonly string[]): Promise<number> {
   const env: Env = { ...realEnv(), log };
   if (!config.flags['socket-reuse-port'])
     await checkPorts(listenFlags.flatMap((flag) => portsOf(flag, config.flags[flag])));
-  tellSettings(env.log, config);
   for (const notice of config.notices) env.log[notice.level](notice.message, notice.fields);
   for (;;) {
     const end = await serve(env, config, setLevel);
@@ -166,6 +165,8 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     auth,
     onServer: async (server) => {
       kvServer = server;
+      // Not before: a start that is refused says why, and nothing else.
+      tellSettings(log, config);
       await server.checkAtStart();
       const pingIntervalMinMs = flags['grpc-keepalive-min-time'];
       rpc = await serveStore(server, {
