@@ -71,6 +71,20 @@ export class SimNetwork {
     this.#attached.delete(id);
   }
 
+  /**
+   * The process of `id` has ended: its connections are closed at the others, unless its host is gone as well, or the line.
+   */
+  ended(id: ReplicaId): void {
+    const isHostAlive = this.#random.next() < 0.7;
+    for (const to of isHostAlive ? this.#attached.keys() : []) {
+      this.#scheduler.afterMs(this.#delayMs(), () => {
+        const receiver = this.#attached.get(to);
+        if (receiver === undefined || this.#cuts.has(`${id}>${to}`)) return;
+        receiver.run(() => receiver.handlers.ended?.(id));
+      });
+    }
+  }
+
   /** `deliver` runs at the receiver, if the message gets there; `lost` tells the sender when it notices that it did not. */
   transmit(
     link: { readonly from: ReplicaId; readonly to: ReplicaId; readonly type?: string; readonly keys: Keys },

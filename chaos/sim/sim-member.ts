@@ -329,6 +329,7 @@ export class SimMember {
     this.#disk = this.#disk.crash('random', { random });
     this.#backend = this.#backend.crash(random);
     this.#world.network.detachAll(this.#memberId);
+    this.#world.network.ended(this.#memberId);
     this.onCrash();
   }
 

@@ -38,6 +38,19 @@ export function tickElection(state: RaftState): void {
   campaign(state, state.config.preVote ? 'preElection' : 'election');
 }
 
+/**
+ * The process that led has ended, as its connection tells: nobody need wait for its heartbeats to stay away. What was drawn
+ * beyond the shortest time-out is still waited for, so that two seldom campaign at once. Should the leader be alive, only
+ * its connection having broken, its next heartbeat puts it right; but a lease rests on others holding still, so with leases
+ * nothing is gained.
+ */
+export function leaderHasEnded(state: RaftState, peer: ReplicaId): void {
+  if (state.role !== 'follower' || state.leader !== peer) return;
+  const { electionTicks, lease } = state.config;
+  assert(state.electionTimeoutTicks >= electionTicks, 'an election time-out is at least electionTicks');
+  if (lease === undefined) state.electionElapsed = Math.max(state.electionElapsed, electionTicks);
+}
+
 /** Starts an election. A transfer skips the pre-vote: the leader itself asked for it. */
 export function campaign(state: RaftState, kind: 'preElection' | 'election' | 'transfer'): void {
   if (state.role === 'leader' || !isPromotable(state)) return;

@@ -10,7 +10,7 @@
 import { assert } from '../../env/assert.ts';
 import { type CoreView, checkState, viewOf } from './check-state.ts';
 import { encodeConfChange } from './conf-change-codec.ts';
-import { campaign, handleVoteRequest, handleVoteResponse, tickElection } from './election.ts';
+import { campaign, handleVoteRequest, handleVoteResponse, tickElection, leaderHasEnded } from './election.ts';
 import { stepFollower } from './follower.ts';
 import { HardStateTracker } from './hard-state.ts';
 import { stepLeader, tickLeader } from './leader.ts';
@@ -155,6 +155,10 @@ export class Raft implements RaftCore {
     const progress = this.#state.role === 'leader' ? this.#state.tracker.progressOf(peer) : undefined;
     // What was sent optimistically is probably lost: go back to what is known.
     if (progress?.state === 'replicate') progress.becomeProbe();
+  }
+
+  reportEnded(peer: ReplicaId): void {
+    leaderHasEnded(this.#state, peer);
   }
 
   reportSnapshot(peer: ReplicaId, outcome: 'delivered' | 'failed'): void {

@@ -328,6 +328,8 @@ export interface RaftCore {
   transferLeader(to: ReplicaId): void;
   /** The transport could not reach `peer`: stop pipelining to it. */
   reportUnreachable(peer: ReplicaId): void;
+  /** The process of `peer` has ended, or its connection was broken: whom it led need not wait to miss its heartbeats. */
+  reportEnded(peer: ReplicaId): void;
   /** A snapshot stream to `peer` ended. Owed for every `snap` message: until then nothing else is sent to the peer. */
   reportSnapshot(peer: ReplicaId, outcome: 'delivered' | 'failed'): void;
   hasReady(): boolean;

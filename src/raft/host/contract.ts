@@ -98,6 +98,8 @@ export type RefusedAs = 'otherKey' | 'removed';
 export interface TransportHandlers {
   message(message: Message): void;
   unreachable(peer: ReplicaId): void;
+  /** The peer's connection to this member was closed without a word, as that of a process that ends. */
+  ended?(peer: ReplicaId): void;
   /** A peer does not take this member for who it says it is. It never will again: ids and keys are used once. */
   refused?(peer: ReplicaId, as: RefusedAs): void;
   /** Bytes of this snapshot's content that an earlier stream from this sender left here: the next one begins after them. */

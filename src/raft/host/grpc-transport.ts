@@ -240,7 +240,9 @@ export class GrpcPeerTransport implements PeerTransport {
     this.#incoming.get(from)?.destroy();
     this.#incoming.set(from, call);
     const forget = () => {
-      if (this.#incoming.get(from) === call) this.#incoming.delete(from);
+      if (this.#incoming.get(from) !== call) return false;
+      this.#incoming.delete(from);
+      return true;
     };
     call.sendMetadata(new grpc.Metadata());
     call.on('data', (batch: ProtoMessageBatch) => {
@@ -257,7 +259,9 @@ export class GrpcPeerTransport implements PeerTransport {
       forget();
       answer(null, {});
     });
-    call.on('cancelled', forget);
+    call.on('cancelled', () => {
+      if (forget() && !this.#isClosed) this.#handlers?.ended?.(from);
+    });
     call.on('close', forget);
   }
 

@@ -132,6 +132,7 @@ export class RaftHost implements RaftNode {
     transport.start({
       message: (message) => this.#receive(message),
       unreachable: (peer) => this.#enter(() => this.#core.reportUnreachable(peer)),
+      ended: (peer) => this.#enter(() => this.#core.reportEnded(peer)),
       refused: (peer, as) => {
         this.#log.error('a peer refuses this member', { peer, as });
         this.#options.onRefused?.(as);
