@@ -53,13 +53,25 @@ export interface PeerListener {
 type BatchCall = grpc.ServerReadableStream<ProtoMessageBatch, object>;
 type PartCall = grpc.ServerReadableStream<ProtoSnapshotPart, object>;
 type Answer = grpc.sendUnaryData<object>;
+type EndReason = Parameters<Answer>[0];
+
+interface IncomingStream {
+  readonly call: BatchCall;
+  /** Null: the caller was done. Only the first time counts. */
+  end(reason: EndReason): void;
+}
+
+function refusalOfCall(from: ReplicaId, as: RefusedAs): EndReason {
+  const details = `member ${from}: ${refusalTexts[as]}`;
+  return { code: grpc.status.FAILED_PRECONDITION, details, metadata: encodeRefusal(as) };
+}
 
 export class GrpcPeerTransport implements PeerTransport {
   readonly #options: GrpcPeerTransportOptions;
   readonly #server: grpc.Server;
   readonly #links = new Map<ReplicaId, PeerLink>();
   /** The newest stream of each sender; an older one is ended, so that a half-dead connection cannot linger. */
-  readonly #incoming = new Map<ReplicaId, BatchCall>();
+  readonly #incoming = new Map<ReplicaId, IncomingStream>();
   #listener: PeerListener | undefined;
   readonly #sockets = new Set<Socket>();
   #handlers: TransportHandlers | undefined;
@@ -165,7 +177,10 @@ export class GrpcPeerTransport implements PeerTransport {
 
   setIdentities(identities: PeerIdentities): void {
     this.#identities = identities;
-    for (const [from, call] of this.#incoming) if (this.#refusalOf(from, call) !== undefined) call.destroy();
+    for (const [from, { call, end }] of this.#incoming) {
+      const refusedAs = this.#refusalOf(from, call);
+      if (refusedAs !== undefined) end(refusalOfCall(from, refusedAs));
+    }
   }
 
   #keyOf(peer: ReplicaId): string | undefined {
@@ -220,11 +235,7 @@ export class GrpcPeerTransport implements PeerTransport {
     if (refusedAs !== undefined) {
       const reason = refusalTexts[refusedAs];
       env.log.warn('refused a peer', { from: accepted.from, address: call.getPeer(), reason });
-      answer({
-        code: grpc.status.FAILED_PRECONDITION,
-        details: `member ${accepted.from}: ${reason}`,
-        metadata: encodeRefusal(refusedAs),
-      });
+      answer(refusalOfCall(accepted.from, refusedAs));
       return undefined;
     }
     if (this.#isClosed || !this.#handlers) {
@@ -237,13 +248,22 @@ export class GrpcPeerTransport implements PeerTransport {
   #onStream(call: BatchCall, answer: Answer): void {
     const from = this.#accept(call, answer);
     if (from === undefined) return;
-    this.#incoming.get(from)?.destroy();
-    this.#incoming.set(from, call);
+    const stream: IncomingStream = {
+      call,
+      // The caller must hear of it, or it would go on speaking to nobody.
+      end: (reason) => {
+        forget();
+        answer(reason, {});
+        call.destroy();
+      },
+    };
     const forget = () => {
-      if (this.#incoming.get(from) !== call) return false;
+      if (this.#incoming.get(from) !== stream) return false;
       this.#incoming.delete(from);
       return true;
     };
+    this.#incoming.get(from)?.end({ code: grpc.status.ABORTED, details: `member ${from} has a newer stream` });
+    this.#incoming.set(from, stream);
     call.sendMetadata(new grpc.Metadata());
     call.on('data', (batch: ProtoMessageBatch) => {
       try {
@@ -251,14 +271,10 @@ export class GrpcPeerTransport implements PeerTransport {
       } catch (error) {
         if (!(error instanceof KeelsonError)) throw error;
         this.#options.env.log.error('ended a peer stream', { peer: from, error: error.message });
-        answer({ code: grpc.status.INVALID_ARGUMENT, details: error.message });
-        call.destroy();
+        stream.end({ code: grpc.status.INVALID_ARGUMENT, details: error.message });
       }
     });
-    call.on('end', () => {
-      forget();
-      answer(null, {});
-    });
+    call.on('end', () => stream.end(null));
     call.on('cancelled', () => {
       if (forget() && !this.#isClosed) this.#handlers?.ended?.(from);
     });
