@@ -14,7 +14,6 @@
  * A directory that belongs to another member or cluster, to a newer program or to etcd is refused before anything in
  * it is touched.
  */
-import { assert } from '../../env/assert.ts';
 import { type Disk, DiskError, type DiskLock } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable, readTextIfAny, writeFileAtomic } from '../../env/files.ts';
@@ -46,19 +45,45 @@ export async function readMemberFile(disk: Disk, directory: string): Promise<Mem
     }
     return undefined;
   }
-  let file: MemberFile;
+  const file = parseObject<MemberFile>(text, path);
+  const { formatVersion: version } = file;
+  if (typeof version === 'number' && version > formatVersion) {
+    throw new KeelsonError(
+      'DATA_NEWER_VERSION',
+      `use data directory ${directory}: its format is ${version}, this program knows ${formatVersion}: start it with the newer program`,
+    );
+  }
+  const { clusterId, memberId, token, initialCluster } = file;
+  if (version !== formatVersion) throw damaged(path, 'formatVersion');
+  if (!isId(clusterId)) throw damaged(path, 'clusterId');
+  if (!isId(memberId)) throw damaged(path, 'memberId');
+  if (typeof token !== 'string') throw damaged(path, 'token');
+  const isList = Array.isArray(initialCluster) && initialCluster.every((member) => typeof member === 'string');
+  if (!isList) throw damaged(path, 'initialCluster');
+  return file as MemberFile;
+}
+
+function isId(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
+}
+
+function damaged(path: string, field: string): KeelsonError {
+  return new KeelsonError(
+    'DATA_DAMAGED',
+    `read ${path}: its ${field} is not what was written: restore it from a backup`,
+  );
+}
+
+/** The fields of a JSON object, whose types nobody has looked at yet. */
+function parseObject<T>(text: string, path: string): { readonly [K in keyof T]?: unknown } {
+  let value: unknown;
   try {
-    file = JSON.parse(text) as MemberFile;
+    value = JSON.parse(text);
   } catch (error) {
     throw new KeelsonError('DATA_DAMAGED', `read ${path}: it is no JSON: restore it from a backup`, { cause: error });
   }
-  if (typeof file.formatVersion !== 'number' || file.formatVersion > formatVersion) {
-    throw new KeelsonError(
-      'DATA_NEWER_VERSION',
-      `use data directory ${directory}: its format is ${file.formatVersion}, this program knows ${formatVersion}: start it with the newer program`,
-    );
-  }
-  return file;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new KeelsonError('DATA_DAMAGED', `read ${path}: it is no JSON object: restore it from a backup`);
 }
 
 /**
@@ -139,10 +164,11 @@ export async function checkNeverHadLog(disk: Disk, directory: string, logDirecto
 
 /** Who this directory was before it was given up; undefined for one that never was, or that has an identity again. */
 export async function readAbandoned(disk: Disk, directory: string): Promise<{ readonly memberId: number } | undefined> {
-  const text = await readTextIfAny(disk, `${directory}/abandoned.json`);
+  const path = `${directory}/abandoned.json`;
+  const text = await readTextIfAny(disk, path);
   if (text === undefined) return undefined;
-  const { memberId } = JSON.parse(text) as { readonly memberId: number };
-  assert(Number.isSafeInteger(memberId) && memberId > 0, 'who was given up had an id');
+  const { memberId } = parseObject<{ memberId: number }>(text, path);
+  if (!isId(memberId)) throw damaged(path, 'memberId');
   return { memberId };
 }
 

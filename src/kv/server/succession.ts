@@ -14,9 +14,15 @@ const nameOf = (directory: string) => `${directory}/succeeds.json`;
 export async function readSucceeded(disk: Disk, directory: string): Promise<readonly number[]> {
   const text = await readTextIfAny(disk, nameOf(directory));
   if (text === undefined) return [];
-  const ids: unknown = JSON.parse(text);
+  const damage = `read ${nameOf(directory)}: it is no list of cluster ids: remove it`;
+  let ids: unknown;
+  try {
+    ids = JSON.parse(text);
+  } catch (error) {
+    throw new KeelsonError('DATA_DAMAGED', damage, { cause: error });
+  }
   if (Array.isArray(ids) && ids.every((id) => Number.isSafeInteger(id) && id > 0)) return ids as number[];
-  throw new KeelsonError('DATA_DAMAGED', `read ${nameOf(directory)}: it is no list of cluster ids: remove it`);
+  throw new KeelsonError('DATA_DAMAGED', damage);
 }
 
 export function writeSucceeded(disk: Disk, directory: string, clusterIds: readonly number[]): Promise<void> {
