@@ -98,7 +98,7 @@ export type RefusedAs = 'otherKey' | 'removed';
 export interface TransportHandlers {
   message(message: Message): void;
   unreachable(peer: ReplicaId): void;
-  /** The peer's connection to this member was closed without a word, as that of a process that ends. */
+  /** The peer’s connection to this member is closed, as when its process has ended. */
   ended?(peer: ReplicaId): void;
   /** A peer does not take this member for who it says it is. It never will again: ids and keys are used once. */
   refused?(peer: ReplicaId, as: RefusedAs): void;

@@ -258,9 +258,13 @@ export class GrpcPeerTransport implements PeerTransport {
       },
     };
     const forget = () => {
-      if (this.#incoming.get(from) !== stream) return false;
-      this.#incoming.delete(from);
-      return true;
+      if (this.#incoming.get(from) === stream) this.#incoming.delete(from);
+    };
+    const over = () => {
+      if (this.#incoming.get(from) !== stream) return;
+      forget();
+      // A stream that breaks looks like one that ends; either way nothing comes until the peer has connected again.
+      if (!this.#isClosed) this.#handlers?.ended?.(from);
     };
     this.#incoming.get(from)?.end({ code: grpc.status.ABORTED, details: `member ${from} has a newer stream` });
     this.#incoming.set(from, stream);
@@ -274,11 +278,12 @@ export class GrpcPeerTransport implements PeerTransport {
         stream.end({ code: grpc.status.INVALID_ARGUMENT, details: error.message });
       }
     });
-    call.on('end', () => stream.end(null));
-    call.on('cancelled', () => {
-      if (forget() && !this.#isClosed) this.#handlers?.ended?.(from);
+    call.on('end', () => {
+      over();
+      stream.end(null);
     });
-    call.on('close', forget);
+    call.on('cancelled', over);
+    call.on('close', over);
   }
 
   #deliver(message: Message, from: ReplicaId): void {

@@ -55,6 +55,7 @@ interface End {
   url: string;
   messages: Message[];
   unreachable: ReplicaId[];
+  ended: ReplicaId[];
   snapshots: Uint8Array[];
   snapshotError: Error | undefined;
 }
@@ -74,12 +75,14 @@ async function listen(
     url: `${options.tls ? 'https' : 'http'}://${bound}`,
     messages: [],
     unreachable: [],
+    ended: [],
     snapshots: [],
     snapshotError: undefined,
   };
   transport.start({
     message: (message) => end.messages.push(message),
     unreachable: (peer) => end.unreachable.push(peer),
+    ended: (peer) => end.ended.push(peer),
     snapshotStaged: () => end.snapshots.reduce((sum, chunk) => sum + chunk.length, 0),
     snapshot: async (message, chunks) => {
       assert.deepEqual(message, snap);
@@ -183,6 +186,17 @@ test('a call that looks for another member is refused', async (t) => {
   a.transport.send([heartbeat(1, one, 3 as ReplicaId)]);
   await until('it was refused', () => a.unreachable.length > 0);
   assert.match(String(heard.lines[0]?.fields['reason']), /for member 3, this is member 2/);
+});
+
+test('when a peer’s process ends, whom it spoke to is told at once', async (t) => {
+  const [a, b] = [await listen(t, one), await listen(t, two)];
+  a.transport.setPeers(new Map([[two, [b.url]]]));
+  a.transport.send([heartbeat(1)]);
+  await until('it arrived', () => b.messages.length === 1);
+  assert.deepEqual(b.ended, []);
+  await a.transport.close();
+  await until('the other end knows', () => b.ended.length > 0);
+  assert.deepEqual(b.ended, [one]);
 });
 
 test('a peer that was down is reached again by itself once it is up, and again after its restart', async (t) => {
