@@ -6,9 +6,10 @@ import type * as grpc from '@grpc/grpc-js';
 import descriptor from '../../../proto/gen/store-leader.json' with { type: 'json' };
 import { errorText } from '../../env/errors.ts';
 import { loadService } from '../../proto/grpc-service.ts';
-import { fromInt64, type Int64Like, safeNumberFromInt64 } from '../../proto/int64.ts';
-import { grpcStatus, KvError } from '../errors.ts';
+import { fromInt64, type Int64Like } from '../../proto/int64.ts';
+import { KvError } from '../errors.ts';
 import type { KvServer } from '../server/contract.ts';
+import { askedNumber, statusOf } from './asked.ts';
 import { clientGone } from './service.ts';
 
 export const leaderService = loadService(descriptor, 'keelson.store.v1.Leader');
@@ -34,7 +35,7 @@ export function leaderFace(server: () => KvServer | undefined): grpc.UntypedServ
       answer().then(
         (value) => callback(null, value),
         (error: unknown) => {
-          const code = error instanceof KvError ? error.grpcStatus : grpcStatus.unknown;
+          const code = statusOf(error);
           callback({ code, details: errorText(error) });
         },
       );
@@ -47,7 +48,7 @@ export function leaderFace(server: () => KvServer | undefined): grpc.UntypedServ
       running.leaseTimeToLive(fromInt64(id), keys, signal, 'member'),
     ),
     Promote: handle(async (running, { memberId }: { readonly memberId: Int64Like }, signal) => {
-      await running.memberPromote(safeNumberFromInt64(memberId), signal);
+      await running.memberPromote(askedNumber(memberId, 'member_id'), signal);
       return {};
     }),
   };

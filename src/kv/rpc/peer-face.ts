@@ -11,6 +11,7 @@ import { Connections } from '../client/connections.ts';
 import type { KvClientOptions } from '../client/contract.ts';
 import { grpcStatus, KvError } from '../errors.ts';
 import type { KvServer, MemberJoin, MemberMove } from '../server/contract.ts';
+import { askedNumber, statusOf } from './asked.ts';
 import type { PeerHash } from '../server/corruption.ts';
 import type { JoinInfo } from '../server/member.ts';
 
@@ -74,7 +75,7 @@ export function peerFace(server: () => KvServer | undefined): grpc.UntypedServic
       answer().then(
         (value) => callback(null, value),
         (error: unknown) => {
-          const code = error instanceof KvError ? error.grpcStatus : grpcStatus.unknown;
+          const code = statusOf(error);
           callback({ code, details: errorText(error) });
         },
       );
@@ -83,10 +84,10 @@ export function peerFace(server: () => KvServer | undefined): grpc.UntypedServic
     Members: handle(async () => 0),
     Hash: hashHandler(server),
     Join: handle((running, { peerUrls, key, replaces }: WireJoin) =>
-      running.memberJoin({ peerUrls, key, replaces: safeNumberFromInt64(replaces) }),
+      running.memberJoin({ peerUrls, key, replaces: askedNumber(replaces, 'replaces') }),
     ),
     Move: handle(async (running, { memberId, peerUrls, signature }: WireMove) => {
-      await running.memberMove({ memberId: safeNumberFromInt64(memberId), peerUrls, signature });
+      await running.memberMove({ memberId: askedNumber(memberId, 'member_id'), peerUrls, signature });
       return 0;
     }),
   };
@@ -104,13 +105,15 @@ function hashHandler(server: () => KvServer | undefined): grpc.handleUnaryCall<W
     try {
       const running = server();
       if (!running) throw new KvError('noLeader');
-      if (safeNumberFromInt64(request.clusterId) !== running.clusterId) {
+      if (askedNumber(request.clusterId, 'cluster_id') !== running.clusterId) {
         return callback({ code: grpcStatus.failedPrecondition, details: 'cluster ID mismatch' });
       }
-      const { hash, compactRevision, revision, headRevision } = running.peerHash(safeNumberFromInt64(request.revision));
+      const { hash, compactRevision, revision, headRevision } = running.peerHash(
+        askedNumber(request.revision, 'revision'),
+      );
       callback(null, { hash, compactRevision, hashRevision: revision, headRevision });
     } catch (error) {
-      const code = error instanceof KvError ? error.grpcStatus : grpcStatus.unknown;
+      const code = statusOf(error);
       callback({ code, details: errorText(error) });
     }
   };

@@ -10,15 +10,19 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, afterEach, before, test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
+import type protobuf from 'protobufjs';
+import storeLeaderDescriptor from '../../../proto/gen/store-leader.json' with { type: 'json' };
+import storePeerDescriptor from '../../../proto/gen/store-peer.json' with { type: 'json' };
 import { seededRandom } from '../../../chaos/sim/random.ts';
 import type { Random } from '../../../src/env/random.ts';
 import { putRequest, rangeRequest } from '../../../src/kv/api.ts';
 import type { Message, ReplicaId } from '../../../src/raft/core/types.ts';
+import { loadRoot } from '../../../src/proto/grpc-service.ts';
 import { encodeHeader, peerService } from '../../../src/raft/host/grpc-wire.ts';
 import { withCallKeys } from '../../../src/raft/host/grpc-words.ts';
 import { type ProtoMessageBatch, type ProtoSnapshotPart, toProto } from '../../../src/raft/host/message-codec.ts';
 import { encodeMessages } from '../../../src/raft/host/message-wire.ts';
-import { mutated } from '../../support/random-messages.ts';
+import { mutated, randomMessage } from '../../support/random-messages.ts';
 import { startTestMembers, type TestMember } from './test-members.ts';
 
 const megabyte = 1024 * 1024;
@@ -415,6 +419,38 @@ test('tens of thousands of requests that nobody waits for', async () => {
       many('preVote', () => ({ term: term + 1, lastIndex: 0, lastTerm: 0, isTransfer: false })),
     );
   }
+});
+
+test('what members ask each other beside Raft, asked with random and mutated messages, is answered or refused', async () => {
+  const [target] = members;
+  const client = new grpc.Client(urls.get(target.server.memberId) as string, grpc.credentials.createInsecure());
+  clients.push(client);
+  const ask = (path: string, request: Buffer) =>
+    new Promise<Ended>((resolve) => {
+      const same = (bytes: Buffer) => bytes;
+      const deadline = Date.now() + wellAgainMs;
+      client.makeUnaryRequest(path, same, same, request, new grpc.Metadata(), { deadline }, (error) =>
+        resolve({ code: error?.code ?? 0, details: error?.details ?? '' }),
+      );
+    });
+  for (const [descriptor, service] of [
+    [storePeerDescriptor, 'keelson.store.v1.Peer'],
+    [storeLeaderDescriptor, 'keelson.store.v1.Leader'],
+  ] as const) {
+    for (const { name, resolvedRequestType } of loadRoot(descriptor).lookupService(service).methodsArray) {
+      const random = seededRandom(name);
+      const type = resolvedRequestType as protobuf.Type;
+      for (let count = 0; count < 30; count++) {
+        const whole = type.encode(randomMessage(random, type)).finish();
+        const request = Buffer.from(count % 2 === 0 ? whole : mutated(random, whole));
+        const { code, details } = await ask(`/${service}/${name}`, request);
+        const isUnreadable = code === grpc.status.INTERNAL && /deserializ/i.test(details);
+        const isOwnFault = [grpc.status.UNKNOWN, grpc.status.INTERNAL, grpc.status.DEADLINE_EXCEEDED].includes(code);
+        assert.ok(isUnreadable || !isOwnFault, `${name} ${code} ${details}`);
+      }
+    }
+  }
+  assert.equal((await target.server.members(true)).length, 3, 'nobody was taken in');
 });
 
 test('a member that was removed is not heard any more', async () => {
