@@ -120,6 +120,11 @@ const segmentBytes = 64 * 1024 * 1024;
 const inflightMessagesMax = 256;
 const messageBytesMax = 512 * 1024;
 const uncommittedBytesMax = 64 * 1024 * 1024;
+/**
+ * Who was removed goes on voting and acknowledging for a while. The others may not know yet that the removal is committed,
+ * and of two members the one that stays could never learn it alone: it still needs both. Two elections are time for one.
+ */
+const lingerElections = 2;
 /** Elections that would long have been won if the others still counted this member. */
 const removalCheckElections = 5;
 
@@ -359,7 +364,10 @@ function makeServer(
     for (const { id, key: known } of others) if (known !== undefined) keys.set(id as ReplicaId, known);
     transport.setIdentities?.({ keys, removed: kv.removedMembers() as ReadonlySet<ReplicaId> });
   };
-  const onRemoved = () => options.onRemoved('removed');
+  const onRemoved = () => {
+    const lingerMs = lingerElections * options.tickMs * options.electionTicks;
+    options.env.clock.after(lingerMs, () => options.onRemoved('removed'));
+  };
   const learnersMax = options.autopilot
     ? Math.max(options.limits.learnersMax, standbysMax)
     : options.limits.learnersMax;
