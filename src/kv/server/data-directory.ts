@@ -187,10 +187,17 @@ export async function abandonIdentity(disk: Disk, directory: string): Promise<vo
   await disk.makeDirectory(aside);
   // The member file goes last: while it is there, this is not done.
   for (const name of identityNames) {
-    if (await disk.exists(`${directory}/${name}`)) await disk.rename(`${directory}/${name}`, `${aside}/${name}`);
+    if (await disk.exists(`${directory}/${name}`)) await setAside(disk, `${directory}/${name}`, `${aside}/${name}`);
   }
   await disk.syncDirectory(aside);
   await disk.syncDirectory(directory);
+}
+
+/** A crash may have left the name in both places: what is there already stays. Nobody reads either again. */
+async function setAside(disk: Disk, from: string, to: string): Promise<void> {
+  let free = to;
+  for (let number = 2; await disk.exists(free); number++) free = `${to}.${number}`;
+  await disk.rename(from, free);
 }
 
 /** The directory has a new identity. */

@@ -1,12 +1,13 @@
 /** Who may look into a data directory, and who may use it at the same time. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { silentLog } from '../../../src/env/log.ts';
 import { realDisk } from '../../../src/env/real.ts';
 import { openLevelBackend } from '../../../src/kv/backend/level.ts';
+import { abandonIdentity } from '../../../src/kv/server/data-directory.ts';
 import { freePorts } from '../../support/free-ports.ts';
 import { startTestMember } from './test-members.ts';
 
@@ -47,4 +48,18 @@ test('a directory whose log is gone is not begun anew: its votes are gone with i
   await rm(join(directory, 'raft'), { recursive: true });
   await rm(join(directory, 'kv'), { recursive: true });
   await assert.rejects(startTestMember(options), { code: 'LOG_MISSING', message: /--rejoin/ });
+});
+
+test('an identity is given up although a crash left parts of it in both places', async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), 'keelson-aside-'));
+  context.after(() => rm(directory, { recursive: true, force: true }));
+  const memberId = 0x2a;
+  await writeFile(join(directory, 'abandoned.json'), JSON.stringify({ memberId }));
+  for (const place of [directory, join(directory, 'abandoned-2a')]) {
+    await mkdir(join(place, 'raft', 'wal'), { recursive: true });
+    await writeFile(join(place, 'raft', 'wal', 'segment'), place);
+  }
+  await abandonIdentity(realDisk, directory);
+  assert.deepEqual((await readdir(join(directory, 'abandoned-2a'))).sort(), ['raft', 'raft.2']);
+  assert.ok(!(await readdir(directory)).includes('raft'));
 });
