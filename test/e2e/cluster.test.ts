@@ -363,7 +363,9 @@ test('two masters down: writes are refused clearly, nothing hangs, and it heals 
 
 test('a node cut off from the masters turns NotReady, and its pods are replaced elsewhere', async () => {
   // The masters that were gone in the test before are back for a moment only.
-  await eventually('three ready pods', 90_000, () => readyWebPods(3));
+  await eventually('three ready pods', 90_000, async () => {
+    await readyWebPods(3);
+  });
   const lan = (await runProgram('ip', ['netns'])).stdout.split('\n').map((line) => line.split(' ')[0] as string);
   const plan = JSON.parse(await readFile(`${directory}/cluster.json`, 'utf8'));
   const switchNamespace = lan.find((name) => name === `keelson-${plan.id}-lan`) as string;
