@@ -567,9 +567,18 @@ export class StoreServer implements KvServer {
     else if (op.kind === 'txn') this.#counts.txns++;
     // Runs until nothing is left to clean; a compaction during it is cleaned by the same run.
     else if (op.kind === 'compact') {
-      const cleaned = this.#upkeep.clean().then(() => this.#corruption.compacted());
-      // What breaks while cleaning has been told to onFatal.
-      cleaned.catch(() => undefined);
+      const cleaned = this.#upkeep.clean().then(
+        () => {
+          // Once stopped, the backend may be closed already.
+          if (!this.#stopped.signal.aborted) this.#corruption.compacted();
+        },
+        // What breaks while cleaning has been told to onFatal by the cleaning.
+        () => undefined,
+      );
+      // A hash that cannot be taken of what is here is a broken invariant.
+      cleaned.catch((error: unknown) =>
+        this.#options.onFatal(error instanceof Error ? error : new Error(String(error))),
+      );
     }
   }
 
