@@ -2,10 +2,10 @@
 import { realClock, realDisk } from '../../src/env/real.ts';
 import { silentLog } from '../../src/env/log.ts';
 import { startGrpcServer } from '../../src/kv/rpc/grpc-server.ts';
-import { startH2Server } from '../../src/kv/rpc/h2/index.ts';
-import { codecOf, type RpcMethod } from '../../src/kv/rpc/service.ts';
-import { anyName } from '../../src/kv/rpc/tls/rules.ts';
-import { openServerTls } from '../../src/kv/rpc/tls/server-tls.ts';
+import { startH2Server } from '../../src/rpc/h2/index.ts';
+import { codecOf, type RpcMethod } from '../../src/rpc/service.ts';
+import { anyName } from '../../src/rpc/tls/rules.ts';
+import { openServerTls } from '../../src/rpc/tls/server-tls.ts';
 import { kvService } from '../../src/kv/rpc/wire.ts';
 
 const [kind, directory] = process.argv.slice(2);

@@ -4,7 +4,7 @@
  */
 import type { Disk } from '../env/disk.ts';
 import { KeelsonError } from '../env/errors.ts';
-import type { TlsLimits } from '../kv/rpc/tls/server-tls.ts';
+import type { TlsLimits } from '../rpc/tls/server-tls.ts';
 import type { AutoCompaction } from '../kv/server/contract.ts';
 import { parseInitialCluster, type InitialMember } from '../kv/server/cluster-config.ts';
 import { parseFlags, UsageError } from './flags.ts';

@@ -14,8 +14,8 @@ import type { Log } from '../env/log.ts';
 import type { Names } from '../env/names.ts';
 import type { KvClient, KeyValue } from '../kv/index.ts';
 import { type InitialMember, memberIdOf, parseInitialCluster } from '../kv/server/cluster-config.ts';
-import { sameAddress } from '../kv/rpc/tls/rules.ts';
-import { parseListenUrl } from '../kv/rpc/tls/listen-urls.ts';
+import { sameAddress } from '../rpc/tls/rules.ts';
+import { parseListenUrl } from '../rpc/tls/listen-urls.ts';
 
 export interface Self {
   readonly name: string;

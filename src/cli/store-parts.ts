@@ -8,7 +8,7 @@ import type { PathHandler } from '../kv/http/handler.ts';
 import { createProfileHandler } from '../kv/http/profile.ts';
 import { createV2Handler } from '../kv/v2/v2-handler.ts';
 import type { CallCounters } from '../kv/rpc/call.ts';
-import type { RpcMethod } from '../kv/rpc/service.ts';
+import type { RpcMethod } from '../rpc/service.ts';
 import type { KvServer } from '../kv/server/contract.ts';
 import { etcdVersion } from '../kv/server/version.ts';
 import type { StoreConfig } from './store-config.ts';

@@ -1,6 +1,6 @@
 /** Which URLs the store takes where: to listen on, and to tell others. */
 import { errorText, KeelsonError } from '../env/errors.ts';
-import { parseListenUrl } from '../kv/rpc/tls/listen-urls.ts';
+import { parseListenUrl } from '../rpc/tls/listen-urls.ts';
 import type { FlagValues } from './flags.ts';
 import type { storeFlags } from './store-flags.ts';
 

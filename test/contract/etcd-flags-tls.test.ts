@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { type Authority, makeAuthority, type Pair } from '../kv/rpc/tls/certificates.ts';
+import { type Authority, makeAuthority, type Pair } from '../rpc/tls/certificates.ts';
 import { freePorts } from '../support/free-ports.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));

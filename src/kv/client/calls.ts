@@ -9,7 +9,7 @@ import * as grpc from '@grpc/grpc-js';
 import { present } from '../../env/assert.ts';
 import { type Clock, sleep } from '../../env/clock.ts';
 import { KeelsonError } from '../../env/errors.ts';
-import { grpcStatus } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
 import type { Connections } from './connections.ts';
 import type { CallOptions } from './contract.ts';
 import { isLearnerRefusal, isTransient, neverSent, silentMember, toClientError } from './failures.ts';

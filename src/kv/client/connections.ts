@@ -9,7 +9,7 @@ import * as grpc from '@grpc/grpc-js';
 import { assert, present } from '../../env/assert.ts';
 import type { Cancel, Clock } from '../../env/clock.ts';
 import { KeelsonError } from '../../env/errors.ts';
-import { grpcStatus } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
 import { healthService } from '../rpc/wire.ts';
 import type { KvClientOptions } from './contract.ts';
 import { Pulse } from './pulse.ts';

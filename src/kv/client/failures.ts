@@ -2,7 +2,8 @@
 import { Metadata, status as grpcStatusName, type ServiceError } from '@grpc/grpc-js';
 import { KeelsonError } from '../../env/errors.ts';
 import type { KvErrorCode } from '../api.ts';
-import { grpcStatus, KvError, kvErrors } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
+import { KvError, kvErrors } from '../errors.ts';
 
 const codeByText = new Map(Object.entries(kvErrors).map(([code, [, text]]) => [text, code as KvErrorCode]));
 

@@ -1,9 +1,9 @@
 /** Answers of the gateway, and errors in etcd's JSON. */
 import type { ServerResponse } from 'node:http';
 import { errorText } from '../../env/errors.ts';
-import { grpcStatus } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
 import { send } from '../http/answers.ts';
-import type { StatusError } from '../rpc/service.ts';
+import type { StatusError } from '../../rpc/service.ts';
 import { httpStatusOf } from './http-status.ts';
 
 export function toStatusError(error: unknown): StatusError {

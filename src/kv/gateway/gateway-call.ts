@@ -1,7 +1,7 @@
 /** What surrounds a request of the gateway: its headers as the metadata that gRPC would have brought. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { grpcStatus } from '../errors.ts';
-import type { Call } from '../rpc/service.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
+import type { Call } from '../../rpc/service.ts';
 
 /** `Grpc-Metadata-Foo: x` is the metadata `foo: x`. */
 const metadataPrefix = 'grpc-metadata-';

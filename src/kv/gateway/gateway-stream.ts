@@ -1,7 +1,7 @@
 /** One stream of the gateway: JSON objects in the request's body, one line of JSON for each answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { grpcStatus } from '../errors.ts';
-import type { AnswerStream, RequestSink, StatusError, StreamMethod } from '../rpc/service.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
+import type { AnswerStream, RequestSink, StatusError, StreamMethod } from '../../rpc/service.ts';
 import { sendError, toStatusError } from './gateway-answers.ts';
 import { GatewayCall } from './gateway-call.ts';
 import { httpStatusOf } from './http-status.ts';

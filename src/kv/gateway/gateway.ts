@@ -5,11 +5,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../../env/assert.ts';
 import type { ProtoDescriptor } from '../../proto/grpc-service.ts';
-import { grpcStatus } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
 import { readBody } from '../http/body.ts';
 import type { PathHandler } from '../http/handler.ts';
-import { messageOverheadBytes } from '../rpc/rpc-server.ts';
-import type { RpcMethod, StreamMethod, UnaryMethod } from '../rpc/service.ts';
+import { messageOverheadBytes } from '../../rpc/rpc-server.ts';
+import type { RpcMethod, StreamMethod, UnaryMethod } from '../../rpc/service.ts';
 import type { KvServer } from '../server/contract.ts';
 import { storeDescriptors } from './descriptors.ts';
 import { sendAnswer, sendError, toStatusError } from './gateway-answers.ts';

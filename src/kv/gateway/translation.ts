@@ -5,8 +5,8 @@
 import type protobuf from 'protobufjs';
 import { assert, present } from '../../env/assert.ts';
 import { loadRoot, type ProtoDescriptor } from '../../proto/grpc-service.ts';
-import { grpcStatus } from '../errors.ts';
-import type { Codec, RpcMethod, StatusError } from '../rpc/service.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
+import type { Codec, RpcMethod, StatusError } from '../../rpc/service.ts';
 import { JsonMismatch, jsonFromMessage, messageFromJson, parseJson } from './json-messages.ts';
 
 export interface Translation {

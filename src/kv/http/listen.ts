@@ -1,8 +1,8 @@
 /** HTTP on URLs of its own, `--listen-metrics-urls` and `--listen-client-http-urls`: HTTP/1.1 and HTTP/2, no gRPC. */
 import type { Clock } from '../../env/clock.ts';
-import { startH2Server } from '../rpc/h2/index.ts';
-import type { RpcServer } from '../rpc/rpc-server.ts';
-import type { ListenerOptions } from '../rpc/tls/listener.ts';
+import { startH2Server } from '../../rpc/h2/index.ts';
+import type { RpcServer } from '../../rpc/rpc-server.ts';
+import type { ListenerOptions } from '../../rpc/tls/listener.ts';
 import type { HttpHandler } from './handler.ts';
 
 /** Requests of one connection at a time, as HTTP/2 servers usually allow. */

@@ -2,7 +2,8 @@
 import { assert } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { type Int64Like, numberFromInt64 } from '../../proto/int64.ts';
-import { grpcStatus, KvError } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
+import { KvError } from '../errors.ts';
 
 /** An id or a revision that a peer names. Throws BAD_REQUEST for one that no member has given out. */
 export function askedNumber(value: Int64Like, what: string): number {

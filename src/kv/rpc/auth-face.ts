@@ -4,7 +4,7 @@ import { toBytes, toText } from '../backend/bytes.ts';
 import { KvError } from '../errors.ts';
 import type { PasswordlessChange } from '../server/auth-contract.ts';
 import { type Face, headerOf, unary } from './call.ts';
-import type { RpcMethod } from './service.ts';
+import type { RpcMethod } from '../../rpc/service.ts';
 import { authService, type Out, type WirePermission } from './wire.ts';
 
 /** Position = number on the wire. */

@@ -6,9 +6,10 @@ import type * as grpc from '@grpc/grpc-js';
 import { InvariantViolation } from '../../env/assert.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
-import { grpcStatus, KvError } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
+import { KvError } from '../errors.ts';
 import type { KvServer } from '../server/contract.ts';
-import { type Call, codecOf, type StatusError, type UnaryMethod } from './service.ts';
+import { type Call, codecOf, type StatusError, type UnaryMethod } from '../../rpc/service.ts';
 import type { Out, WireHeader } from './wire.ts';
 
 export interface CallCounters {

@@ -3,7 +3,7 @@ import { fromInt64, type Int64Like, numberFromInt64 } from '../../proto/int64.ts
 import { KvError } from '../errors.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import { toWireMember } from './codec-server.ts';
-import type { RpcMethod } from './service.ts';
+import type { RpcMethod } from '../../rpc/service.ts';
 import { clusterService } from './wire.ts';
 
 /** Member ids of this store fit a number; any other id belongs to nobody. */

@@ -4,11 +4,11 @@ import { errorText } from '../../env/errors.ts';
 import { loadService } from '../../proto/grpc-service.ts';
 import { fromInt64, type Int64Like, numberFromInt64 } from '../../proto/int64.ts';
 import type { Bytes } from '../api.ts';
-import { grpcStatus } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import { copied, toWireKeyValue } from './codec-values.ts';
 import { observeElection } from './election-observer.ts';
-import type { Call, RpcMethod, StatusError } from './service.ts';
+import type { Call, RpcMethod, StatusError } from '../../rpc/service.ts';
 import { stream } from './stream.ts';
 import { prefixOf, type Turn, Turns } from './turns.ts';
 

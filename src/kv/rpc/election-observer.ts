@@ -8,7 +8,7 @@ import type { Watcher } from '../mvcc/contract.ts';
 import type { KvServer } from '../server/contract.ts';
 import { headerOf } from './call.ts';
 import { copied, toWireKeyValue } from './codec-values.ts';
-import type { RequestSink } from './service.ts';
+import type { RequestSink } from '../../rpc/service.ts';
 import type { FaceStream } from './stream.ts';
 import { keyWatch, prefixEndOf, prefixOf, Turns } from './turns.ts';
 

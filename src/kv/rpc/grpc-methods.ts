@@ -1,7 +1,7 @@
 /** Methods as @grpc/grpc-js wants them: handlers on its calls, and its definitions. */
 import type * as grpc from '@grpc/grpc-js';
 import { errorText } from '../../env/errors.ts';
-import { grpcStatus } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
 import {
   type AnswerStream,
   type Call,
@@ -10,7 +10,7 @@ import {
   type StatusError,
   type StreamMethod,
   type UnaryMethod,
-} from './service.ts';
+} from '../../rpc/service.ts';
 
 type AnyCall = grpc.ServerUnaryCall<object, object> | GrpcStream;
 /** Both kinds of answering streams; only a duplex one delivers requests. */

@@ -5,8 +5,8 @@
 import type { Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { addMethods } from './grpc-methods.ts';
-import type { RpcServer, RpcServerOptions } from './rpc-server.ts';
-import { type Listener, openListener } from './tls/listener.ts';
+import type { RpcServer, RpcServerOptions } from '../../rpc/rpc-server.ts';
+import { type Listener, openListener } from '../../rpc/tls/listener.ts';
 
 /** How long open calls may take to end once the server stops. */
 const drainMs = 1_000;

@@ -1,8 +1,8 @@
 /** grpc.health.v1.Health: serving while there is a leader and nothing is corrupt. */
-import { grpcStatus } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
 import type { KvServer } from '../server/contract.ts';
 import { type Face, unary } from './call.ts';
-import type { RequestSink, RpcMethod } from './service.ts';
+import type { RequestSink, RpcMethod } from '../../rpc/service.ts';
 import { type FaceStream, stream } from './stream.ts';
 import { healthService } from './wire.ts';
 

@@ -11,7 +11,7 @@ import {
   toWireTxn,
 } from './codec-server.ts';
 import { saturate, toWireKeyValue } from './codec-values.ts';
-import type { RpcMethod } from './service.ts';
+import type { RpcMethod } from '../../rpc/service.ts';
 import {
   kvService,
   type WireDeleteRangeRequest,

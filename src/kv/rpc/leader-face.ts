@@ -10,7 +10,7 @@ import { fromInt64, type Int64Like } from '../../proto/int64.ts';
 import { KvError } from '../errors.ts';
 import type { KvServer } from '../server/contract.ts';
 import { askedNumber, statusOf } from './asked.ts';
-import { clientGone } from './service.ts';
+import { clientGone } from '../../rpc/service.ts';
 
 export const leaderService = loadService(descriptor, 'keelson.store.v1.Leader');
 

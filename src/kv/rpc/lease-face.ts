@@ -3,7 +3,7 @@ import { fromInt64, type Int64Like } from '../../proto/int64.ts';
 import type { LeaseId } from '../api.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import { saturate } from './codec-values.ts';
-import { clientGone, type RequestSink, type RpcMethod } from './service.ts';
+import { clientGone, type RequestSink, type RpcMethod } from '../../rpc/service.ts';
 import { type FaceStream, stream } from './stream.ts';
 import { leaseService } from './wire.ts';
 

@@ -4,10 +4,10 @@ import { errorText } from '../../env/errors.ts';
 import { loadService } from '../../proto/grpc-service.ts';
 import { fromInt64, type Int64Like } from '../../proto/int64.ts';
 import { type Bytes, noBytes } from '../api.ts';
-import { grpcStatus } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import { copied } from './codec-values.ts';
-import type { Call, RpcMethod } from './service.ts';
+import type { Call, RpcMethod } from '../../rpc/service.ts';
 import { prefixOf, Turns } from './turns.ts';
 
 export const lockService = loadService(descriptor, 'v3lockpb.Lock');

@@ -6,7 +6,7 @@ import type { Alarm } from '../server/contract.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import { memberIdFrom } from './cluster-face.ts';
 import { saturate } from './codec-values.ts';
-import type { RpcMethod } from './service.ts';
+import type { RpcMethod } from '../../rpc/service.ts';
 import { snapshotMethod } from './snapshot-stream.ts';
 import { maintenanceService } from './wire.ts';
 

@@ -9,7 +9,7 @@ import { leaseFace } from './lease-face.ts';
 import { lockFace } from './lock-face.ts';
 import { maintenanceFace } from './maintenance-face.ts';
 import { reflectionFace } from './reflection-face.ts';
-import type { RpcMethod } from './service.ts';
+import type { RpcMethod } from '../../rpc/service.ts';
 import { watchFace, type WatchFaceOptions } from './watch-face.ts';
 
 export interface StoreMethodsOptions {

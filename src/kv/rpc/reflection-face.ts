@@ -6,10 +6,10 @@ import lockDescriptor from '../../../proto/gen/etcd-lock.json' with { type: 'jso
 import etcdDescriptor from '../../../proto/gen/etcd.json' with { type: 'json' };
 import { present } from '../../env/assert.ts';
 import { loadService } from '../../proto/grpc-service.ts';
-import { grpcStatus } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
 import { type Face, namesOf } from './call.ts';
 import { type DescribedFile, type Description, describeServices } from './file-descriptors.ts';
-import type { RequestSink, RpcMethod } from './service.ts';
+import type { RequestSink, RpcMethod } from '../../rpc/service.ts';
 import { type FaceStream, stream } from './stream.ts';
 
 const reflectionName = 'grpc.reflection.v1.ServerReflection';

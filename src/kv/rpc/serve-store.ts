@@ -1,10 +1,10 @@
 /** One member's methods on its client URLs: puts faces and server together, and ends open streams before the server. */
 import type { KvServer } from '../server/contract.ts';
 import type { Face } from './call.ts';
-import { startH2Server } from './h2/index.ts';
+import { startH2Server } from '../../rpc/h2/index.ts';
 import { storeMethods } from './methods.ts';
-import type { RpcMethod } from './service.ts';
-import { messageOverheadBytes, type RpcServer, type RpcServerOptions } from './rpc-server.ts';
+import type { RpcMethod } from '../../rpc/service.ts';
+import { messageOverheadBytes, type RpcServer, type RpcServerOptions } from '../../rpc/rpc-server.ts';
 
 export interface ServeStoreOptions extends Omit<Face, 'server' | 'stopping'> {
   readonly watchProgressEveryMs: number;

@@ -2,7 +2,7 @@
 import { KvError } from '../errors.ts';
 import type { StoreSnapshot } from '../snapshot/exporter.ts';
 import { type Face, headerOf } from './call.ts';
-import type { StreamMethod } from './service.ts';
+import type { StreamMethod } from '../../rpc/service.ts';
 import { type FaceStream, stream } from './stream.ts';
 import { maintenanceService, type Out, type WireHeader } from './wire.ts';
 

@@ -4,9 +4,10 @@
  */
 import type * as grpc from '@grpc/grpc-js';
 import { assert } from '../../env/assert.ts';
-import { grpcStatus, KvError } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
+import { KvError } from '../errors.ts';
 import { type CallType, type Face, namesOf, toStatus, wantsLeader, whileLeader } from './call.ts';
-import { type AnswerStream, codecOf, type RequestSink, type StreamMethod } from './service.ts';
+import { type AnswerStream, codecOf, type RequestSink, type StreamMethod } from '../../rpc/service.ts';
 
 /** An AnswerStream whose `fail` takes any error. After its end, everything but `call` does nothing. */
 export interface FaceStream<Answer> extends Omit<AnswerStream<Answer>, 'fail'> {

@@ -1,6 +1,6 @@
 /** etcdserverpb.Watch: the RPC side of WatchStream. */
 import type { Face } from './call.ts';
-import type { RpcMethod } from './service.ts';
+import type { RpcMethod } from '../../rpc/service.ts';
 import { type FaceStream, stream } from './stream.ts';
 import { WatchStream } from './watch-stream.ts';
 import { type Out, type WireWatchRequest, type WireWatchResponse, watchService } from './wire.ts';

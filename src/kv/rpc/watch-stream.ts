@@ -8,7 +8,8 @@
 import { assert } from '../../env/assert.ts';
 import type { Cancel } from '../../env/clock.ts';
 import type { KvErrorCode, KvEvent, WatchRequest } from '../api.ts';
-import { grpcStatus, kvErrors } from '../errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
+import { kvErrors } from '../errors.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
 import type { From } from '../server/auth-contract.ts';
 import type { KvServer } from '../server/contract.ts';

@@ -3,7 +3,7 @@ import type { AuthChange, Permission } from '../auth/contract.ts';
 
 /**
  * What a request brings along to say who it is from: its metadata, and the common name of the client certificate that was
- * verified. Looked at only while auth is on. A call of src/kv/rpc/service.ts is one.
+ * verified. Looked at only while auth is on. A call of src/rpc/service.ts is one.
  */
 export interface Credentials {
   /** Values of one metadata field; `name` in lower case. */

@@ -12,7 +12,7 @@ import { silentLog } from '../../../src/env/log.ts';
 import type { Random } from '../../../src/env/random.ts';
 import { putRequest, rangeRequest } from '../../../src/kv/api.ts';
 import { storeMethods } from '../../../src/kv/rpc/methods.ts';
-import type { Call, RpcMethod, StatusError } from '../../../src/kv/rpc/service.ts';
+import type { Call, RpcMethod, StatusError } from '../../../src/rpc/service.ts';
 import { loadRoot } from '../../../src/proto/grpc-service.ts';
 import { mutated, randomMessage } from '../../support/random-messages.ts';
 import { startTestMembers, type TestMember } from '../server/test-members.ts';

@@ -10,7 +10,7 @@ import { seededRandom } from '../../../chaos/sim/random.ts';
 import type { Random } from '../../../src/env/random.ts';
 import { silentLog } from '../../../src/env/log.ts';
 import { noBytes, putRequest, rangeRequest } from '../../../src/kv/api.ts';
-import { grpcStatus } from '../../../src/kv/errors.ts';
+import { grpcStatus } from '../../../src/rpc/grpc-status.ts';
 import { storeMethods } from '../../../src/kv/rpc/methods.ts';
 import type {
   AnswerStream,
@@ -19,7 +19,7 @@ import type {
   StatusError,
   StreamMethod,
   UnaryMethod,
-} from '../../../src/kv/rpc/service.ts';
+} from '../../../src/rpc/service.ts';
 import { loadRoot } from '../../../src/proto/grpc-service.ts';
 import { mutated, randomMessage } from '../../support/random-messages.ts';
 import { startTestMembers, type TestMember } from '../server/test-members.ts';

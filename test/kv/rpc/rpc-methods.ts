@@ -1,5 +1,5 @@
 /** Methods that do what a test of a server needs, over bytes as messages. */
-import type { AnswerStream, Call, Codec, RequestSink, RpcMethod, StatusError } from '../../../src/kv/rpc/service.ts';
+import type { AnswerStream, Call, Codec, RequestSink, RpcMethod, StatusError } from '../../../src/rpc/service.ts';
 
 const bytesCodec: Codec<object, object> = {
   decode: (bytes) => {

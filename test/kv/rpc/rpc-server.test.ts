@@ -11,12 +11,12 @@ import * as grpc from '@grpc/grpc-js';
 import { silentLog } from '../../../src/env/log.ts';
 import { realClock, realDisk } from '../../../src/env/real.ts';
 import { startGrpcServer } from '../../../src/kv/rpc/grpc-server.ts';
-import { startH2Server } from '../../../src/kv/rpc/h2/index.ts';
-import type { RpcServer, RpcServerOptions } from '../../../src/kv/rpc/rpc-server.ts';
-import { anyName } from '../../../src/kv/rpc/tls/rules.ts';
-import { openServerTls } from '../../../src/kv/rpc/tls/server-tls.ts';
+import { startH2Server } from '../../../src/rpc/h2/index.ts';
+import type { RpcServer, RpcServerOptions } from '../../../src/rpc/rpc-server.ts';
+import { anyName } from '../../../src/rpc/tls/rules.ts';
+import { openServerTls } from '../../../src/rpc/tls/server-tls.ts';
 import { createTestMethods, type TestMethods } from './rpc-methods.ts';
-import { filesOf, makeAuthority } from './tls/certificates.ts';
+import { filesOf, makeAuthority } from '../../rpc/tls/certificates.ts';
 
 const megabyte = 1024 * 1024;
 const messageBytesMax = 16 * megabyte;

@@ -12,7 +12,7 @@ import { leaderFace, leaderService } from '../../../src/kv/rpc/leader-face.ts';
 import { createLeaderProxy } from '../../../src/kv/rpc/leader-proxy.ts';
 import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
 import { askMembers, askToJoin, peerFace, peerService, tellMove } from '../../../src/kv/rpc/peer-face.ts';
-import { concurrentStreamsDefault, type RpcServer } from '../../../src/kv/rpc/rpc-server.ts';
+import { concurrentStreamsDefault, type RpcServer } from '../../../src/rpc/rpc-server.ts';
 import { serveStore } from '../../../src/kv/rpc/serve-store.ts';
 import type { KvServer } from '../../../src/kv/server/contract.ts';
 import { type MemberOptions, type RunningMember, startMember } from '../../../src/kv/server/member.ts';
