@@ -7,7 +7,7 @@ import { bcryptCostDefault, bcryptCostMax, bcryptCostMin } from '../kv/auth/pass
 import { SimpleTokens } from '../kv/auth/simple-tokens.ts';
 import { parseTokenOptions } from '../kv/auth/token-options.ts';
 import type { Tokens } from '../kv/auth/tokens.ts';
-import type { AuthOptions } from '../kv/server/server.ts';
+import type { AuthOptions } from '../kv/server/server-options.ts';
 import { type FlagValues, UsageError } from './flags.ts';
 import type { storeFlags } from './store-flags.ts';
 

@@ -44,7 +44,8 @@ import {
 import { DiskSpace } from './disk-space.ts';
 import type { LeaderProxy } from './lease-keeper.ts';
 import { type MemberKey, openMemberKey } from './member-key.ts';
-import { type AuthOptions, type KvServerOptions, StoreServer } from './server.ts';
+import { StoreServer } from './server.ts';
+import type { AuthOptions, KvServerOptions } from './server-options.ts';
 import { tellWhereabouts, type TellMove } from './whereabouts.ts';
 
 export type { JoinInfo } from './beginning.ts';

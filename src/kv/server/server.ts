@@ -1,106 +1,35 @@
-/** `KvServer` behind its contract: puts the parts of one member together and hands each request to the part it is for. */
+/** `KvServer` behind its contract: hands each request to the part it is for, and each news of Raft to the parts it concerns. */
 import { assert } from '../../env/assert.ts';
 import type { Clock } from '../../env/clock.ts';
-import type { Env } from '../../env/env.ts';
 import type { RaftNode, ReplicaId, SoftState } from '../../raft/index.ts';
 import type {
   AlarmType,
   ApplyResult,
   DeleteRangeRequest,
   InternalOp,
-  KvErrorCode,
   LeaseId,
-  Member,
   PutRequest,
   RangeRequest,
   TxnRequest,
   WatchRequest,
 } from '../api.ts';
 import type { KvState } from '../apply/index.ts';
-import type { Passwords } from '../auth/passwords.ts';
-import type { Tokens } from '../auth/tokens.ts';
 import { KvError } from '../errors.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
-import { SnapshotExporter, type StoreSnapshot } from '../snapshot/exporter.ts';
 import type { From } from './auth-contract.ts';
-import { AuthKeeper } from './auth-keeper.ts';
+import type { AuthKeeper } from './auth-keeper.ts';
 import type { Autopilot } from './autopilot.ts';
-import type {
-  Alarm,
-  AutoCompaction,
-  KvCounters,
-  KvServer,
-  KvServerLimits,
-  KvStatus,
-  LeaseRemaining,
-  MemberJoin,
-  MemberMove,
-} from './contract.ts';
-import { KeyRequests, writeOverheadBytes } from './key-requests.ts';
-import { Leadership } from './leadership.ts';
-import { type AskHash, type CorruptionChecks, CorruptionMonitor } from './corruption-monitor.ts';
-import { LeaseKeeper, type LeaderProxy } from './lease-keeper.ts';
-import { Membership } from './membership.ts';
-import { Proposer } from './proposer.ts';
-import { LinearizableReader } from './reader.ts';
-import { type ChangeOutcome, StoreMachine } from './state-machine.ts';
+import type { Alarm, KvCounters, KvServer, KvServerLimits, KvStatus, MemberJoin, MemberMove } from './contract.ts';
+import { assembleParts, type StoreParts } from './parts.ts';
+import type { KvServerOptions } from './server-options.ts';
+import { StoreMachine } from './state-machine.ts';
 import { readSucceeded } from './succession.ts';
-import { StoreTimings } from './timings.ts';
-import { hexId, Upkeep } from './upkeep.ts';
+import type { StoreTimings } from './timings.ts';
+import { hexId } from './upkeep.ts';
 import { etcdVersion } from './version.ts';
-import { Waiters } from './waiters.ts';
 
 /** What many watchers wait for is gathered this long; to one of a thousand it makes no difference. */
 const publishAfterMs = 1;
-/** etcd's: five seconds, and time for two elections in between. */
-const requestTimeoutMs = 5_000;
-/** etcd's. */
-const healthyAfterMsDefault = 5_000;
-
-export interface KvServerOptions {
-  /** An entry that takes longer to apply is logged; absent: none is. */
-  readonly slowApplyMs?: number;
-  readonly env: Pick<Env, 'clock' | 'random' | 'disk' | 'log'>;
-  /** The data directory: snapshots are made in it. */
-  readonly directory: string;
-  readonly kv: KvState;
-  readonly clusterId: number;
-  readonly memberId: number;
-  readonly name: string;
-  readonly token: string;
-  readonly clientUrls: readonly string[];
-  /** Public key of the data directory; absent when the others need not know it. */
-  readonly memberKey?: string;
-  readonly limits: KvServerLimits;
-  readonly compaction: AutoCompaction;
-  readonly isStrictReconfiguration: boolean;
-  /** As PeerTransport has it; absent on a network that has no connections. */
-  readonly connectedSinceMs?: ((id: number) => number | undefined) | undefined;
-  /** How long a member must have been connected to count as healthy when the membership changes. */
-  readonly healthyAfterMs?: number;
-  readonly tickMs: number;
-  readonly electionTicks: number;
-  readonly proxy: LeaderProxy;
-  readonly auth: AuthOptions;
-  /** The member table changed: Raft's transport must know the addresses. */
-  readonly onMembers: () => void;
-  readonly onRemoved: () => void;
-  readonly onFatal: (error: Error) => void;
-  /** When the data is compared with the other members', and how they are asked. Absent: never. */
-  readonly corruption?: { readonly checks: CorruptionChecks; readonly askHash: AskHash };
-}
-
-export interface AuthOptions {
-  readonly tokens: Tokens;
-  readonly passwords: Passwords;
-  /** The common name of a verified client certificate is a user. */
-  readonly isCommonNameUser: boolean;
-}
-
-const noCorruptionChecks = {
-  checks: { isCheckedAtStart: false, checkEveryMs: 0, compactionHashEveryMs: 0 },
-  askHash: () => Promise.reject(new KvError('notCapable')),
-};
 
 export class StoreServer implements KvServer {
   readonly clusterId: number;
@@ -113,18 +42,7 @@ export class StoreServer implements KvServer {
   readonly machine: StoreMachine;
   readonly #options: KvServerOptions;
   readonly #kv: KvState;
-  readonly #requests: Waiters<ApplyResult>;
-  readonly #changes: Waiters<ChangeOutcome>;
-  readonly #proposer: Proposer;
-  readonly #reader: LinearizableReader;
-  readonly #leases: LeaseKeeper;
-  readonly #membership: Membership;
-  readonly #upkeep: Upkeep;
-  readonly #keys: KeyRequests;
-  readonly #leadership: Leadership;
-  readonly #corruption: CorruptionMonitor;
-  readonly #timings = new StoreTimings();
-  readonly #exporter: SnapshotExporter;
+  readonly #parts: StoreParts;
   readonly #softStateListeners = new Set<(state: SoftState) => void>();
   readonly #counts = { puts: 0, deletes: 0, txns: 0 };
   readonly #stopped = new AbortController();
@@ -143,96 +61,21 @@ export class StoreServer implements KvServer {
     this.clock = env.clock;
     this.limits = options.limits;
     this.electionMs = options.tickMs * options.electionTicks;
-    const timeoutMs = requestTimeoutMs + 2 * this.electionMs;
-    const raft = () => this.#raft;
-    this.#requests = new Waiters(env.clock);
-    this.#changes = new Waiters(env.clock);
-    this.#proposer = new Proposer({
-      clock: env.clock,
-      random: env.random,
-      memberId,
-      raft,
-      requests: this.#requests,
-      changes: this.#changes,
-      timeoutMs,
-      requestBytesMax: options.limits.requestBytesMax,
-    });
-    this.#reader = new LinearizableReader(env.clock, raft, timeoutMs, this.#timings);
-    this.#exporter = new SnapshotExporter(env.disk, options.directory);
-    this.#leases = new LeaseKeeper({
-      clock: env.clock,
-      random: env.random,
-      log: env.log,
-      kv,
-      proposer: this.#proposer,
-      reader: this.#reader,
-      proxy: options.proxy,
+    this.#parts = assembleParts(options, {
+      electionMs: this.electionMs,
+      raft: () => this.#raft,
+      isLeader: () => this.#softState.role === 'leader',
       leaderUrls: () => this.#leaderUrls(),
-      minTtlSeconds: Math.ceil((1.5 * this.electionMs) / 1000),
-      timeoutMs,
+      stopped: this.#stopped.signal,
     });
-    this.#membership = new Membership({
-      kv,
-      random: env.random,
-      proposer: this.#proposer,
-      raft: () => this.#running(),
-      token: options.token,
-      clusterId: options.clusterId,
-      log: env.log,
-      learnersMax: options.limits.learnersMax,
-      isStrict: options.isStrictReconfiguration,
-      clock: env.clock,
-      connectedSinceMs: options.connectedSinceMs,
-      healthyAfterMs: options.healthyAfterMs ?? healthyAfterMsDefault,
-    });
-    this.#upkeep = new Upkeep({
-      clock: env.clock,
-      log: env.log,
-      kv,
-      proposer: this.#proposer,
-      memberId,
-      name: options.name,
-      clientUrls: options.clientUrls,
-      ...(options.memberKey === undefined ? {} : { memberKey: options.memberKey }),
-      quotaBytes: options.limits.quotaBytes,
-      compaction: options.compaction,
-      bytesOnDisk: () => kv.stats().bytesOnDisk,
-      timings: this.#timings,
-      onFatal: options.onFatal,
-    });
-    this.#corruption = new CorruptionMonitor({
-      clock: env.clock,
-      log: env.log,
-      kv,
-      memberId,
-      clusterId: options.clusterId,
-      ...(options.corruption ?? noCorruptionChecks),
-      confirm: () => this.#reader.point(),
-      raise: (id) => this.setAlarm('activate', id, 'corrupt'),
-    });
-    this.auth = new AuthKeeper({
-      log: env.log,
-      kv,
-      proposer: this.#proposer,
-      reader: this.#reader,
-      ...options.auth,
-    });
-    this.#keys = new KeyRequests({
-      kv,
-      proposer: this.#proposer,
-      reader: this.#reader,
-      upkeep: this.#upkeep,
-      auth: this.auth,
-      txnOpsMax: options.limits.txnOpsMax,
-      check: (error) => this.#check(error),
-    });
-    this.#leadership = new Leadership({ clock: env.clock, memberId, electionMs: this.electionMs, raft });
+    const { auth, requests, changes, timings } = this.#parts;
+    this.auth = auth;
     this.machine = new StoreMachine({
-      timed: { clock: env.clock, timings: this.#timings },
+      timed: { clock: env.clock, timings },
       memberId,
       kv,
-      requests: this.#requests,
-      changes: this.#changes,
+      requests,
+      changes,
       learnersMax: options.limits.learnersMax,
       onApplied: (op, result) => this.#applied(op, result),
       onUnpublished: () => this.#publishSoon(),
@@ -253,7 +96,7 @@ export class StoreServer implements KvServer {
 
   /** Resolves once the cluster knows this member; it serves clients from then on. */
   publish(): Promise<void> {
-    return this.#upkeep.publish(this.#stopped.signal);
+    return this.#parts.upkeep.publish(this.#stopped.signal);
   }
 
   /** Raft's onSoftState. */
@@ -274,33 +117,33 @@ export class StoreServer implements KvServer {
     if (this.#stopped.signal.aborted) return;
     await this.handLeadershipOn();
     this.#stopped.abort(new KvError('stopped'));
-    this.#reader.stop();
-    this.#upkeep.stop();
-    this.#corruption.stop();
-    this.#leases.stop();
+    this.#parts.reader.stop();
+    this.#parts.upkeep.stop();
+    this.#parts.corruption.stop();
+    this.#parts.leaseKeeper.stop();
     this.auth.close();
-    this.#requests.failAll('stopped');
-    this.#changes.failAll('stopped');
+    this.#parts.requests.failAll('stopped');
+    this.#parts.changes.failAll('stopped');
   }
 
   range(request: RangeRequest, from?: From) {
-    return this.#keys.range(request, from);
+    return this.#parts.keys.range(request, from);
   }
 
   put(request: PutRequest, from?: From) {
-    return this.#keys.put(request, from);
+    return this.#parts.keys.put(request, from);
   }
 
   deleteRange(request: DeleteRangeRequest, from?: From) {
-    return this.#keys.deleteRange(request, from);
+    return this.#parts.keys.deleteRange(request, from);
   }
 
   txn(request: TxnRequest, from?: From) {
-    return this.#keys.txn(request, from);
+    return this.#parts.keys.txn(request, from);
   }
 
   compact(revision: number, isPhysical: boolean, from?: From) {
-    return this.#keys.compact(revision, isPhysical, from);
+    return this.#parts.keys.compact(revision, isPhysical, from);
   }
 
   watch(request: WatchRequest, sink: WatchSink): Watcher {
@@ -311,72 +154,44 @@ export class StoreServer implements KvServer {
     return this.auth.watchRefusal(request, from);
   }
 
-  async leaseGrant(id: LeaseId, ttlSeconds: number, from?: From) {
-    this.#check(undefined);
-    this.#upkeep.checkQuota(writeOverheadBytes);
-    const { revision, response } = await this.#leases.grant(id, ttlSeconds, await this.auth.caller(from));
-    assert(response.kind === 'leaseGrant', 'a grant is answered as a grant');
-    this.#timings.leaseTtlSeconds.observe(response.ttlSeconds);
-    return { id: response.id, ttlSeconds: response.ttlSeconds, revision };
+  leaseGrant(id: LeaseId, ttlSeconds: number, from?: From) {
+    return this.#parts.leases.grant(id, ttlSeconds, from);
   }
 
-  async leaseRevoke(id: LeaseId, from?: From) {
-    this.#check(undefined);
-    const { revision } = await this.#leases.revoke(id, await this.auth.caller(from));
-    return { revision };
+  leaseRevoke(id: LeaseId, from?: From) {
+    return this.#parts.leases.revoke(id, from);
   }
 
-  async leaseKeepAlive(id: LeaseId, signal: AbortSignal, from?: From): Promise<number> {
-    if (this.auth.isEnabled()) await this.auth.checkLease(from, 'write', id);
-    const ttlSeconds = await this.#leases.keepAlive(id, AbortSignal.any([signal, this.#stopped.signal]));
-    if (ttlSeconds > 0) this.#timings.leasesRenewed += 1;
-    return ttlSeconds;
+  leaseKeepAlive(id: LeaseId, signal: AbortSignal, from?: From) {
+    return this.#parts.leases.keepAlive(id, signal, from);
   }
 
-  async leaseTimeToLive(id: LeaseId, withKeys: boolean, signal: AbortSignal, from?: From): Promise<LeaseRemaining> {
-    await this.auth.requireUser(from);
-    if (withKeys) await this.auth.checkLease(from, 'read', id);
-    const remaining = await this.#leases.timeToLive(id, withKeys, AbortSignal.any([signal, this.#stopped.signal]));
-    // The leader may know of more keys than this member did.
-    if (withKeys) await this.auth.checkKeys(from, remaining.keys);
-    return remaining;
+  leaseTimeToLive(id: LeaseId, withKeys: boolean, signal: AbortSignal, from?: From) {
+    return this.#parts.leases.timeToLive(id, withKeys, signal, from);
   }
 
-  async leases(from?: From): Promise<readonly LeaseId[]> {
-    await this.#reader.point();
-    await this.auth.checkLeases(from);
-    return [...this.#kv.leases().all()].map((lease) => lease.id);
+  leases(from?: From) {
+    return this.#parts.leases.all(from);
   }
 
-  async members(isLinearizable: boolean): Promise<readonly Member[]> {
-    if (isLinearizable) await this.#reader.point();
-    return this.#membership.list();
+  members(isLinearizable: boolean) {
+    return this.#parts.cluster.list(isLinearizable);
   }
 
-  async memberAdd(peerUrls: readonly string[], isLearner: boolean) {
-    const member = await this.#membership.add(peerUrls, isLearner);
-    return { member, members: this.#membership.list() };
+  memberAdd(peerUrls: readonly string[], isLearner: boolean) {
+    return this.#parts.cluster.add(peerUrls, isLearner);
   }
 
-  async memberRemove(id: number): Promise<readonly Member[]> {
-    await this.#membership.remove(id);
-    return this.#membership.list();
+  memberRemove(id: number) {
+    return this.#parts.cluster.remove(id);
   }
 
-  async memberUpdate(id: number, peerUrls: readonly string[]): Promise<readonly Member[]> {
-    await this.#membership.update(id, peerUrls);
-    return this.#membership.list();
+  memberUpdate(id: number, peerUrls: readonly string[]) {
+    return this.#parts.cluster.update(id, peerUrls);
   }
 
-  async memberPromote(id: number, signal: AbortSignal): Promise<readonly Member[]> {
-    if (this.#softState.role === 'leader') await this.#membership.promote(id);
-    else {
-      const urls = this.#leaderUrls();
-      if (!urls) throw new KvError('noLeader');
-      await this.#options.proxy.promote(urls, id, signal);
-      await this.#reader.point();
-    }
-    return this.#membership.list();
+  memberPromote(id: number, signal: AbortSignal) {
+    return this.#parts.cluster.promote(id, signal);
   }
 
   succeeds(): Promise<readonly number[]> {
@@ -384,82 +199,59 @@ export class StoreServer implements KvServer {
   }
 
   memberJoin(request: MemberJoin): Promise<number> {
-    return this.#membership.join(request);
+    return this.#parts.membership.join(request);
   }
 
   memberMove(request: MemberMove): Promise<void> {
-    return this.#membership.move(request);
+    return this.#parts.membership.move(request);
   }
 
   /** As Upkeep.hasRaisedAlarm. */
   hasRaisedAlarm(): boolean {
-    return this.#upkeep.hasRaisedAlarm();
+    return this.#parts.upkeep.hasRaisedAlarm();
   }
 
   alarms(): readonly Alarm[] {
     return this.#kv.alarms();
   }
 
-  async setAlarm(action: 'activate' | 'deactivate', memberId: number, alarm: AlarmType): Promise<readonly Alarm[]> {
-    const had = this.#kv.alarms().filter((item) => item.memberId === memberId && item.alarm === alarm);
-    await this.#proposer.propose({ kind: 'alarm', action, memberId, alarm }, 'member');
-    const isOn = this.#kv.alarms().some((item) => item.memberId === memberId && item.alarm === alarm);
-    if (action === 'activate') return isOn ? [{ memberId, alarm }] : [];
-    return had;
+  setAlarm(action: 'activate' | 'deactivate', memberId: number, alarm: AlarmType) {
+    return this.#parts.maintenance.setAlarm(action, memberId, alarm);
   }
 
   moveLeader(to: number): Promise<void> {
-    return this.#leadership.moveTo(to);
+    return this.#parts.leadership.moveTo(to);
   }
 
   /** Moves leadership to the member that is furthest, when this one leads. */
   handLeadershipOn(): Promise<void> {
-    return this.#leadership.handOn();
+    return this.#parts.leadership.handOn();
   }
 
-  async defragment(): Promise<void> {
-    const startedMs = this.clock.monotonicMs();
-    this.#timings.defragmentsUnderWay += 1;
-    try {
-      await this.#upkeep.clean();
-      await this.#kv.defragment();
-    } finally {
-      this.#timings.defragmentsUnderWay -= 1;
-    }
-    this.#timings.defragmentSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
+  defragment() {
+    return this.#parts.maintenance.defragment();
   }
 
-  async snapshot(): Promise<StoreSnapshot> {
-    if (this.#stopped.signal.aborted) throw new KvError('stopped');
-    const { term, confState } = this.#running().status();
-    const startedMs = this.clock.monotonicMs();
-    const { voters, learners } = confState;
-    const snapshot = await this.#exporter.take(this.#kv, { term, voters, learners });
-    this.#timings.exportSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
-    return snapshot;
+  snapshot() {
+    return this.#parts.maintenance.snapshot();
   }
 
   /** Rejects with CORRUPT when it is to be checked and another member's data differs; for before it serves. */
   checkAtStart(): Promise<void> {
-    return this.#corruption.checkAtStart();
+    return this.#parts.corruption.checkAtStart();
   }
 
   /** What the leader does every so often: compares everybody's data at the head, and raises the alarm. */
   checkCorruption(): Promise<void> {
-    return this.#corruption.check();
+    return this.#parts.corruption.check();
   }
 
   peerHash(revision: number) {
-    return this.#corruption.hashAt(revision);
+    return this.#parts.corruption.hashAt(revision);
   }
 
-  async hashKv(revision: number) {
-    await this.#reader.point();
-    const startedMs = this.clock.monotonicMs();
-    const result = this.#kv.hashKv(revision);
-    this.#timings.hashSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000);
-    if (typeof result === 'string') throw new KvError(result);
-    return result;
+  hashKv(revision: number) {
+    return this.#parts.maintenance.hashKv(revision);
   }
 
   position() {
@@ -477,7 +269,7 @@ export class StoreServer implements KvServer {
   }
 
   status(): KvStatus {
-    const raft = this.#running().status();
+    const raft = this.#parts.running().status();
     const autopilot = this.#autopilot?.status();
     const stats = this.#kv.stats();
     return {
@@ -506,46 +298,35 @@ export class StoreServer implements KvServer {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const cancel = this.clock.after(timeoutMs, () => reject(new KvError('timeout')));
     try {
-      await Promise.race([this.#reader.point(), late]);
+      await Promise.race([this.#parts.reader.point(), late]);
     } finally {
       cancel();
     }
   }
 
   timings(): StoreTimings {
-    return this.#timings;
+    return this.#parts.timings;
   }
 
   counters(): KvCounters {
-    const leases = this.#leases.counts();
+    const leases = this.#parts.leaseKeeper.counts();
     return {
-      raft: this.#running().counters(),
-      proposalsFailed: this.#proposer.failedCount(),
-      proposalsPending: this.#requests.size + this.#changes.size,
+      raft: this.#parts.running().counters(),
+      proposalsFailed: this.#parts.proposer.failedCount(),
+      proposalsPending: this.#parts.requests.size + this.#parts.changes.size,
       leasesGranted: leases.granted,
       leasesRevoked: leases.revoked,
       leasesExpired: leases.expired,
       puts: this.#counts.puts,
       deletes: this.#counts.deletes,
-      ranges: this.#keys.counts.ranges,
-      txns: this.#counts.txns + this.#keys.counts.txns,
+      ranges: this.#parts.keys.counts.ranges,
+      txns: this.#counts.txns + this.#parts.keys.counts.txns,
     };
   }
 
   onSoftState(listener: (state: SoftState) => void): () => void {
     this.#softStateListeners.add(listener);
     return () => this.#softStateListeners.delete(listener);
-  }
-
-  #running(): RaftNode {
-    // Before Raft runs there is nobody to ask; a moment later there is.
-    if (!this.#raft) throw new KvError('noLeader');
-    return this.#raft;
-  }
-
-  #check(error: KvErrorCode | undefined): void {
-    if (this.#stopped.signal.aborted) throw new KvError('stopped');
-    if (error) throw new KvError(error);
   }
 
   /** Once for all that is applied meanwhile: writers do not wait until every watcher of the last write was told. */
@@ -559,7 +340,7 @@ export class StoreServer implements KvServer {
   }
 
   #applied(op: InternalOp, result: ApplyResult): void {
-    this.#leases.applied(op, result);
+    this.#parts.leaseKeeper.applied(op, result);
     this.auth.applied(op, result);
     if (!result.ok) return;
     if (op.kind === 'put') this.#counts.puts++;
@@ -567,10 +348,10 @@ export class StoreServer implements KvServer {
     else if (op.kind === 'txn') this.#counts.txns++;
     // Runs until nothing is left to clean; a compaction during it is cleaned by the same run.
     else if (op.kind === 'compact') {
-      const cleaned = this.#upkeep.clean().then(
+      const cleaned = this.#parts.upkeep.clean().then(
         () => {
           // Once stopped, the backend may be closed already.
-          if (!this.#stopped.signal.aborted) this.#corruption.compacted();
+          if (!this.#stopped.signal.aborted) this.#parts.corruption.compacted();
         },
         // What breaks while cleaning has been told to onFatal by the cleaning.
         () => undefined,
@@ -583,9 +364,9 @@ export class StoreServer implements KvServer {
   }
 
   #lead(isLeader: boolean): void {
-    this.#leases.setLeading(isLeader);
-    this.#upkeep.setLeading(isLeader);
-    this.#corruption.setLeading(isLeader);
+    this.#parts.leaseKeeper.setLeading(isLeader);
+    this.#parts.upkeep.setLeading(isLeader);
+    this.#parts.corruption.setLeading(isLeader);
   }
 
   #leaderUrls(): readonly string[] | undefined {
