@@ -7,7 +7,7 @@ import { errorText, KeelsonError } from '../env/errors.ts';
 import { type FlagValues, parseFlags, UsageError } from './flags.ts';
 import { type FileSetting, parseConfigFile } from './store-config-file.ts';
 import { environmentName, storeFlags } from './store-flags.ts';
-import { ignoredFlags, isWorthWarning, modernFlagName, refusedFlags } from './store-ignored-flags.ts';
+import { deprecationTexts, ignoredFlags, isWorthWarning, modernFlagName, refusedFlags } from './store-ignored-flags.ts';
 
 export type StoreFlags = FlagValues<typeof storeFlags>;
 
@@ -34,6 +34,7 @@ export async function parseStoreFlags(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<ParsedStoreFlags> {
+  refuseBothNames(args);
   const asked = parseFlags(table, { command: 'store', args: args.map(modernArgument), positionalsMax: args.length });
   const positional = asked.positionals[0];
   if (positional !== undefined)
@@ -90,6 +91,14 @@ function modernArgument(argument: string): string {
   return match ? `${match[1]}${modernFlagName(match[2] as string, isKnown)}${match[3] ?? ''}` : argument;
 }
 
+/** The one pair of names that etcd does not take together. */
+function refuseBothNames(args: readonly string[]): void {
+  const name = 'warning-unary-request-duration';
+  const isGiven = (flag: string) => args.some((argument) => argument.replace(/^--?/, '').split('=')[0] === flag);
+  if (!isGiven(name) || !isGiven(`experimental-${name}`)) return;
+  throw new KeelsonError('BAD_FLAGS', `--experimental-${name} is the old name of --${name}: give one of them`);
+}
+
 function environmentNotices(
   environment: Readonly<Record<string, string | undefined>>,
   given: ReadonlySet<string>,
@@ -115,7 +124,9 @@ function ignoredNotices(values: Readonly<Record<string, unknown>>, given: Readon
   for (const [name, advice] of Object.entries(refusedFlags)) {
     if (given.has(name) && values[name] !== '') throw new UsageError(`keelson store: flag --${name}: ${advice}`);
   }
+  const notices = deprecationTexts(given).map((message): Notice => ({ level: 'warn', message, fields: {} }));
   const ignored = [...given].filter((name) => isWorthWarning(name, values[name]));
-  if (ignored.length === 0) return [];
-  return [{ level: 'warn', message: 'flags without effect', fields: { flags: ignored.map((name) => `--${name}`) } }];
+  if (ignored.length === 0) return notices;
+  const flags = ignored.map((name) => `--${name}`);
+  return [...notices, { level: 'warn', message: 'flags without effect', fields: { flags } }];
 }

@@ -78,6 +78,12 @@ export const storeFlags = {
   'socket-reuse-port': { type: 'boolean', help: 'share the ports with other processes' },
   'max-learners': { type: 'number', default: 1, help: 'learners at a time' },
   'strict-reconfig-check': { type: 'boolean', default: true, help: 'refuse membership changes that lose quorum' },
+  'bootstrap-defrag-threshold-megabytes': {
+    type: 'number',
+    default: 0,
+    min: 0,
+    help: 'megabytes that must be gained for the start to defragment; 0 = never',
+  },
   'auto-compaction-mode': { type: 'string', default: 'periodic', help: 'periodic or revision' },
   'auto-compaction-retention': { type: 'string', default: '0', help: '5m, hours, or revisions; 0 = off' },
   'watch-progress-notify-interval': { type: 'duration', default: 600_000, help: 'progress notices to idle watches' },

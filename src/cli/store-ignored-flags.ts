@@ -16,7 +16,6 @@ const silentStrings = [
   'compaction-batch-limit',
   'compaction-sleep-interval',
   'downgrade-check-time',
-  'bootstrap-defrag-threshold-megabytes',
   'raft-read-timeout',
   'raft-write-timeout',
   'discovery-keepalive-time',
@@ -65,6 +64,19 @@ const agreeableValues: Readonly<Record<string, readonly string[]>> = {
   'log-package-levels': [''],
   'distributed-tracing-instance-id': [''],
 };
+
+/** What etcd 3.6 says when one of these is given, in its words: tools wait for them. */
+const deprecated: Readonly<Record<string, string>> = {
+  'snapshot-count': '--snapshot-count is deprecated in 3.6 and will be decommissioned in 3.7.',
+  'max-snapshots': '--max-snapshots is deprecated in 3.6 and will be decommissioned in 3.7.',
+  'v2-deprecation':
+    '--v2-deprecation is deprecated and scheduled for removal in v3.8. The default value is enforced, ignoring user input.',
+};
+
+/** One line for each flag given that etcd means to give up. */
+export function deprecationTexts(given: ReadonlySet<string>): readonly string[] {
+  return Object.entries(deprecated).flatMap(([name, text]) => (given.has(name) ? [text] : []));
+}
 
 /** Flags that change so much that ignoring them would be a lie: refused, with what to do instead. */
 export const refusedFlags: Readonly<Record<string, string>> = {

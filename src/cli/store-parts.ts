@@ -38,6 +38,26 @@ export function tellServing(log: Log, url: string, traffic: string): void {
   log.info(text, { traffic, address: url.replace(/^\w+:\/\//, '') });
 }
 
+const megabyte = 1024 * 1024;
+
+/** `--bootstrap-defrag-threshold-megabytes`: before anybody is served, and only when it gains as much. */
+export async function defragmentAtStart(
+  server: Pick<KvServer, 'status' | 'defragment'>,
+  log: Log,
+  thresholdMegabytes: number,
+): Promise<void> {
+  if (thresholdMegabytes === 0) return;
+  const { bytesOnDisk, bytesInUse } = server.status();
+  const gainedMegabytes = Math.max(0, bytesOnDisk - bytesInUse) / megabyte;
+  const fields = {
+    'bootstrap-defrag-threshold-megabytes': thresholdMegabytes,
+    'megabytes-to-gain': Number(gainedMegabytes.toFixed(1)),
+  };
+  if (gainedMegabytes < thresholdMegabytes) return log.info('Skipping defragmentation', fields);
+  await server.defragment();
+  log.info('defragmented', { ...fields, 'bytes-on-disk': server.status().bytesOnDisk });
+}
+
 export function pathsOf(
   flags: StoreConfig['flags'],
   server: KvServer,

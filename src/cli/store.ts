@@ -24,7 +24,15 @@ import { readStoreConfig, type StoreConfig } from './store-config.ts';
 import { storeFlags } from './store-flags.ts';
 import { openStoreLog, type StoreLog } from './store-log.ts';
 import { foundersOf } from './store-founders.ts';
-import { pathsOf, tellSettings, slowCalls, tellServing, tellSystemd, unsyncedDisk } from './store-parts.ts';
+import {
+  defragmentAtStart,
+  pathsOf,
+  slowCalls,
+  tellServing,
+  tellSettings,
+  tellSystemd,
+  unsyncedDisk,
+} from './store-parts.ts';
 import { connectPeers } from './store-peers.ts';
 import { openSideTls, type SideTls } from './store-tls.ts';
 import { runSubcommand, subcommandHelp } from './store-subcommands.ts';
@@ -168,6 +176,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
       // Not before: a start that is refused says why, and nothing else.
       tellSettings(log, config);
       await server.checkAtStart();
+      await defragmentAtStart(server, log, flags['bootstrap-defrag-threshold-megabytes']);
       const pingIntervalMinMs = flags['grpc-keepalive-min-time'];
       rpc = await serveStore(server, {
         log,

@@ -243,6 +243,7 @@ export type KvErrorCode =
   | 'notCapable'
   | 'downgradeVersionFormat'
   | 'downgradeVersion'
+  | 'downgradeNotPossible'
   | 'rootUserMissing'
   | 'rootRoleMissing'
   | 'userExists'

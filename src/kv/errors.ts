@@ -41,6 +41,11 @@ export const kvErrors: Readonly<Record<KvErrorCode, Row>> = {
   notSupportedForLearner: [9, 'etcdserver: rpc not supported for learner'],
   downgradeVersionFormat: [3, 'etcdserver: wrong downgrade target version format'],
   downgradeVersion: [3, 'etcdserver: invalid downgrade target version'],
+  // Ours: etcd would begin here.
+  downgradeNotPossible: [
+    9,
+    'etcdserver: not capable: this store has one format only; take a snapshot (etcdctl snapshot save) and restore it with the older etcd',
+  ],
   notCapable: [9, 'etcdserver: not capable'],
   rootUserMissing: [9, 'etcdserver: root user does not exist'],
   rootRoleMissing: [9, 'etcdserver: root user does not have root role'],

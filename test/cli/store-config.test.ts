@@ -46,10 +46,7 @@ describe('the store’s flags', () => {
   });
 
   test('that mean nothing here are told of once, in silence where nothing is lost', async () => {
-    assert.deepEqual(
-      await messages(['--backend-batch-limit=5', '--logger', 'zap', '--proxy=off', '--v2-deprecation', 'not-yet']),
-      [],
-    );
+    assert.deepEqual(await messages(['--backend-batch-limit=5', '--logger', 'zap', '--proxy=off', '--max-wals=3']), []);
     assert.deepEqual(await messages(['--memory-mlock', '--logger=capnslog']), [
       ['warn', 'flags without effect', { flags: ['--memory-mlock', '--logger'] }],
     ]);
@@ -58,6 +55,16 @@ describe('the store’s flags', () => {
       config(['--discovery', 'https://discovery.example/1']),
       /--discovery: .*use --discovery-token/,
     );
+  });
+
+  test('that etcd means to give up are told of in its words', async () => {
+    const told = async (...args: string[]) => (await messages(args)).map(([level, message]) => `${level}: ${message}`);
+    assert.deepEqual(await told('--snapshot-count=100', '--max-snapshots=10', '--v2-deprecation', 'gone'), [
+      'warn: --snapshot-count is deprecated in 3.6 and will be decommissioned in 3.7.',
+      'warn: --max-snapshots is deprecated in 3.6 and will be decommissioned in 3.7.',
+      'warn: --v2-deprecation is deprecated and scheduled for removal in v3.8. The default value is enforced, ignoring user input.',
+    ]);
+    assert.deepEqual(await told('--name=a'), []);
   });
 
   test('shadow a variable, or leave a misspelled one: both are told', async () => {
@@ -110,6 +117,10 @@ describe('the store’s flags', () => {
     [['--auto-compaction-mode=x'], /unknown auto-compaction-mode "x"/],
     [['--auto-compaction-mode=revision', '--auto-compaction-retention=5m'], /a number of revisions/],
     [['--compact-hash-check-time=0'], /--compact-hash-check-time must be >0/],
+    [
+      ['--warning-unary-request-duration=1s', '--experimental-warning-unary-request-duration', '1s'],
+      /give one of them/,
+    ],
     [['surplus'], /"surplus" is not a valid flag/],
   ];
   for (const [args, pattern] of contradictory) {

@@ -17,6 +17,12 @@ export interface Translation {
 }
 
 /** `descriptors` hold the messages of the method between them. */
+/**
+ * Fields that come first in an answer's JSON. etcd's snapshot has no header, so scripts that cut the blob out of a line
+ * look for it at its beginning; this store's own client wants the header.
+ */
+const leadingFields: Readonly<Record<string, string>> = { '/etcdserverpb.Maintenance/Snapshot': 'blob' };
+
 export function translationOf(
   method: RpcMethod,
   descriptors: readonly ProtoDescriptor[],
@@ -36,7 +42,9 @@ export function translationOf(
     },
     answer(answer) {
       const message = answerType.decode(codec.encode(answer)) as unknown as Readonly<Record<string, unknown>>;
-      return jsonFromMessage(answerType, message);
+      const json = jsonFromMessage(answerType, message);
+      const leading = leadingFields[method.path];
+      return leading === undefined || json[leading] === undefined ? json : { [leading]: json[leading], ...json };
     },
   };
 }

@@ -13,8 +13,8 @@ import { maintenanceService } from './wire.ts';
 /** Position = number on the wire. */
 const alarmTypes: readonly AlarmType[] = ['none', 'noSpace', 'corrupt'];
 const alarmNames: Readonly<Record<AlarmType, string>> = { none: 'NONE', noSpace: 'NOSPACE', corrupt: 'CORRUPT' };
-const downgradeValidate = 0;
 const downgradeEnable = 1;
+const downgradeCancel = 2;
 /** What etcd says of a store that has never been compacted. */
 const neverCompacted = -1;
 const alarmGet = 0;
@@ -73,10 +73,11 @@ export function maintenanceFace(face: Face): readonly RpcMethod[] {
       maintenanceService['Downgrade'],
       async (request: { readonly action: number; readonly version: string }, call) => {
         await auth.requireRoot(call);
-        // Told as etcd tells it. This store has one format so far, and leads back to etcd by a snapshot instead.
-        if (request.action === downgradeEnable) throw new KvError('notCapable');
         const version = server.status().clusterVersion;
-        if (request.action === downgradeValidate) checkDowngrade(version, request.version);
+        // Cancelling what was never begun is fine, as in etcd.
+        if (request.action !== downgradeCancel) checkDowngrade(version, request.version);
+        // Nothing is begun that could not be finished: this store leads back to an older etcd by a snapshot.
+        if (request.action === downgradeEnable) throw new KvError('downgradeNotPossible');
         return { header: headerOf(server), version: version.split('.').slice(0, 2).join('.') };
       },
     ),

@@ -1,5 +1,6 @@
 /** The gateway over one real member: who asks, how much, and clients that hang up. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { ask, type HttpMember, startHttpMember } from './http-member.ts';
 
@@ -58,6 +59,33 @@ test('who hangs up while it waits for a lock leaves the queue', async () => {
   await until(async () => (await inQueue()) === 2, 'the second one waits');
   hangUp.abort();
   await until(async () => (await inQueue()) === 1, 'the second one has left');
+});
+
+test('a snapshot’s lines begin with the blob, and the blobs make the file', async () => {
+  const answer = await ask(keelson.url, '/v3/maintenance/snapshot', { body: '{}' });
+  const lines = answer.body.trim().split('\n');
+  assert.ok(lines.every((line) => line.startsWith('{"result":{"blob":"')));
+  const blobs = lines.map((line) =>
+    Buffer.from((JSON.parse(line) as { result: { blob: string } }).result.blob, 'base64'),
+  );
+  const file = Buffer.concat(blobs);
+  const checksum = createHash('sha256').update(file.subarray(0, -32)).digest();
+  assert.deepEqual(file.subarray(-32), checksum);
+});
+
+test('a downgrade is checked as etcd does, and never begun', async () => {
+  const ask = async (action: string, version: string) => {
+    const { status, body } = await post('maintenance/downgrade', { action, version });
+    return [status, body['message'] ?? body['version']];
+  };
+  assert.deepEqual(await ask('VALIDATE', '3.5'), [200, '3.6']);
+  assert.deepEqual(await ask('VALIDATE', '3.6'), [400, 'etcdserver: invalid downgrade target version']);
+  assert.deepEqual(await ask('ENABLE', '3.4'), [400, 'etcdserver: invalid downgrade target version']);
+  assert.deepEqual(await ask('ENABLE', 'old'), [400, 'etcdserver: wrong downgrade target version format']);
+  const [status, text] = await ask('ENABLE', '3.5');
+  assert.equal(status, 400);
+  assert.match(String(text), /one format only; take a snapshot/);
+  assert.deepEqual(await ask('CANCEL', ''), [200, '3.6']);
 });
 
 test('a body that no message fits is not kept, and a message over the limit is refused', async () => {
