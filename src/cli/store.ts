@@ -7,7 +7,8 @@ import { realDisk, realEnv, realNames } from '../env/real.ts';
 import { openLevelBackend } from '../kv/backend/level.ts';
 import { createHttpHandler, type HttpHandler } from '../kv/http/handler.ts';
 import { type HttpFace, startHttpFace } from '../kv/http/listen.ts';
-import { createStoreMetrics, timedDisk } from '../kv/rpc/metrics.ts';
+import { createStoreMetrics } from '../kv/rpc/metrics.ts';
+import { timedDisk } from '../kv/rpc/timed-disk.ts';
 import { askHash, askToJoin, tellMove } from '../kv/rpc/peer-face.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../rpc/rpc-server.ts';
 import { serveStore } from '../kv/rpc/serve-store.ts';
@@ -97,7 +98,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   const registry = new Registry();
   const metrics = createStoreMetrics(registry, true, () => clock.monotonicMs());
   const commitTimer = { nowMs: () => clock.monotonicMs(), observeSeconds: metrics.backendCommitSeconds };
-  const disk = timedDisk(flags['unsafe-no-fsync'] ? unsyncedDisk(env.disk) : env.disk, clock, metrics.fsyncSeconds);
+  const disk = timedDisk(flags['unsafe-no-fsync'] ? unsyncedDisk(env.disk) : env.disk, clock, metrics.disk);
   const stopAsked = Promise.withResolvers<string>();
   let goneBecause: GoneBecause | undefined;
   let isStarted = false;
@@ -125,6 +126,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   const httpOptions = {
     log,
     registry,
+    scrapes: metrics.scrapes,
     access: { corsOrigins: flags.cors, hostWhitelist: flags['host-whitelist'] },
     server: () => kvServer,
     setLogLevel,

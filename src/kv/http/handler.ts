@@ -20,6 +20,8 @@ export interface HttpHandlerOptions {
   readonly log: Log;
   readonly registry: Registry;
   readonly access: AccessRules;
+  /** Counts answers to Prometheus. */
+  readonly scrapes?: { underWay: number; answered: number };
   /** Undefined until the member runs: until then health says so. */
   readonly server: () => KvServer | undefined;
   /** Absent: the level stays as it is. */
@@ -69,6 +71,16 @@ async function answer(options: HttpHandlerOptions, request: IncomingMessage, res
   await route(options, request, response, url);
 }
 
+async function sendMetrics({ registry, scrapes }: HttpHandlerOptions, response: ServerResponse): Promise<void> {
+  if (scrapes) scrapes.underWay += 1;
+  try {
+    send(response, 200, registry.contentType, await registry.metrics());
+    if (scrapes) scrapes.answered += 1;
+  } finally {
+    if (scrapes) scrapes.underWay -= 1;
+  }
+}
+
 async function route(
   options: HttpHandlerOptions,
   request: IncomingMessage,
@@ -78,7 +90,7 @@ async function route(
   const { pathname } = url;
   if (pathname === '/metrics') {
     if (!isMethodAllowed(request, response, readMethods)) return;
-    return send(response, 200, options.registry.contentType, await options.registry.metrics());
+    return sendMetrics(options, response);
   }
   const server = options.server();
   const prefix = Object.keys(options.paths ?? {}).find((known) => pathname.startsWith(known));

@@ -68,6 +68,8 @@ export interface MvccStore extends ReadView {
     readonly slowWatchers: number;
     /** Handed to watchers since the start. */
     readonly eventsSent: number;
+    /** Rows that cleaning has taken away since the start. */
+    readonly rowsCleaned: number;
   };
 }
 

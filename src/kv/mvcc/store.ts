@@ -72,6 +72,7 @@ export class Store implements MvccStore {
   #liveKeys = 0;
   /** Bytes of the rows that the index keeps. */
   #bytesInUse = 0;
+  #rowsCleaned = 0;
   #openTxn: StoreTxn | undefined;
   #loading: Loading | undefined;
 
@@ -132,6 +133,7 @@ export class Store implements MvccStore {
     assert(this.#openTxn === undefined, 'cleaning waits for the transaction to end');
     const step = this.#cleaner.step(this.#history, this.#table);
     this.#bytesInUse -= step.freedBytes;
+    this.#rowsCleaned += step.deletes.length;
     assert(this.#bytesInUse >= 0, () => `cleaning leaves ${this.#bytesInUse} bytes in use`);
     if (step.deletes.length > 0) this.#options.backend.write(step.deletes);
     return step.hasMore;
@@ -164,6 +166,7 @@ export class Store implements MvccStore {
       watchers: this.#hub.size(),
       slowWatchers: this.#hub.slow(),
       eventsSent: this.#hub.eventsSent(),
+      rowsCleaned: this.#rowsCleaned,
     };
   }
 

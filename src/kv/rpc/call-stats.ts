@@ -85,7 +85,10 @@ export class CallStats implements CallCounters {
         help: 'Time from the request to its answer for unary RPCs.',
         type: 'histogram',
       },
-      () => this.#all().flatMap(handlingValues),
+      () =>
+        this.#all().flatMap((stats) =>
+          tookCount(stats) === 0 ? [] : durationValues(stats, 'grpc_server_handling_seconds', labelsOf(stats)),
+        ),
     );
   }
 
@@ -117,6 +120,11 @@ export class CallStats implements CallCounters {
       received: all.reduce((sum, { messages }) => sum + messages.receivedBytes, 0),
       sent: all.reduce((sum, { messages }) => sum + messages.sentBytes, 0),
     };
+  }
+
+  /** How long the calls of one method took, under another name. */
+  durations(service: string, method: string, name: string): readonly Value[] {
+    return durationValues(this.#of(service, method, 'unary'), name, {});
   }
 
   /** Streams of a method that have begun and not ended. */
@@ -158,16 +166,17 @@ function handledValues(stats: MethodStats): readonly Value[] {
   );
 }
 
-function handlingValues(stats: MethodStats): readonly Value[] {
+function tookCount({ within }: MethodStats): number {
+  return within.reduce((sum, count) => sum + (count ?? 0), 0);
+}
+
+function durationValues(stats: MethodStats, name: string, labels: Value['labels']): readonly Value[] {
   const { within, seconds } = stats;
-  const name = 'grpc_server_handling_seconds';
-  const labels = labelsOf(stats);
   let count = 0;
   const buckets = [...boundsSeconds, '+Inf'].map((le, place) => {
     count += within[place] ?? 0;
     return { labels: { le, ...labels }, value: count, metricName: `${name}_bucket` };
   });
-  if (count === 0) return [];
   return [
     ...buckets,
     { labels, value: seconds, metricName: `${name}_sum` },

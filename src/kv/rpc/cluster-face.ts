@@ -48,6 +48,7 @@ export function clusterFace(face: Face): readonly RpcMethod[] {
     unary(face, clusterService['MemberPromote'], async (request: { readonly ID: Int64Like }, call) => {
       await auth.requireRoot(call);
       const members = await server.memberPromote(memberIdFrom(request.ID), call.signal);
+      server.timings().learnersPromoted += 1;
       return { header: headerOf(server, 0), members: members.map(toWireMember) };
     }),
   ];

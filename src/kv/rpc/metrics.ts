@@ -3,19 +3,21 @@
  * counted as they happen. The one file of the store that knows prom-client.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Clock } from '../../env/clock.ts';
-import type { Disk, DiskFile } from '../../env/disk.ts';
 import type { KvServer, KvStatus, KvCounters } from '../server/contract.ts';
 import { etcdVersion } from '../server/version.ts';
 import type { CallCounters } from './call.ts';
 import { PeerTraffic } from '../../raft/host/peer-traffic.ts';
+import { registerAbsentMetrics, registerMemoryMetrics } from './absent-metrics.ts';
 import { CallStats } from './call-stats.ts';
+import { registerKnownPeers, registerPeerMetrics } from './peer-metrics.ts';
 import {
   registerCallMetrics,
-  registerPeerMetrics,
   registerProcessMetrics,
   registerServerMetrics,
+  registerScrapeMetrics,
+  type ScrapeCounts,
 } from './server-metrics.ts';
+import type { DiskTimings } from './timed-disk.ts';
 
 /** 1 ms to 8 s, as etcd's disk histograms. */
 const diskBuckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
@@ -26,8 +28,9 @@ export interface StoreMetrics {
   readonly traffic: PeerTraffic;
   /** Observes how long it takes the backend to bring a batch to the disk. */
   readonly backendCommitSeconds: (seconds: number) => void;
-  /** Observes how long syncs of the log take. */
-  readonly fsyncSeconds: (seconds: number) => void;
+  readonly disk: DiskTimings;
+  /** For whoever serves the figures. */
+  readonly scrapes: ScrapeCounts;
   /** From now on the member is asked. */
   attach(server: KvServer): void;
 }
@@ -168,13 +171,22 @@ export function createStoreMetrics(registry: Registry, defaults: boolean, nowMs:
   if (defaults) {
     collectDefaultMetrics({ register: registry });
     registerProcessMetrics(registry);
+    registerMemoryMetrics(registry);
   }
-  const fsync = new Histogram({
-    name: 'etcd_disk_wal_fsync_duration_seconds',
-    help: 'The latency distributions of fsync called by WAL.',
-    buckets: diskBuckets,
-    registers: [registry],
-  });
+  const histogram = (name: string, help: string) =>
+    new Histogram({ name, help, buckets: diskBuckets, registers: [registry] });
+  const logSync = histogram(
+    'etcd_disk_wal_fsync_duration_seconds',
+    'The latency distributions of fsync called by WAL.',
+  );
+  const logWrite = histogram(
+    'etcd_disk_wal_write_duration_seconds',
+    'The latency distributions of write called by WAL.',
+  );
+  const snapshotSync = histogram(
+    'etcd_snap_fsync_duration_seconds',
+    'The latency distributions of fsync called by snap.',
+  );
   const version = new Gauge({
     name: 'etcd_server_version',
     help: 'Which version is running. 1 for server_version label with current version.',
@@ -182,23 +194,37 @@ export function createStoreMetrics(registry: Registry, defaults: boolean, nowMs:
     registers: [registry],
   });
   version.set({ server_version: etcdVersion }, 1);
-  const backendCommit = new Histogram({
-    name: 'etcd_disk_backend_commit_duration_seconds',
-    help: 'The latency distributions of commit called by backend.',
-    buckets: diskBuckets,
-    registers: [registry],
-  });
+  const backendCommit = histogram(
+    'etcd_disk_backend_commit_duration_seconds',
+    'The latency distributions of commit called by backend.',
+  );
+  const backendWrite = histogram(
+    'etcd_debugging_disk_backend_commit_write_duration_seconds',
+    'The latency distributions of commit called by backend, which writes and nothing else.',
+  );
   const calls = new CallStats(registry);
   const traffic = new PeerTraffic(nowMs);
   registerCallMetrics(registry, calls);
   registerPeerMetrics(registry, traffic);
+  registerAbsentMetrics(registry, process.version);
+  const scrapes: ScrapeCounts = { underWay: 0, answered: 0 };
+  registerScrapeMetrics(registry, scrapes);
   return {
     calls,
     traffic,
-    backendCommitSeconds: (seconds) => backendCommit.observe(seconds),
-    fsyncSeconds: (seconds) => fsync.observe(seconds),
+    backendCommitSeconds: (seconds) => {
+      backendCommit.observe(seconds);
+      backendWrite.observe(seconds);
+    },
+    disk: {
+      logWriteSeconds: (seconds) => logWrite.observe(seconds),
+      logSyncSeconds: (seconds) => logSync.observe(seconds),
+      snapshotSyncSeconds: (seconds) => snapshotSync.observe(seconds),
+    },
+    scrapes,
     attach(server) {
       registerServerMetrics(registry, server);
+      registerKnownPeers(registry, traffic, server.memberId);
       new Gauge({
         name: 'etcd_debugging_auth_revision',
         help: 'The current revision of auth store.',
@@ -230,35 +256,5 @@ export function createStoreMetrics(registry: Registry, defaults: boolean, nowMs:
         });
       }
     },
-  };
-}
-
-/** The same disk, with every dataSync timed. */
-export function timedDisk(disk: Disk, clock: Clock, observeSeconds: (seconds: number) => void): Disk {
-  const timed = (file: DiskFile): DiskFile => ({
-    path: file.path,
-    size: () => file.size(),
-    read: (offset, length) => file.read(offset, length),
-    write: (offset, chunks) => file.write(offset, chunks),
-    truncate: (length) => file.truncate(length),
-    close: () => file.close(),
-    async dataSync() {
-      const startedMs = clock.monotonicMs();
-      await file.dataSync();
-      observeSeconds((clock.monotonicMs() - startedMs) / 1000);
-    },
-  });
-  return {
-    open: async (path, mode) => timed(await disk.open(path, mode)),
-    readFile: (path) => disk.readFile(path),
-    list: (path) => disk.list(path),
-    makeDirectory: (path) => disk.makeDirectory(path),
-    rename: (from, to) => disk.rename(from, to),
-    remove: (path) => disk.remove(path),
-    exists: (path) => disk.exists(path),
-    syncDirectory: (path) => disk.syncDirectory(path),
-    freeBytes: (path) => disk.freeBytes(path),
-    totalBytes: (path) => disk.totalBytes(path),
-    lock: (path) => disk.lock(path),
   };
 }

@@ -13,7 +13,7 @@ export interface Value {
 export interface Description {
   readonly name: string;
   readonly help: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly type: 'counter' | 'gauge' | 'histogram' | 'summary';
 }
 
 /** All that a registry asks of a metric is `get`; prom-client's own classes count by themselves, which costs more. */

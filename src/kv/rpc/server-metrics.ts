@@ -1,7 +1,6 @@
-/** Durations, identities and network figures of one member, by etcd's names. */
+/** Durations, identities and calls of one member, by etcd's names. */
 import type { Registry } from 'prom-client';
 import type { PlainHistogram } from '../../env/histogram.ts';
-import type { PeerCounts, PeerTraffic } from '../../raft/host/peer-traffic.ts';
 import type { KvServer } from '../server/contract.ts';
 import type { StoreTimings } from '../server/timings.ts';
 import { hexId } from '../server/upkeep.ts';
@@ -22,6 +21,12 @@ const histograms: readonly HistogramRow[] = [
     'The latency distribution of backend defragmentation.',
     (t) => t.defragmentSeconds,
   ],
+  [
+    'etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds',
+    'Bucketed histogram of db compaction pause duration.',
+    (t) => t.cleanSliceMs,
+  ],
+  ['etcd_mvcc_hash_duration_seconds', 'The latency distribution of storage hash operation.', (t) => t.hashAllSeconds],
   [
     'etcd_mvcc_hash_rev_duration_seconds',
     'The latency distribution of storage hash by revision operation.',
@@ -53,6 +58,30 @@ type CountRow = readonly [
 ];
 
 const counts: readonly CountRow[] = [
+  [
+    'etcd_debugging_mvcc_db_compaction_keys_total',
+    'Total number of db keys compacted.',
+    'counter',
+    (t) => t.rowsCleaned,
+  ],
+  [
+    'etcd_debugging_mvcc_db_compaction_last',
+    'The unix time of the last db compaction. Resets to 0 on start.',
+    'gauge',
+    (t) => t.compactedAtSeconds,
+  ],
+  [
+    'etcd_mvcc_db_open_read_transactions',
+    'The number of copies of the state that clients read now; other reads are over before the next begins.',
+    'gauge',
+    (t) => t.snapshotsOpen,
+  ],
+  [
+    'etcd_server_learner_promote_successes',
+    'The total number of successful learner promotions asked of this member.',
+    'counter',
+    (t) => t.learnersPromoted,
+  ],
   [
     'etcd_disk_defrag_inflight',
     'Whether or not defrag is active on the member. 1 means active, 0 means not.',
@@ -134,6 +163,16 @@ export function registerCallMetrics(registry: Registry, calls: CallStats): void 
     { name: 'etcd_debugging_mvcc_watch_stream_total', help: 'Total number of watch streams.', type: 'gauge' },
     () => [{ labels: {}, value: calls.underWay('etcdserverpb.Watch', 'Watch') }],
   );
+  const rangeName = 'etcd_server_range_duration_seconds';
+  registerPlain(
+    registry,
+    {
+      name: rangeName,
+      help: 'The latency distributions of Range calls, with the wait for a quorum.',
+      type: 'histogram',
+    },
+    () => calls.durations('etcdserverpb.KV', 'Range', rangeName),
+  );
   registerPlain(
     registry,
     {
@@ -167,6 +206,29 @@ export function registerCallMetrics(registry: Registry, calls: CallStats): void 
   );
 }
 
+/** Answers to Prometheus itself. */
+export interface ScrapeCounts {
+  underWay: number;
+  answered: number;
+}
+
+export function registerScrapeMetrics(registry: Registry, scrapes: ScrapeCounts): void {
+  registerPlain(
+    registry,
+    {
+      name: 'promhttp_metric_handler_requests_in_flight',
+      help: 'Current number of scrapes being served.',
+      type: 'gauge',
+    },
+    () => [{ labels: {}, value: scrapes.underWay }],
+  );
+  registerPlain(
+    registry,
+    { name: 'promhttp_metric_handler_requests_total', help: 'Total number of scrapes served.', type: 'counter' },
+    () => [{ labels: { code: 200 }, value: scrapes.answered }],
+  );
+}
+
 /** etcd's own names for what every Prometheus client tells of its process. */
 export function registerProcessMetrics(registry: Registry): void {
   for (const [name, help, same] of [
@@ -178,73 +240,4 @@ export function registerProcessMetrics(registry: Registry): void {
       return (known?.values ?? []).map(({ value }) => ({ labels: {}, value }));
     });
   }
-}
-
-type PeerRow = readonly [
-  name: string,
-  help: string,
-  type: 'counter' | 'gauge',
-  label: 'To' | 'From' | 'Remote',
-  read: (peer: PeerCounts) => number,
-];
-
-const peerRows: readonly PeerRow[] = [
-  [
-    'etcd_network_peer_sent_bytes_total',
-    'The total number of bytes sent to peers.',
-    'counter',
-    'To',
-    (p) => p.sentBytes,
-  ],
-  [
-    'etcd_network_peer_received_bytes_total',
-    'The total number of bytes received from peers.',
-    'counter',
-    'From',
-    (p) => p.receivedBytes,
-  ],
-  [
-    'etcd_network_peer_sent_failures_total',
-    'The total number of send failures from peers.',
-    'counter',
-    'To',
-    (p) => p.sendFailures,
-  ],
-  [
-    'etcd_network_active_peers',
-    'The current number of active peer connections.',
-    'gauge',
-    'Remote',
-    (p) => (p.isConnected ? 1 : 0),
-  ],
-  [
-    'etcd_network_disconnected_peers_total',
-    'The total number of disconnected peers.',
-    'counter',
-    'Remote',
-    (p) => p.disconnects,
-  ],
-];
-
-export function registerPeerMetrics(registry: Registry, traffic: PeerTraffic): void {
-  const perPeer = (read: (id: string, peer: PeerCounts) => readonly Value[]) =>
-    [...traffic.peers()].flatMap(([id, peer]) => read(hexId(id), peer));
-  for (const [name, help, type, label, read] of peerRows) {
-    registerPlain(registry, { name, help, type }, () =>
-      perPeer((id, peer) => [{ labels: { [label]: id }, value: read(peer) }]),
-    );
-  }
-  const name = 'etcd_network_peer_round_trip_time_seconds';
-  registerPlain(registry, { name, help: 'Round-Trip-Time histogram between peers.', type: 'histogram' }, () =>
-    perPeer((id, peer) => histogramValues(name, peer.roundTrips, { To: id })),
-  );
-  registerPlain(
-    registry,
-    {
-      name: 'etcd_server_heartbeat_send_failures_total',
-      help: 'The total number of leader heartbeat send failures (likely overloaded from slow disk).',
-      type: 'counter',
-    },
-    () => [{ labels: {}, value: [...traffic.peers().values()].reduce((sum, peer) => sum + peer.heartbeatFailures, 0) }],
-  );
 }

@@ -47,9 +47,12 @@ export function snapshotMethod(face: Face): StreamMethod<object, SnapshotAnswer>
 async function send(face: Face, answers: FaceStream<SnapshotAnswer>, drained: () => Promise<void>): Promise<void> {
   await face.server.auth.requireRoot(answers.call);
   const snapshot = await face.server.snapshot();
+  const timings = face.server.timings();
+  timings.snapshotsOpen += 1;
   try {
     await sendAll(face, answers, snapshot, drained);
   } finally {
+    timings.snapshotsOpen -= 1;
     await snapshot.close();
   }
 }

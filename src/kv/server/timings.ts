@@ -14,8 +14,15 @@ export class StoreTimings {
   /** One batch of entries each. */
   readonly applySeconds = new PlainHistogram(exponentialBounds(0.0001, 2, 20));
   readonly compactionMs = new PlainHistogram(exponentialBounds(100, 2, 14));
+  /** Each slice of cleaning up holds everything else for so long. */
+  readonly cleanSliceMs = new PlainHistogram(exponentialBounds(1, 2, 13));
+  /** Stamp of the last compaction that was cleaned up to its end, seconds since the epoch; 0 = none yet. */
+  compactedAtSeconds = 0;
+  rowsCleaned = 0;
   readonly defragmentSeconds = new PlainHistogram(wholeBounds);
   readonly hashSeconds = new PlainHistogram(exponentialBounds(0.01, 2, 15));
+  /** What a client asked a hash of everything for. */
+  readonly hashAllSeconds = new PlainHistogram(exponentialBounds(0.01, 2, 15));
   /** An etcd snapshot file for a client. */
   readonly exportSeconds = new PlainHistogram(exponentialBounds(0.01, 2, 17));
   /** A Raft snapshot, written or sent. */
@@ -28,6 +35,9 @@ export class StoreTimings {
   failedReadIndexes = 0;
   restoresUnderWay = 0;
   defragmentsUnderWay = 0;
+  /** Copies of the state that clients read now. */
+  snapshotsOpen = 0;
+  learnersPromoted = 0;
   healthyAnswers = 0;
   unhealthyAnswers = 0;
   leasesRenewed = 0;

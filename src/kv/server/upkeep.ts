@@ -122,17 +122,25 @@ export class Upkeep {
   }
 
   async #cleanAll(): Promise<void> {
-    const { clock, kv, log } = this.#options;
+    const { clock, kv, log, timings } = this.#options;
     const startedMs = clock.monotonicMs();
+    const step = () => {
+      const beganMs = clock.monotonicMs();
+      const hasMore = kv.cleanStep();
+      timings.cleanSliceMs.observe(clock.monotonicMs() - beganMs);
+      return hasMore;
+    };
     try {
-      while (!this.#isStopped && kv.cleanStep()) await sleep(clock, cleanPauseMs);
+      while (!this.#isStopped && step()) await sleep(clock, cleanPauseMs);
     } catch (error) {
       // Cleaning runs beside everything else; what breaks in it must stop the member like any broken invariant.
       this.#options.onFatal(error instanceof Error ? error : new Error(errorText(error)));
       throw error;
     }
     const tookMs = clock.monotonicMs() - startedMs;
-    this.#options.timings.compactionMs.observe(tookMs);
+    timings.compactionMs.observe(tookMs);
+    timings.compactedAtSeconds = clock.wallMs() / 1000;
+    timings.rowsCleaned = kv.stats().rowsCleaned;
     log.info('finished scheduled compaction', {
       'compact-revision': kv.compactRevision(),
       took: `${Math.round(tookMs)}ms`,

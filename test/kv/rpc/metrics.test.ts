@@ -1,11 +1,15 @@
 /** What etcd's dashboards and alerts ask Prometheus for is there, and says what happened. */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Registry } from 'prom-client';
-import { realClock } from '../../../src/env/real.ts';
+import { realClock, realDisk } from '../../../src/env/real.ts';
 import { putRequest } from '../../../src/kv/api.ts';
 import { createKvClient } from '../../../src/kv/index.ts';
 import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
+import { timedDisk } from '../../../src/kv/rpc/timed-disk.ts';
 import { leaderOf, startTestMembers, type TestMember } from '../server/test-members.ts';
 
 let members: readonly TestMember[];
@@ -168,5 +172,71 @@ test('a process tells its descriptors and its event loop', async () => {
     'nodejs_eventloop_lag_seconds',
   ]) {
     assert.ok(samples.has(name), name);
+  }
+});
+
+/** What etcd's own suite looks for, and no other figure here is named alike. */
+const machinery = [
+  'etcd_debugging_disk_backend_commit_rebalance_duration_seconds_count',
+  'etcd_debugging_disk_backend_commit_write_duration_seconds_count',
+  'etcd_debugging_mvcc_db_compaction_keys_total',
+  'etcd_debugging_mvcc_db_compaction_last',
+  'etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count',
+  'etcd_debugging_store_writes_total',
+  'etcd_grpc_proxy_cache_hits_total',
+  'etcd_mvcc_db_open_read_transactions',
+  'etcd_mvcc_hash_duration_seconds_count',
+  'etcd_network_known_peers',
+  'etcd_server_go_version',
+  'etcd_server_learner_promote_successes',
+  'etcd_server_range_duration_seconds_count',
+  'go_info',
+  'go_threads',
+  'promhttp_metric_handler_requests_total',
+] as const;
+
+test('a compaction, a hash and a read are told by etcd’s names, and machinery that is not here is told as nothing', async () => {
+  const leader = await leaderOf(members);
+  const client = createKvClient({ clock: realClock, endpoints: [leader.endpoint] });
+  const key = Buffer.from('compacted');
+  const before = await samplesOf(leader.registry);
+  await client.put({ key, value: Buffer.from('1') });
+  const { revision } = await client.put({ key, value: Buffer.from('2') });
+  await client.compact(revision);
+  await leader.server.defragment();
+  client.close();
+  const after = await samplesOf(leader.registry);
+  assert.deepEqual(
+    machinery.filter((name) => !after.has(name)),
+    [],
+  );
+  const grown = (name: string) => sum(after.get(name)) - sum(before.get(name));
+  assert.ok(grown('etcd_debugging_mvcc_db_compaction_keys_total') >= 1);
+  assert.ok(grown('etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count') >= 1);
+  assert.ok(sum(after.get('etcd_debugging_mvcc_db_compaction_last')) > 0);
+  assert.equal(sum(after.get('etcd_network_known_peers')), 2);
+  assert.equal(sum(after.get('etcd_debugging_store_writes_total')), 0);
+});
+
+test('writes and syncs of the log are timed apart from those of snapshots', async () => {
+  const seen: string[] = [];
+  const note = (what: string) => () => void seen.push(what);
+  const disk = timedDisk(realDisk, realClock, {
+    logWriteSeconds: note('log write'),
+    logSyncSeconds: note('log sync'),
+    snapshotSyncSeconds: note('snapshot sync'),
+  });
+  const directory = await mkdtemp(join(tmpdir(), 'timed-disk-'));
+  try {
+    for (const name of ['wal', 'snap', 'other']) {
+      await disk.makeDirectory(`${directory}/${name}`);
+      const file = await disk.open(`${directory}/${name}/file`, 'create');
+      await file.write(0, [Buffer.from('content')]);
+      await file.dataSync();
+      await file.close();
+    }
+    assert.deepEqual(seen, ['log write', 'log sync', 'snapshot sync']);
+  } finally {
+    await rm(directory, { recursive: true });
   }
 });
