@@ -10,6 +10,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import { assert } from '../env/assert.ts';
 import { grpcStatus } from './grpc-status.ts';
+import type { SharedMessage } from './shared-message.ts';
 
 /** gRPC status: `code` of grpcStatus (src/kv/errors.ts), `details` its text. */
 export interface StatusError {
@@ -63,6 +64,8 @@ export interface AnswerStream<Answer> {
   readonly call: Call;
   /** False when the buffer is full: it was taken all the same, and `drained` follows once there is room. */
   write(answer: Answer): boolean;
+  /** The same for a message that goes to many; only where messages are sent as they are encoded. `number` >= 0. */
+  writeShared?(message: SharedMessage, number: number): boolean;
   /** No requests are delivered, and the client is held back, until `resume`. */
   pause(): void;
   resume(): void;

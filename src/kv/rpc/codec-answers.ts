@@ -1,9 +1,6 @@
 /**
- * The answers of KV and Watch as protobuf, by hand; what is default is left out, as in proto3.
- *
- * Events that go to many watchers are encoded once: the bytes of an array of wire events are remembered for as long as
- * that array lives, and so are those of a header. Whoever makes answers therefore shares arrays and headers, and never
- * changes them.
+ * The answers of KV and Watch as protobuf, by hand; what is default is left out, as in proto3. Events that go to many
+ * watchers are encoded once, see event-batch.ts.
  */
 import type { Int64Like } from '../../proto/int64.ts';
 import {
@@ -73,18 +70,16 @@ export function encodeTxnResponse(answer: Out<WireTxnResponse>): Buffer {
 }
 
 export function encodeWatchResponse(answer: Out<WireWatchResponse>): Buffer {
-  const { events } = answer;
-  const eventBytes = events === undefined || events.length === 0 ? undefined : eventsBlock(events);
   const reason = answer.cancelReason ? Buffer.from(answer.cancelReason) : undefined;
-  const size =
+  let size =
     headerFieldSize(answer.header) +
     int64FieldSize(answer.watchId) +
     (answer.created ? 2 : 0) +
     (answer.canceled ? 2 : 0) +
     int64FieldSize(answer.compactRevision) +
     bytesFieldSize(reason) +
-    (answer.fragment ? 2 : 0) +
-    (eventBytes?.length ?? 0);
+    (answer.fragment ? 2 : 0);
+  for (const event of answer.events ?? []) size += lengthFieldSize(eventSize(event));
   const target = room(size);
   let at = writeHeaderField(target, 0, answer.header);
   at = writeInt64Field(target, at, 2, answer.watchId);
@@ -93,28 +88,13 @@ export function encodeWatchResponse(answer: Out<WireWatchResponse>): Buffer {
   at = writeInt64Field(target, at, 5, answer.compactRevision);
   at = writeBytesField(target, at, 6, reason);
   at = writeFlag(target, at, 7, answer.fragment);
-  if (eventBytes !== undefined) target.set(eventBytes, at);
-  return target;
-}
-
-/** Field 11 for each event. Keyed by the array: the hub hands one array to all watchers that see the same. */
-const eventBlocks = new WeakMap<readonly Out<WireEvent>[], Buffer>();
-
-function eventsBlock(events: readonly Out<WireEvent>[]): Buffer {
-  const known = eventBlocks.get(events);
-  if (known !== undefined) return known;
-  let size = 0;
-  for (const event of events) size += lengthFieldSize(eventSize(event));
-  const block = Buffer.allocUnsafe(size);
-  let at = 0;
-  for (const event of events) {
-    at = writeHead(block, at, 11, eventSize(event));
-    at = writeInt64Field(block, at, 1, event.type);
-    at = writeKeyValueField(block, at, 2, event.kv);
-    at = writeKeyValueField(block, at, 3, event.prevKv);
+  for (const event of answer.events ?? []) {
+    at = writeHead(target, at, 11, eventSize(event));
+    at = writeInt64Field(target, at, 1, event.type);
+    at = writeKeyValueField(target, at, 2, event.kv);
+    at = writeKeyValueField(target, at, 3, event.prevKv);
   }
-  eventBlocks.set(events, block);
-  return block;
+  return target;
 }
 
 function eventSize(event: Out<WireEvent>): number {

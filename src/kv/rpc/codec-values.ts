@@ -61,15 +61,8 @@ function toWireEvent(event: KvEvent): Out<WireEvent> {
   };
 }
 
-/** One array for each array of events, so that it is made and encoded once for all watchers that are given it. */
-const wireEvents = new WeakMap<readonly KvEvent[], readonly Out<WireEvent>[]>();
-
 export function toWireEvents(events: readonly KvEvent[]): readonly Out<WireEvent>[] {
-  const known = wireEvents.get(events);
-  if (known !== undefined) return known;
-  const made = events.map(toWireEvent);
-  wireEvents.set(events, made);
-  return made;
+  return events.map(toWireEvent);
 }
 
 export function fromWireEvent(event: Out<WireEvent>): KvEvent {

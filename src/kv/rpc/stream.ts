@@ -6,12 +6,15 @@ import type * as grpc from '@grpc/grpc-js';
 import { assert } from '../../env/assert.ts';
 import { grpcStatus } from '../../rpc/grpc-status.ts';
 import { KvError } from '../errors.ts';
-import { type CallType, type Face, namesOf, toStatus, wantsLeader, whileLeader } from './call.ts';
+import { type CallType, type Face, type MessageCounts, namesOf, toStatus, wantsLeader, whileLeader } from './call.ts';
 import { type AnswerStream, codecOf, type RequestSink, type StreamMethod } from '../../rpc/service.ts';
+import type { SharedAnswer } from '../../rpc/shared-message.ts';
 
 /** An AnswerStream whose `fail` takes any error. After its end, everything but `call` does nothing. */
-export interface FaceStream<Answer> extends Omit<AnswerStream<Answer>, 'fail'> {
+export interface FaceStream<Answer> extends Omit<AnswerStream<Answer>, 'fail' | 'writeShared'> {
   readonly isOver: () => boolean;
+  /** As `write`, of an answer that goes to many. `number` >= 0. */
+  writeShared(answer: SharedAnswer<Answer>, number: number): boolean;
   fail(error: unknown): void;
 }
 
@@ -43,6 +46,8 @@ class CountedStream<Request, Answer> implements FaceStream<Answer> {
   readonly #names: readonly [service: string, method: string];
   readonly #type: CallType;
   readonly #answers: AnswerStream<Answer>;
+  /** Of messages that do not pass the method's codec, where all others are counted (methods.ts). */
+  readonly #counts: MessageCounts | undefined;
   #sink: RequestSink<Request> | undefined;
   #isOver = false;
   #stopWatching: () => void = () => undefined;
@@ -54,6 +59,7 @@ class CountedStream<Request, Answer> implements FaceStream<Answer> {
     this.#type = type;
     this.#answers = answers;
     this.call = answers.call;
+    this.#counts = face.counters.messages?.(...this.#names, type);
   }
 
   begin(
@@ -83,6 +89,19 @@ class CountedStream<Request, Answer> implements FaceStream<Answer> {
 
   write(answer: Answer): boolean {
     return this.#isOver || this.#answers.write(answer);
+  }
+
+  writeShared(answer: SharedAnswer<Answer>, number: number): boolean {
+    if (this.#isOver) return true;
+    const answers = this.#answers;
+    if (answers.writeShared === undefined) return answers.write(answer.of(number));
+    const message = answer.encoded();
+    const counts = this.#counts;
+    if (counts !== undefined) {
+      counts.sent += 1;
+      counts.sentBytes += message.length(number);
+    }
+    return answers.writeShared(message, number);
   }
 
   pause(): void {

@@ -1,6 +1,7 @@
 /** etcdserverpb.Watch: the RPC side of WatchStream. */
 import type { Face } from './call.ts';
 import type { RpcMethod } from '../../rpc/service.ts';
+import { EventBatches } from './event-batch.ts';
 import { type FaceStream, stream } from './stream.ts';
 import { WatchStream } from './watch-stream.ts';
 import { type Out, type WireWatchRequest, type WireWatchResponse, watchService } from './wire.ts';
@@ -14,6 +15,7 @@ export interface WatchFaceOptions {
 
 export function watchFace(face: Face, { progressEveryMs }: WatchFaceOptions): readonly RpcMethod[] {
   const { server } = face;
+  const batches = new EventBatches(server);
   const open = (answers: FaceStream<Out<WireWatchResponse>>) => {
     const watches = new WatchStream({
       server,
@@ -26,6 +28,8 @@ export function watchFace(face: Face, { progressEveryMs }: WatchFaceOptions): re
         );
       },
       write: (response) => answers.write(response),
+      writeShared: (response, watchId) => answers.writeShared(response, watchId),
+      batches,
       progressEveryMs,
       fragmentBytes: server.limits.requestBytesMax + grpcOverheadBytes,
     });

@@ -13,17 +13,17 @@ import { kvErrors } from '../errors.ts';
 import type { Watcher, WatchSink } from '../mvcc/contract.ts';
 import type { From } from '../server/auth-contract.ts';
 import type { KvServer } from '../server/contract.ts';
+import type { SharedAnswer } from '../../rpc/shared-message.ts';
 import { headerOf } from './call.ts';
 import { fromWireWatch } from './codec-server.ts';
 import { saturate, toWireEvents } from './codec-values.ts';
+import { bytesOfEvent, type EventBatches } from './event-batch.ts';
 import type { Out, WireWatchCreateRequest, WireWatchRequest, WireWatchResponse } from './wire.ts';
 
 /** Answers that concern no single watch. */
 const noWatchId = -1;
 /** While some watch still catches up, a wanted progress answer is looked after this often. */
 const progressRetryMs = 50;
-/** What an event takes on the wire beyond its bytes, generously. */
-const eventOverheadBytes = 64;
 /** Watches on one stream; a client that wants more opens another stream. */
 const watchesMax = 100_000;
 
@@ -35,24 +35,52 @@ export interface WatchStreamOptions {
   readonly hold?: (work: Promise<void>) => void;
   /** False = the buffer is full: `drained` will be called. */
   readonly write: (response: Out<WireWatchResponse>) => boolean;
+  /** The same, of what goes to many watches. */
+  readonly writeShared: (response: SharedAnswer<Out<WireWatchResponse>>, watchId: number) => boolean;
+  readonly batches: EventBatches;
   readonly progressEveryMs: number;
   /** Bytes of events after which a response is split for a client that asked for fragments. */
   readonly fragmentBytes: number;
 }
 
-interface ServedWatch {
+/** One watch, to which the store hands its events; what it says goes out over its stream. */
+class ServedWatch implements WatchSink {
+  readonly id: number;
   readonly wantsProgress: boolean;
   readonly wantsFragments: boolean;
-  hasSentSinceTick: boolean;
-  isPaused: boolean;
   /** 0 = when it was created. */
   readonly startRevision: number;
+  readonly #stream: WatchTeller;
+  hasSentSinceTick = true;
+  isPaused = false;
   /** Ended by a compaction. As in etcd its id stays taken until the client cancels it. */
-  isOver: boolean;
-  watcher: Watcher | undefined;
+  isOver = false;
+  watcher: Watcher | undefined = undefined;
+
+  constructor(id: number, request: Out<WireWatchCreateRequest>, startRevision: number, stream: WatchTeller) {
+    this.id = id;
+    this.wantsProgress = request.progressNotify ?? false;
+    this.wantsFragments = request.fragment ?? false;
+    this.startRevision = startRevision;
+    this.#stream = stream;
+  }
+
+  events(events: readonly KvEvent[], revision: number): boolean {
+    return this.#stream.tellEvents(this, events, revision);
+  }
+
+  compacted(compactRevision: number): void {
+    this.#stream.tellCompacted(this, compactRevision);
+  }
 }
 
-export class WatchStream {
+/** What a watch needs of its stream. */
+interface WatchTeller {
+  tellEvents(watch: ServedWatch, events: readonly KvEvent[], revision: number): boolean;
+  tellCompacted(watch: ServedWatch, compactRevision: number): void;
+}
+
+export class WatchStream implements WatchTeller {
   readonly #options: WatchStreamOptions;
   readonly #server: KvServer;
   readonly #watches = new Map<number, ServedWatch>();
@@ -116,18 +144,10 @@ export class WatchStream {
     }
     if (this.#watches.size >= watchesMax) return this.#refuse(kvErrors.tooManyRequests[1]);
     const id = wanted === 0 ? this.#freeId() : wanted;
-    const watch: ServedWatch = {
-      wantsProgress: request.progressNotify ?? false,
-      wantsFragments: request.fragment ?? false,
-      hasSentSinceTick: true,
-      isPaused: false,
-      startRevision: watchRequest.startRevision,
-      isOver: false,
-      watcher: undefined,
-    };
+    const watch = new ServedWatch(id, request, watchRequest.startRevision, this);
     this.#watches.set(id, watch);
     this.#write({ header: headerOf(this.#server), watchId: id, created: true });
-    const watcher = this.#server.watch(watchRequest, this.#sink(id, watch));
+    const watcher = this.#server.watch(watchRequest, watch);
     // An old start revision that is compacted has ended the watch by now.
     if (!watch.isOver && this.#watches.get(id) === watch) watch.watcher = watcher;
     else watcher.cancel();
@@ -142,34 +162,39 @@ export class WatchStream {
     return this.#nextId++;
   }
 
-  #sink(id: number, watch: ServedWatch): WatchSink {
-    return {
-      events: (events, revision) => {
-        assert(events.length > 0, 'a watch is told of events, not of none');
-        watch.hasSentSinceTick = true;
-        const header = headerOf(this.#server, revision);
-        const parts = watch.wantsFragments ? this.#fragments(events) : [events];
-        parts.forEach((part, position) => {
-          const isPiece = position < parts.length - 1;
-          this.#write({ header, watchId: id, events: toWireEvents(part), ...(isPiece ? { fragment: true } : {}) });
-        });
-        watch.isPaused = this.#isFull;
-        return !this.#isFull;
-      },
-      compacted: (compactRevision) => {
-        watch.isOver = true;
-        watch.watcher = undefined;
-        // etcd gives neither a revision nor a reason: the compacted revision says it all.
-        this.#write({ header: headerOf(this.#server, 0), watchId: id, canceled: true, compactRevision });
-      },
-    };
+  tellEvents(watch: ServedWatch, events: readonly KvEvent[], revision: number): boolean {
+    assert(events.length > 0, 'a watch is told of events, not of none');
+    watch.hasSentSinceTick = true;
+    const { batches, fragmentBytes, writeShared } = this.#options;
+    const batch = batches.of(events, revision);
+    const isSplit = watch.wantsFragments && batch.bytes > fragmentBytes;
+    if (isSplit || watch.id < 0) this.#tellInParts(watch, events, revision);
+    else if (!this.#isClosed && !writeShared(batch, watch.id)) this.#isFull = true;
+    watch.isPaused = this.#isFull;
+    return !this.#isFull;
+  }
+
+  #tellInParts({ id, wantsFragments }: ServedWatch, events: readonly KvEvent[], revision: number): void {
+    const header = headerOf(this.#server, revision);
+    const parts = wantsFragments ? this.#fragments(events) : [events];
+    parts.forEach((part, position) => {
+      const isPiece = position < parts.length - 1;
+      this.#write({ header, watchId: id, events: toWireEvents(part), ...(isPiece ? { fragment: true } : {}) });
+    });
+  }
+
+  tellCompacted(watch: ServedWatch, compactRevision: number): void {
+    watch.isOver = true;
+    watch.watcher = undefined;
+    // etcd gives neither a revision nor a reason: the compacted revision says it all.
+    this.#write({ header: headerOf(this.#server, 0), watchId: watch.id, canceled: true, compactRevision });
   }
 
   #fragments(events: readonly KvEvent[]): readonly (readonly KvEvent[])[] {
     const parts: KvEvent[][] = [];
     let bytes = Number.POSITIVE_INFINITY;
     for (const event of events) {
-      const eventBytes = bytesOf(event);
+      const eventBytes = bytesOfEvent(event);
       if (bytes + eventBytes > this.#options.fragmentBytes) {
         parts.push([]);
         bytes = 0;
@@ -225,11 +250,6 @@ export class WatchStream {
     if (this.#isClosed) return;
     if (!this.#options.write(response)) this.#isFull = true;
   }
-}
-
-function bytesOf(event: KvEvent): number {
-  const previous = event.prevKv ? event.prevKv.key.length + event.prevKv.value.length : 0;
-  return event.kv.key.length + event.kv.value.length + previous + eventOverheadBytes;
 }
 
 /** In the form in which Go's gRPC prints a status: clients compare with it to know that they need a new token. */

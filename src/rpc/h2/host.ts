@@ -13,6 +13,7 @@ import { errorCode, preface } from './frames.ts';
 import type { CallScope } from './grpc-call.ts';
 import { prefaceTimeoutMs } from './limits.ts';
 import { OutputBuffer } from './output-buffer.ts';
+import { SocketWriter } from './socket-writer.ts';
 import type { Timed, Timers } from './timers.ts';
 
 export interface HostOptions {
@@ -54,6 +55,7 @@ export class SocketHost implements Timed {
   readonly #options: HostOptions;
   readonly #socket: Socket | TLSSocket;
   readonly #flusher: Flusher;
+  readonly #writer: SocketWriter;
   #connection: Connection | undefined;
   #scope: CallScope | undefined;
   #sniffed: Buffer | undefined;
@@ -72,6 +74,7 @@ export class SocketHost implements Timed {
     this.#options = options;
     this.#socket = socket;
     this.#flusher = flusher;
+    this.#writer = new SocketWriter(socket, flusher.output);
     this.#receivedMs = options.clock.monotonicMs();
     this.dueMs = this.#receivedMs + prefaceTimeoutMs;
     options.timers.add(this);
@@ -170,18 +173,10 @@ export class SocketHost implements Timed {
     if (connection === undefined || this.#isEnded || this.#isBlocked) return;
     for (let hasMore = true; hasMore && !this.#isBlocked; ) {
       hasMore = connection.produce(output);
-      this.#write(output.take());
+      if (!this.#writer.writeRun()) this.#isBlocked = true;
       connection.tellDrained();
     }
     if (connection.isFailed || connection.isDrained) this.#end();
-  }
-
-  #write(parts: readonly Buffer[]): void {
-    if (parts.length === 0) return;
-    const socket = this.#socket;
-    if (parts.length > 1) socket.cork();
-    for (const part of parts) if (!socket.write(part)) this.#isBlocked = true;
-    if (parts.length > 1) socket.uncork();
   }
 
   /** Sends what was written, then closes. A client that does not read it is not waited for long. */

@@ -2,6 +2,7 @@
 import { assert } from '../../env/assert.ts';
 import { grpcStatus } from '../grpc-status.ts';
 import type { AnswerStream, Call, RequestSink, StatusError, StreamMethod } from '../service.ts';
+import type { SharedMessage } from '../shared-message.ts';
 import { type CallScope, GrpcCall, tooMuchHeld } from './grpc-call.ts';
 import { endWithStatus } from './grpc-wire.ts';
 import { MessageError } from './message-reader.ts';
@@ -126,6 +127,18 @@ export class StreamCall extends GrpcCall implements StreamHandler, AnswerStream<
     const bytes = this.#method.codec.encode(answer);
     if (stream.head === undefined) stream.sendHead('grpc');
     stream.sendMessage(bytes);
+    return this.#hasRoom(stream);
+  }
+
+  writeShared(message: SharedMessage, number: number): boolean {
+    if (this.isOver) return true;
+    const { stream } = this;
+    if (stream.head === undefined) stream.sendHead('grpc');
+    stream.sendShared(message, number);
+    return this.#hasRoom(stream);
+  }
+
+  #hasRoom(stream: Stream): boolean {
     if (!stream.isFull) return true;
     stream.owner.awaitRoom(stream);
     return false;

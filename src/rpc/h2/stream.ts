@@ -4,6 +4,7 @@
  * the sender's turn (sender.ts).
  */
 import { assert } from '../../env/assert.ts';
+import type { SharedMessage } from '../shared-message.ts';
 import { streamQueueBytesHigh, streamWindowBytes, windowStepShare } from './limits.ts';
 
 export interface StreamHandler {
@@ -34,7 +35,7 @@ export type HeaderBlock = 'grpc' | readonly FieldPair[];
 
 /** In front of each gRPC message: whether it is compressed, and its length. */
 export const messagePrefixBytes = 5;
-const noChunks: Uint8Array[] = [];
+const noChunks: Chunk[] = [];
 const windowStepBytes = streamWindowBytes / windowStepShare;
 
 export class Stream {
@@ -67,11 +68,15 @@ export class Stream {
   queuedBytes = 0;
   /** Whether each chunk is a message that goes out with a prefix. */
   hasPrefixes = false;
-  #first: Uint8Array | undefined = undefined;
+  #first: Chunk | undefined = undefined;
   /** Of the first chunk, prefix included, what has been written. */
   #offset = 0;
-  #rest: Uint8Array[] = noChunks;
+  #rest: Chunk[] = noChunks;
   #restAt = 0;
+  /** The last chunk, if more receivers of its message may be added. */
+  #lastRun: SharedRun | undefined = undefined;
+  /** What is left of a run whose next message is the first chunk, as it did not fit in one piece. */
+  #cutRun: SharedRun | undefined = undefined;
 
   constructor(id: number, owner: StreamOwner, sendWindow: number) {
     this.id = id;
@@ -94,6 +99,23 @@ export class Stream {
   sendMessage(message: Uint8Array): void {
     this.hasPrefixes = true;
     this.#push(message, message.length + messagePrefixBytes);
+  }
+
+  /** The same for a message that goes to many: it is written where it is sent from, not before. */
+  sendShared(message: SharedMessage, number: number): void {
+    this.hasPrefixes = true;
+    const bytes = message.length(number) + messagePrefixBytes;
+    const run = this.#lastRun;
+    if (run === undefined || run.message !== message) {
+      const next = new SharedRun(message, number);
+      this.#push(next, bytes);
+      if (!this.isOver) this.#lastRun = next;
+      return;
+    }
+    assert(!this.isEnding && !this.isOver, 'a stream that has ended holds no run');
+    run.numbers.push(number);
+    this.queuedBytes += bytes;
+    this.owner.queued(this, bytes);
   }
 
   /** Part of a body. The bytes must not change any more. */
@@ -125,9 +147,10 @@ export class Stream {
     this.#owedBytes = 0;
   }
 
-  #push(chunk: Uint8Array, bytes: number): void {
+  #push(chunk: Chunk, bytes: number): void {
     assert(this.head !== undefined && !this.isEnding, 'bytes go between head and end');
     if (this.isOver) return;
+    this.#lastRun = undefined;
     if (this.#first === undefined) this.#first = chunk;
     else {
       if (this.#rest === noChunks) this.#rest = [];
@@ -144,7 +167,11 @@ export class Stream {
     const end = start + bytes;
     const prefixBytes = this.hasPrefixes ? messagePrefixBytes : 0;
     while (at < end) {
-      const chunk = this.#first as Uint8Array;
+      const chunk = this.#first as Chunk;
+      if (chunk instanceof SharedRun) {
+        at = this.#writeRun(chunk, target, at, end);
+        continue;
+      }
       for (; this.#offset < prefixBytes && at < end; this.#offset++) {
         target[at++] = this.#offset === 0 ? 0 : chunk.length >>> (8 * (prefixBytes - 1 - this.#offset));
       }
@@ -162,9 +189,40 @@ export class Stream {
     assert(at === end, 'as much was written as was asked for');
   }
 
+  /** Whole messages; one that does not fit becomes a chunk of its own. */
+  #writeRun(run: SharedRun, target: Buffer, start: number, end: number): number {
+    const { message, numbers } = run;
+    let at = start;
+    for (; run.at < numbers.length; run.at++) {
+      const number = numbers[run.at] as number;
+      const length = message.length(number);
+      if (at + messagePrefixBytes + length > end) break;
+      target[at] = 0;
+      target[at + 1] = length >>> 24;
+      target[at + 2] = length >>> 16;
+      target[at + 3] = length >>> 8;
+      target[at + 4] = length;
+      at = message.writeTo(target, at + messagePrefixBytes, number);
+    }
+    if (run.at < numbers.length) {
+      if (at === end) return at;
+      this.#first = bytesOf(message, numbers[run.at++] as number);
+      if (run.at < numbers.length) {
+        this.#cutRun = run;
+        return at;
+      }
+    } else this.#nextChunk();
+    // All its messages are on their way.
+    if (this.#lastRun === run) this.#lastRun = undefined;
+    return at;
+  }
+
   #nextChunk(): void {
     this.#offset = 0;
-    if (this.#restAt < this.#rest.length) {
+    if (this.#cutRun !== undefined) {
+      this.#first = this.#cutRun;
+      this.#cutRun = undefined;
+    } else if (this.#restAt < this.#rest.length) {
       this.#first = this.#rest[this.#restAt];
       this.#rest[this.#restAt++] = noBytes;
       if (this.#restAt < 64 || this.#restAt * 2 < this.#rest.length) return;
@@ -183,10 +241,35 @@ export class Stream {
     const bytes = this.queuedBytes;
     this.queuedBytes = 0;
     this.#first = undefined;
+    this.#lastRun = undefined;
+    this.#cutRun = undefined;
     this.#rest = noChunks;
     this.#restAt = 0;
     return bytes;
   }
+}
+
+/** One message to several receivers on one stream, to each with its number. */
+class SharedRun {
+  readonly message: SharedMessage;
+  readonly numbers: number[];
+  /** Those before it have been written. */
+  at = 0;
+
+  constructor(message: SharedMessage, number: number) {
+    this.message = message;
+    this.numbers = [number];
+  }
+}
+
+/** The bytes of a message, or of part of a body, or several messages. */
+type Chunk = Uint8Array | SharedRun;
+
+function bytesOf(message: SharedMessage, number: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(message.length(number));
+  const end = message.writeTo(bytes, 0, number);
+  assert(end === bytes.length, 'a message is as long as it says');
+  return bytes;
 }
 
 const noBytes = new Uint8Array(0);

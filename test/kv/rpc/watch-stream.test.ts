@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KvEvent } from '../../../src/kv/api.ts';
 import type { WatchSink } from '../../../src/kv/mvcc/contract.ts';
+import { EventBatches } from '../../../src/kv/rpc/event-batch.ts';
 import { WatchStream } from '../../../src/kv/rpc/watch-stream.ts';
 import type { Out, WireWatchResponse } from '../../../src/kv/rpc/wire.ts';
 import type { KvServer } from '../../../src/kv/server/contract.ts';
@@ -48,13 +49,16 @@ function world(room = 1_000) {
       return { resume: () => resumed.push(index), cancel: () => undefined, isSynced: () => isSynced };
     },
   } as unknown as KvServer;
+  const write = (response: Out<WireWatchResponse>) => {
+    sent.push(response);
+    left -= 1;
+    return left > 0;
+  };
   const stream = new WatchStream({
     server,
-    write: (response) => {
-      sent.push(response);
-      left -= 1;
-      return left > 0;
-    },
+    write,
+    writeShared: (response, watchId) => write(response.of(watchId)),
+    batches: new EventBatches(server),
     progressEveryMs: 1_000,
     fragmentBytes: 1_000,
   });
