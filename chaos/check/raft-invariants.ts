@@ -28,7 +28,13 @@ export class RaftInvariants {
   readonly #checkedLeader = new Map<ReplicaId, number>();
   /** Applied index → the membership after it. */
   readonly #memberships = new Map<number, string>();
+  readonly #onCommitted: (entry: Entry) => void;
   #highestCommitted = 0;
+
+  /** `onCommitted` is called once for every index, when its commitment is first seen. */
+  constructor(onCommitted: (entry: Entry) => void = () => undefined) {
+    this.#onCommitted = onCommitted;
+  }
 
   /** A restarted replica commits again what it had committed: it is compared again. */
   forget(id: ReplicaId): void {
@@ -95,6 +101,7 @@ export class RaftInvariants {
       if (known === undefined) {
         this.#committed.set(index, { term: entry.term, seenInTerm: view.term, fingerprint });
         this.#highestCommitted = Math.max(this.#highestCommitted, index);
+        this.#onCommitted(entry);
       } else if (known.fingerprint !== fingerprint) {
         throw new Violation(
           'state machine safety',

@@ -1,6 +1,7 @@
 /**
  * The same history by the store's own account: every answer carries a revision, and those must tell one story. Writes
- * have revisions of their own; revisions never go back in real time; a read's value is the newest write at or before its revision.
+ * have revisions of their own; revisions never go back in real time; a read's value is the newest write at or before its
+ * revision, and is never seen with another revision than its write was answered with. Clients write every value once.
  */
 import type { HistoryEntry } from './history.ts';
 import { Violation } from './violation.ts';
@@ -9,6 +10,7 @@ export function checkRevisions(entries: readonly HistoryEntry[]): void {
   checkUnique(entries);
   checkRealTime(entries);
   checkReads(entries);
+  checkOnce(entries);
 }
 
 function isWrite(entry: HistoryEntry): boolean {
@@ -93,6 +95,24 @@ function checkReads(entries: readonly HistoryEntry[]): void {
         'a read returns the newest write',
         `${describe(entry)}, but revision ${newest.revision} wrote ${JSON.stringify(newest.value)}`,
       );
+    }
+  }
+}
+
+/** A write that happened a second time shows its value under a second revision. */
+function checkOnce(entries: readonly HistoryEntry[]): void {
+  const writes = new Map<string, HistoryEntry>();
+  const nameOf = (key: string, value: string) => JSON.stringify([key, value]);
+  for (const entry of entries.filter(isWrite)) {
+    const { operation } = entry;
+    if (operation.kind === 'put' || operation.kind === 'cas') writes.set(nameOf(operation.key, operation.value), entry);
+  }
+  for (const entry of entries) {
+    const { operation, outcome } = entry;
+    if (outcome?.kind !== 'get' || outcome.value === undefined) continue;
+    const write = writes.get(nameOf(operation.key, outcome.value));
+    if (write !== undefined && write.outcome?.revision !== outcome.modRevision) {
+      throw new Violation('a write happens once', `${describe(write)}, but ${describe(entry)}`);
     }
   }
 }

@@ -125,4 +125,21 @@ export const mutants: readonly Mutant[] = [
     find: 'return `${from}/${snapshot.index}/${snapshot.term}`;',
     replace: "return from > 0 && snapshot.index > 0 ? 'snapshot' : '';",
   },
+  {
+    name: 'propose-again-too-early',
+    story: 'A request is proposed again in the term that accepted it, when its first proposal may still be committed.',
+    file: 'src/kv/server/waiters.ts',
+    find: 'if (waiter.term === undefined || waiter.term >= term) continue;',
+    replace: 'if (waiter.term === undefined || waiter.term > term) continue;',
+  },
+  {
+    name: 'propose-again-after-a-snapshot',
+    story: 'A snapshot that holds a request takes the place of its entry, and the request is proposed again.',
+    file: 'src/kv/server/state-machine.ts',
+    find: `    requests.unsureUpTo(meta.term);
+    changes.unsureUpTo(meta.term);
+    await this.#timedRestore(meta.index, chunks);`,
+    replace: `    await this.#timedRestore(meta.index, chunks);
+    requests.lostBefore(meta.term);`,
+  },
 ];

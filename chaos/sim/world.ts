@@ -9,6 +9,7 @@ import type { StoreServer } from '../../src/kv/server/server.ts';
 import { History } from '../check/history.ts';
 import { checkLinearizable } from '../check/linearizability.ts';
 import { RaftInvariants } from '../check/raft-invariants.ts';
+import { RequestsOnce } from '../check/requests-once.ts';
 import { checkRevisions } from '../check/revisions.ts';
 import { Violation } from '../check/violation.ts';
 import { MembershipFaults } from './membership.ts';
@@ -48,7 +49,8 @@ export class World {
   readonly #membership: MembershipFaults;
   readonly #clients: Client[] = [];
   readonly #history = new History();
-  readonly #invariants = new RaftInvariants();
+  readonly #requestsOnce = new RequestsOnce();
+  readonly #invariants = new RaftInvariants((entry) => this.#requestsOnce.committed(entry));
   readonly #struck: Partial<Record<FaultKind, number>> = {};
   readonly #trace = createHash('sha256');
   #isHealing = false;

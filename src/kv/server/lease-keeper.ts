@@ -178,7 +178,7 @@ export class LeaseKeeper {
     const nowMs = this.#options.clock.monotonicMs();
     for (const id of this.#lessor.takeExpired(nowMs)) {
       this.#expired++;
-      this.#options.proposer.propose({ kind: 'leaseRevoke', id }, 'member').catch((error: unknown) => {
+      this.#options.proposer.proposeAsLeader({ kind: 'leaseRevoke', id }).catch((error: unknown) => {
         // Revoked by its holder meanwhile is as good; anything else is tried again at the next step.
         if (error instanceof KvError && error.kv === 'leaseNotFound') return;
         this.#expired--;
@@ -191,7 +191,7 @@ export class LeaseKeeper {
 
   /** Proposes what nobody waits for. A lost checkpoint only makes a lease last longer after a change of leader. */
   #propose(op: InternalOp): void {
-    this.#options.proposer.propose(op, 'member').catch((error: unknown) => {
+    this.#options.proposer.proposeAsLeader(op).catch((error: unknown) => {
       this.#options.log.debug('a lease checkpoint was not taken', { error: errorText(error) });
     });
   }

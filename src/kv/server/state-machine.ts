@@ -94,7 +94,7 @@ export class StoreMachine implements StateMachine {
       this.#options.onApplied(request.op, result);
       // A key is told with the name: from now on the member is known by it.
       if (request.op.kind === 'memberAttributes') this.#options.onMembers();
-      if (proposer === this.#options.memberId) this.#options.requests.complete(request.requestId, result);
+      if (proposer === this.#options.memberId) this.#options.requests.complete(request.requestId, entry.term, result);
     }
   }
 
@@ -111,7 +111,8 @@ export class StoreMachine implements StateMachine {
     if (error === undefined) this.#carryOut(entry.index, decoded.action);
     else this.#kv.skip(entry.index);
     if (decoded.proposer === this.#options.memberId) {
-      this.#options.changes.complete(decoded.requestId, error ? { kind: 'refused', error } : { kind: 'done' });
+      const outcome: ChangeOutcome = error ? { kind: 'refused', error } : { kind: 'done' };
+      this.#options.changes.complete(decoded.requestId, entry.term, outcome);
     }
     if (error === undefined) this.#options.onMembers();
     if (decoded.action.kind === 'remove' && decoded.action.id === this.#options.memberId && !error) {
@@ -150,12 +151,16 @@ export class StoreMachine implements StateMachine {
   }
 
   async restore(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const { requests, changes } = this.#options;
+    // What was accepted by now may be in the snapshot: its entry will not pass here, and proposed again it could happen
+    // twice. What is accepted while the snapshot is read comes after it in the log.
+    requests.unsureUpTo(meta.term);
+    changes.unsureUpTo(meta.term);
     await this.#timedRestore(meta.index, chunks);
     assert(this.#kv.consistentIndex() === meta.index, () => `the snapshot at ${meta.index} sets the index`);
+    const isAnyLeft = requests.isAnyBefore(meta.term) || changes.isAnyBefore(meta.term);
+    assert(!isAnyLeft, 'nobody whose entry may be in the snapshot waits any more');
     this.#enterTerm(meta.term);
-    // What was proposed here may be in the snapshot or not: it will never pass as an entry.
-    this.#options.requests.failAll('timeout');
-    this.#options.changes.failAll('timeout');
     this.#options.onMembers();
   }
 
@@ -190,8 +195,8 @@ export class StoreMachine implements StateMachine {
     assert(term >= this.#term, () => `applied terms do not fall: ${term} after ${this.#term}`);
     if (term === this.#term) return;
     this.#term = term;
-    this.#options.requests.failOlderThan(term, 'leaderChanged');
-    this.#options.changes.failOlderThan(term, 'leaderChanged');
+    this.#options.requests.lostBefore(term);
+    this.#options.changes.lostBefore(term);
   }
 
   #carryOut(index: number, action: MemberChange['action']): void {

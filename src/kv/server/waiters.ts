@@ -1,7 +1,12 @@
 /**
- * Who waits for which proposal. A waiter is settled exactly once: by its entry being applied, by an entry of a newer
- * term being applied first (its own was lost with the old leader, or is still under way: the outcome is unknown), by
- * its time being up, or by the member stopping.
+ * Who waits for which proposal. A waiter is settled exactly once: by its entry being applied, by a snapshot that may hold
+ * its entry (the outcome is unknown), by its time being up, or by the member stopping.
+ *
+ * An entry of a newer term being applied first is news of another kind: a proposal accepted in term T is an entry of term T
+ * or none at all (raft/core/proposal.ts), terms never fall along a log, and everything before the applied entry has been
+ * applied here. So the proposal's entry, wherever it lies, can never be committed any more, and whoever made it may
+ * propose it again. Example: 7 was accepted in term 4 as entry 31; the leader of term 5 never had it and writes its own
+ * 31. Once that is applied here, no log with a 31 of term 4 can win an election.
  *
  * One timer serves all: it runs while anybody waits and looks at those who came first, as their time is up first.
  */
@@ -11,11 +16,13 @@ import type { KvErrorCode } from '../api.ts';
 import { KvError } from '../errors.ts';
 
 interface Waiter<T> {
-  /** Term in which the proposal was accepted; undefined until it was. */
+  /** Term in which the proposal was accepted; undefined while nothing of it is under way: not yet accepted, or lost for certain. */
   term: number | undefined;
   readonly resolve: (value: T) => void;
   readonly reject: (error: KvError) => void;
   readonly untilMs: number;
+  /** Absent: it is not to be proposed again. */
+  readonly onLost: (() => void) | undefined;
 }
 
 export class Waiters<T> {
@@ -32,27 +39,42 @@ export class Waiters<T> {
     return this.#waiting.size;
   }
 
-  /** Rejects with `timeout` after `timeoutMs`. */
-  add(requestId: number, timeoutMs: number): Promise<T> {
+  /**
+   * Rejects with `timeout` after `timeoutMs`. `onLost` is called when what was accepted is lost for certain: from then on
+   * it may be accepted once more. Without it the promise rejects with `leaderChanged`.
+   */
+  add(requestId: number, timeoutMs: number, onLost?: () => void): Promise<T> {
     assert(!this.#waiting.has(requestId), () => `request id ${requestId} is given once`);
     return new Promise<T>((resolve, reject) => {
       const untilMs = this.#clock.monotonicMs() + timeoutMs;
-      this.#waiting.set(requestId, { term: undefined, resolve, reject, untilMs });
+      this.#waiting.set(requestId, { term: undefined, resolve, reject, untilMs, onLost });
       this.#cancelSweep ??= this.#clock.after(timeoutMs, () => this.#sweep());
     });
   }
 
   accepted(requestId: number, term: number): void {
+    assert(term > 0, () => `request ${requestId} is accepted in a term`);
     const waiter = this.#waiting.get(requestId);
-    if (waiter) waiter.term = term;
+    if (!waiter) return;
+    assert(
+      waiter.term === undefined,
+      () =>
+        `request ${requestId} is under way in term ${waiter.term} already, and now in ${term}: it could happen twice`,
+    );
+    waiter.term = term;
   }
 
   has(requestId: number): boolean {
     return this.#waiting.has(requestId);
   }
 
-  complete(requestId: number, value: T): void {
+  /** Its entry, of `term`, was applied. */
+  complete(requestId: number, term: number, value: T): void {
     const waiter = this.#take(requestId);
+    assert(
+      waiter === undefined || waiter.term === term,
+      () => `request ${requestId}, accepted in term ${waiter?.term}, is an entry of term ${term}`,
+    );
     waiter?.resolve(value);
   }
 
@@ -61,11 +83,30 @@ export class Waiters<T> {
     waiter?.reject(new KvError(code));
   }
 
-  /** An entry of `term` is being applied: what was accepted in an older term and is not here by now is lost or late. */
-  failOlderThan(term: number, code: KvErrorCode): void {
+  /** An entry of `term` is being applied: what was accepted in an older term and is not here by now never will be. */
+  lostBefore(term: number): void {
     for (const [requestId, waiter] of this.#waiting) {
-      if (waiter.term !== undefined && waiter.term < term) this.fail(requestId, code);
+      if (waiter.term === undefined || waiter.term >= term) continue;
+      waiter.term = undefined;
+      if (waiter.onLost) waiter.onLost();
+      else this.fail(requestId, 'leaderChanged');
     }
+  }
+
+  /**
+   * A snapshot whose last entry is of `term` is about to take the place of the entries before it: what was accepted by then
+   * may be in it or not, and will never be told apart. Call before anything newer is applied.
+   */
+  unsureUpTo(term: number): void {
+    for (const [requestId, waiter] of this.#waiting) {
+      if (waiter.term !== undefined && waiter.term <= term) this.fail(requestId, 'timeout');
+    }
+  }
+
+  /** Whether anybody still waits for an entry of a term before `term`. */
+  isAnyBefore(term: number): boolean {
+    for (const waiter of this.#waiting.values()) if (waiter.term !== undefined && waiter.term < term) return true;
+    return false;
   }
 
   failAll(code: KvErrorCode): void {

@@ -46,9 +46,7 @@ export function stepLeader(state: RaftState, message: Message): void {
     case 'heartbeatResp':
       return stepResponse(state, message);
     case 'prop':
-      // Refusals are not sent back: the one who forwarded gives up after its own time.
-      propose(state, message.entries);
-      return;
+      return stepProposal(state, message);
     case 'readIndex':
       return enqueueRead(state, { from: message.from, context: message.context });
     case 'transferLeader':
@@ -68,6 +66,13 @@ export function stepLeader(state: RaftState, message: Message): void {
     case 'preVote':
       assert(false, 'requests for votes are answered before roles are looked at');
   }
+}
+
+/** Refusals are not sent back: the one who forwarded gives up after its own time, or proposes again in a newer term. */
+function stepProposal(state: RaftState, message: Message & { type: 'prop' }): void {
+  const result = propose(state, message.entries);
+  const isAsAccepted = result.kind === 'dropped' || result.term === message.term;
+  assert(isAsAccepted, () => `a proposal accepted in term ${message.term} became an entry of term ${state.term}`);
 }
 
 /** Answers of followers count only while they are members. */

@@ -2,6 +2,10 @@
  * Proposals: at a leader every reason to refuse one, in order; elsewhere the way to the leader. A forwarded proposal is
  * not answered: whoever made it sees it applied, or gives up after a time of its own. The transport must not deliver
  * it twice.
+ *
+ * What was accepted in term T is an entry of term T or none: a forwarded proposal carries T, only the leader of T appends
+ * it, nobody passes it on a second time, and to whoever is in another term it means nothing. So once an entry of a newer
+ * term is applied somewhere, whatever of T is not applied there never will be, and may be proposed again.
  */
 import { assert } from '../../env/assert.ts';
 import { decodeConfChange } from './conf-change-codec.ts';
@@ -28,6 +32,7 @@ function forward(state: RaftState, proposed: readonly ProposedEntry[]): ProposeR
   if (state.tracker.hasVoters() && !state.tracker.isMember(state.id)) return { kind: 'dropped', reason: 'removed' };
   if (state.leader === nobody) return { kind: 'dropped', reason: 'noLeader' };
   assert(state.leader !== state.id, 'only a leader follows itself');
+  assert(state.role === 'follower', 'who knows a leader follows it');
   send(state, { type: 'prop', to: state.leader, entries: proposed });
   return { kind: 'accepted', term: state.term };
 }

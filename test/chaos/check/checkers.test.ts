@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { History, type Operation, type Outcome } from '../../../chaos/check/history.ts';
 import { checkLinearizable } from '../../../chaos/check/linearizability.ts';
+import { RequestsOnce } from '../../../chaos/check/requests-once.ts';
 import { checkRevisions } from '../../../chaos/check/revisions.ts';
+import { encodeEntry } from '../../../src/kv/server/entry.ts';
+import type { Index, Term } from '../../../src/raft/index.ts';
 
 type Step = readonly ['invoke', string, Operation] | readonly ['ok', string, Outcome];
 
@@ -134,4 +137,32 @@ test('revisions: a read names the newest write at its revision', () => {
     ['ok', 'r', saw('a', 2, 3)],
   );
   assert.throws(() => checkRevisions(entries), /a read returns the newest write/);
+});
+
+test('revisions: a value that was written once has one revision', () => {
+  const entries = history(
+    ['invoke', 'a', put('a')],
+    ['ok', 'a', did(2)],
+    ['invoke', 'r', get],
+    ['ok', 'r', saw('a', 3, 3)],
+  );
+  assert.throws(() => checkRevisions(entries), /a write happens once/);
+});
+
+test('a request that is two entries happened twice', () => {
+  const entry = (index: number, requestId: number) => ({
+    index: index as Index,
+    term: index as Term,
+    kind: 'normal' as const,
+    data: encodeEntry({ proposer: 1, request: { requestId, op: { kind: 'leaseRevoke', id: 9n } } }),
+  });
+  const requests = new RequestsOnce();
+  requests.committed(entry(4, 70));
+  requests.committed(entry(5, 71));
+  requests.committed({ index: 6 as Index, term: 6 as Term, kind: 'normal', data: new Uint8Array(0) });
+  assert.equal(requests.count, 2);
+  assert.throws(
+    () => requests.committed(entry(7, 70)),
+    /a request happens once: .*entry 4 of term 4, and again entry 7/,
+  );
 });

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../../../chaos/sim/random.ts';
-import type { Clock } from '../../../src/env/clock.ts';
 import { putRequest } from '../../../src/kv/api.ts';
 import { KvError } from '../../../src/kv/errors.ts';
 import { Proposer } from '../../../src/kv/server/proposer.ts';
@@ -10,39 +9,12 @@ import type { ChangeOutcome } from '../../../src/kv/server/state-machine.ts';
 import { Waiters } from '../../../src/kv/server/waiters.ts';
 import type { ApplyResult } from '../../../src/kv/api.ts';
 import type { ProposeResult, RaftNode, Term } from '../../../src/raft/index.ts';
+import { StepClock } from '../../support/step-clock.ts';
 
 const asked = 20_000;
 const taken = 5_000;
 const timeoutMs = 7_000;
 const op = { kind: 'put', request: putRequest({ key: Buffer.from('key'), value: Buffer.alloc(16) }) } as const;
-
-/** Time goes on in one step: whatever is due by then runs once. */
-class StepClock implements Clock {
-  #nowMs = 0;
-  #timers: { readonly atMs: number; readonly callback: () => void }[] = [];
-  monotonicMs(): number {
-    return this.#nowMs;
-  }
-  wallMs(): number {
-    return this.#nowMs;
-  }
-  after(delayMs: number, callback: () => void): () => void {
-    const timer = { atMs: this.#nowMs + delayMs, callback };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((each) => each !== timer);
-    };
-  }
-  every(): () => void {
-    return () => undefined;
-  }
-  step(byMs: number): void {
-    this.#nowMs += byMs;
-    const due = this.#timers.filter(({ atMs }) => atMs <= this.#nowMs);
-    this.#timers = this.#timers.filter(({ atMs }) => atMs > this.#nowMs);
-    for (const { callback } of due) callback();
-  }
-}
 
 function proposerOver(answer: () => ProposeResult) {
   const clock = new StepClock();
