@@ -15,6 +15,7 @@ export function describeConf(conf: ConfState): string {
   if (conf.votersOutgoing.length > 0) parts.push(`outgoing(${conf.votersOutgoing.join(' ')})`);
   if (conf.learners.length > 0) parts.push(`learners(${conf.learners.join(' ')})`);
   if (conf.learnersNext.length > 0) parts.push(`learnersNext(${conf.learnersNext.join(' ')})`);
+  if (conf.witnesses !== undefined) parts.push(`witnesses(${conf.witnesses.join(' ')})`);
   if (conf.autoLeave) parts.push('autoLeave');
   return parts.join(' ');
 }

@@ -17,6 +17,11 @@ export function confStateOf(voters: readonly number[], learners: readonly number
   return { ...emptyConfState, voters: voters.map(toReplicaId), learners: learners.map(toReplicaId) };
 }
 
+/** `witnesses` are among the voters. */
+export function confStateWith(voters: readonly number[], witnesses: readonly number[]): ConfState {
+  return { ...confStateOf(voters), witnesses: witnesses.map(toReplicaId) };
+}
+
 export function emptyDisk(confState: ConfState): SimulatedDisk {
   const hardState = { term: noTerm, vote: nobody, commit: noIndex };
   return { hardState, snapshot: { index: noIndex, term: noTerm, confState }, entries: [] };

@@ -23,7 +23,7 @@ import type {
 } from '../../src/raft/core/types.ts';
 import { ClusterChecker } from './raft-cluster-checker.ts';
 import { describeConf, describeEntry } from './raft-describe.ts';
-import { confStateOf, emptyDisk, loseFromDisk, type SimulatedDisk, writeToDisk } from './raft-disk.ts';
+import { confStateOf, confStateWith, emptyDisk, loseFromDisk, type SimulatedDisk, writeToDisk } from './raft-disk.ts';
 
 export { describeConf, describeEntry } from './raft-describe.ts';
 export { confStateOf, emptyDisk } from './raft-disk.ts';
@@ -85,6 +85,15 @@ export class RaftHarness {
     const harness = new RaftHarness(config);
     const voters = Array.from({ length: voterCount }, (_, at) => at + 1);
     for (const id of voters) harness.add(id, emptyDisk(confStateOf(voters)));
+    return harness;
+  }
+
+  /** As `of`; the last `witnessCount` voters are witnesses. */
+  static withWitnesses(voterCount: number, witnessCount: number, config: HarnessConfig = {}): RaftHarness {
+    const harness = new RaftHarness(config);
+    const voters = Array.from({ length: voterCount }, (_, at) => at + 1);
+    const conf = confStateWith(voters, voters.slice(voterCount - witnessCount));
+    for (const id of voters) harness.add(id, emptyDisk(conf));
     return harness;
   }
 
@@ -189,7 +198,8 @@ export class RaftHarness {
   }
 
   #applySnapshot(replica: HarnessReplica, meta: SnapshotMeta): string {
-    replica.state = [...present(this.#snapshots.get(meta.index), 'content of a snapshot')];
+    const isWitness = meta.confState.witnesses?.includes(replica.id) === true;
+    replica.state = isWitness ? [] : [...present(this.#snapshots.get(meta.index), 'content of a snapshot')];
     return `snapshot ${meta.index}/${meta.term}`;
   }
 
@@ -197,7 +207,8 @@ export class RaftHarness {
   compact(id: number, upTo: number): SnapshotMeta {
     const replica = this.at(id);
     const { log, meta } = this.#snapshotOf(replica);
-    this.#snapshots.set(meta.index, [...replica.state]);
+    const isWitness = meta.confState.witnesses?.includes(replica.id) === true;
+    if (!isWitness) this.#snapshots.set(meta.index, [...replica.state]);
     this.do(id, (core) => core.compactLog(meta, toIndex(upTo)));
     assert(log.base.index <= this.core(id).inspectLog().base.index, 'compaction goes forward');
     // On disk the log begins after the snapshot, as a WAL that was trimmed; records in flight still land behind it.
@@ -210,7 +221,8 @@ export class RaftHarness {
   }
 
   #snapshotOf({ core }: HarnessReplica) {
-    const { applied, confState } = core.status();
+    const { applied: last, confState } = core.status();
+    const applied = core.compactionPoint()?.index ?? last;
     const log = core.inspectLog();
     const term =
       applied === log.base.index ? log.base.term : present(log.entries[applied - log.base.index - 1], 'entry').term;

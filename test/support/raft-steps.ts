@@ -42,6 +42,8 @@ export function change(harness: RaftHarness, id: number, ...steps: ConfChangeSte
 
 export const addVoter = (id: number): ConfChangeStep => ({ kind: 'addVoter', replica: toReplicaId(id) });
 
+export const addWitness = (id: number): ConfChangeStep => ({ kind: 'addWitness', replica: toReplicaId(id) });
+
 export const addLearner = (id: number): ConfChangeStep => ({ kind: 'addLearner', replica: toReplicaId(id) });
 
 export const remove = (id: number): ConfChangeStep => ({ kind: 'remove', replica: toReplicaId(id) });

@@ -70,7 +70,10 @@ export function checkState(state: RaftState): void {
   checkLoss(state);
   state.tracker.checkState();
   assert(state.electionTimeoutTicks >= state.config.electionTicks, 'an election time-out is at least electionTicks');
-  assert(state.electionTimeoutTicks < 2 * state.config.electionTicks, 'an election time-out is below twice that');
+  // A witness waits once more, also one that has just been removed.
+  const isFull = state.tracker.isVoter(state.id) && !state.tracker.isWitness(state.id);
+  const timeoutMax = (isFull ? 2 : 3) * state.config.electionTicks;
+  assert(state.electionTimeoutTicks < timeoutMax, () => `an election time-out is below ${timeoutMax}`);
   assert(state.tokenSyncLast <= state.tokenLast, 'synced tokens are tokens');
   assert(state.hardStates.durable.term <= state.term, 'the disk is not ahead of the memory');
 }

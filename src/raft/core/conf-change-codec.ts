@@ -14,7 +14,7 @@ import type { ConfChange, ConfChangeStep } from './types.ts';
 const formatVersion = 1;
 const headerBytes = 3;
 const stepBytes = 9;
-const kinds: readonly ConfChangeStep['kind'][] = ['addVoter', 'addLearner', 'remove'];
+const kinds: readonly ConfChangeStep['kind'][] = ['addVoter', 'addLearner', 'remove', 'addWitness'];
 
 /** The bytes for an entry of kind `confChange`. */
 export function encodeConfChange(change: ConfChange): Uint8Array {

@@ -7,6 +7,9 @@
  *                       the leader leaves it by itself (autoLeave)
  *   no steps            leave joint consensus: only the incoming voters count from now on
  *
+ * Witnesses (witness.ts) are voters that keep no state. Every half of a membership that has any has at least two full
+ * voters, and no fewer than witnesses: so no quorum is without somebody who keeps state.
+ *
  * A voter that becomes a learner while it still votes in the outgoing half waits in `learnersNext`, since nobody may be
  * voter and learner at once.
  */
@@ -58,10 +61,37 @@ export function changeMembership(conf: ConfState, change: ConfChange): Outcome {
 export function simple(conf: ConfState, steps: readonly ConfChangeStep[]): Outcome {
   assert(!isJoint(conf), 'a simple change starts outside joint consensus');
   assert(steps.length === 1, 'a simple change is one step');
+  const turned = turnedBy(conf, steps);
+  if (turned !== undefined) return refused(turned);
   const sets = mutableSets(conf);
   for (const step of steps) applyStep(sets, step);
   if (sets.voters.size === 0) return refused('the change would leave no voter');
-  return { kind: 'changed', conf: frozen(sets, false) };
+  const alone = tooManyWitnesses(sets);
+  return alone === undefined ? { kind: 'changed', conf: frozen(sets, false) } : refused(alone);
+}
+
+/** Witnesses stay witnesses, and nobody else becomes one. */
+function turnedBy(conf: ConfState, steps: readonly ConfChangeStep[]): string | undefined {
+  const witnesses = new Set(conf.witnesses);
+  const members = membersOf(conf);
+  for (const { kind, replica } of steps) {
+    const isMade = kind === 'addVoter' || kind === 'addLearner';
+    if (isMade && witnesses.has(replica)) return 'a witness keeps no state: it stays one until it is removed';
+    if (kind === 'addWitness' && members.has(replica) && !witnesses.has(replica))
+      return 'a member does not become a witness';
+  }
+  return undefined;
+}
+
+function tooManyWitnesses({ voters, witnesses }: MutableSets): string | undefined {
+  const count = [...witnesses].filter((id) => voters.has(id)).length;
+  return areWitnessesCovered(voters.size - count, count) ? undefined : 'too few full voters for the witnesses';
+}
+
+/** Two full voters at least, and no fewer than witnesses. */
+export function areWitnessesCovered(fullVoters: number, witnesses: number): boolean {
+  assert(fullVoters >= 0 && witnesses >= 0, 'members are counted');
+  return witnesses === 0 || (fullVoters >= 2 && fullVoters >= witnesses);
 }
 
 /** Into joint consensus: both the old and the new voters must agree until it is left. */
@@ -70,9 +100,12 @@ export function enterJoint(conf: ConfState, steps: readonly ConfChangeStep[], au
   if (conf.voters.length === 0) return refused('joint consensus needs voters to start from');
   const sets = mutableSets(conf);
   for (const id of conf.voters) sets.votersOutgoing.add(id);
+  const turned = turnedBy(conf, steps);
+  if (turned !== undefined) return refused(turned);
   for (const step of steps) applyStep(sets, step);
   if (sets.voters.size === 0) return refused('the change would leave no voter');
-  return { kind: 'changed', conf: frozen(sets, autoLeave) };
+  const alone = tooManyWitnesses(sets);
+  return alone === undefined ? { kind: 'changed', conf: frozen(sets, autoLeave) } : refused(alone);
 }
 
 /** Out of joint consensus: the outgoing voters go, and those demoted become learners. */
@@ -82,6 +115,7 @@ export function leaveJoint(conf: ConfState): Outcome {
   for (const id of sets.learnersNext) sets.learners.add(id);
   sets.learnersNext.clear();
   sets.votersOutgoing.clear();
+  for (const id of sets.witnesses) if (!sets.voters.has(id)) sets.witnesses.delete(id);
   assert(sets.voters.size > 0, 'a joint configuration has incoming voters');
   return { kind: 'changed', conf: frozen(sets, false) };
 }
@@ -101,12 +135,25 @@ export function assertConfState(conf: ConfState): void {
       () => `${id} is to become a learner, so it votes in the outgoing half only`,
     );
   }
+  assertWitnesses(conf);
   if (outgoing.size > 0) return;
   assert(conf.learnersNext.length === 0, 'only a joint configuration has future learners');
   assert(!conf.autoLeave, 'only a joint configuration is left');
 }
 
+function assertWitnesses({ voters, votersOutgoing, witnesses = [] }: ConfState): void {
+  assert(new Set(witnesses).size === witnesses.length, 'no witness is listed twice');
+  for (const id of witnesses) {
+    assert(voters.includes(id) || votersOutgoing.includes(id), () => `witness ${id} does not vote`);
+  }
+  for (const half of [voters, votersOutgoing]) {
+    const count = witnesses.filter((id) => half.includes(id)).length;
+    assert(areWitnessesCovered(half.length - count, count), () => `${count} witnesses among ${half.length} voters`);
+  }
+}
+
 interface MutableSets {
+  readonly witnesses: Set<ReplicaId>;
   readonly voters: Set<ReplicaId>;
   readonly votersOutgoing: Set<ReplicaId>;
   readonly learners: Set<ReplicaId>;
@@ -119,6 +166,7 @@ function mutableSets(conf: ConfState): MutableSets {
     votersOutgoing: new Set(conf.votersOutgoing),
     learners: new Set(conf.learners),
     learnersNext: new Set(conf.learnersNext),
+    witnesses: new Set(conf.witnesses),
   };
 }
 
@@ -128,7 +176,10 @@ function applyStep(sets: MutableSets, step: ConfChangeStep): void {
   sets.voters.delete(id);
   sets.learners.delete(id);
   sets.learnersNext.delete(id);
-  if (step.kind === 'addVoter') sets.voters.add(id);
+  // Who still votes in the outgoing half is a witness there until that is left.
+  if (!sets.votersOutgoing.has(id)) sets.witnesses.delete(id);
+  if (step.kind === 'addVoter' || step.kind === 'addWitness') sets.voters.add(id);
+  if (step.kind === 'addWitness') sets.witnesses.add(id);
   if (step.kind === 'addLearner') (sets.votersOutgoing.has(id) ? sets.learnersNext : sets.learners).add(id);
 }
 
@@ -140,6 +191,7 @@ function frozen(sets: MutableSets, autoLeave: boolean): ConfState {
     learners: sorted(sets.learners),
     learnersNext: sorted(sets.learnersNext),
     autoLeave,
+    ...(sets.witnesses.size > 0 && { witnesses: sorted(sets.witnesses) }),
   };
   assertConfState(conf);
   return conf;

@@ -13,11 +13,12 @@ import {
   becomeFollower,
   becomeLeader,
   becomePreCandidate,
-  drawElectionTimeout,
+  drawPatience,
   type RaftState,
   send,
 } from './state.ts';
 import type { Message, ReplicaId } from './types.ts';
+import { stopBeingPatient } from './witness.ts';
 
 type VoteRequest = Message & { type: 'vote' | 'preVote' };
 type VoteResponse = Message & { type: 'voteResp' | 'preVoteResp' };
@@ -34,7 +35,7 @@ export function tickElection(state: RaftState): void {
   // Who may not campaign goes on counting: it must not take a leader for alive that it has not heard of for long.
   if (state.electionElapsed < state.electionTimeoutTicks || !isPromotable(state)) return;
   state.electionElapsed = 0;
-  state.electionTimeoutTicks = drawElectionTimeout(state.config);
+  state.electionTimeoutTicks = drawPatience(state);
   campaign(state, state.config.preVote ? 'preElection' : 'election');
 }
 
@@ -92,6 +93,7 @@ export function handleVoteRequest(state: RaftState, message: VoteRequest): void 
   const { lastIndex, lastTerm } = message;
   const isUpToDate =
     state.log.isUpToDate(lastIndex, lastTerm) && wouldLostLogAgree(state.loss, { index: lastIndex, term: lastTerm });
+  if (!isUpToDate) stopBeingPatient(state);
   const granted = (isFree || isForLaterTerm) && isUpToDate;
   const type = message.type === 'vote' ? 'voteResp' : 'preVoteResp';
   // A grant speaks of the term that was asked for; a refusal of the own one, so that who is behind catches up.

@@ -9,6 +9,7 @@ import { maxIndex, minIndex, nobody, noIndex, noTerm, toTerm } from './numbers.t
 import { handleReadIndexResp } from './read-index.ts';
 import { type RaftState, send } from './state.ts';
 import type { Index, Message, ReplicaId } from './types.ts';
+import { learnHeld } from './witness.ts';
 
 /** A follower's row of the table of messages. */
 export function stepFollower(state: RaftState, message: Message): void {
@@ -68,6 +69,7 @@ function handleAppend(state: RaftState, message: Message & { type: 'app' }): voi
   }
   // What follows `lastNew` in this log may differ from the leader's, so the commit index ends there.
   log.commitTo(minIndex(message.commit, lastNew));
+  learnHeld(state, message.held);
   endLossAt(state, lastNew);
   acknowledge(state, message.from, lastNew);
 }
@@ -78,12 +80,18 @@ function handleHeartbeat(state: RaftState, message: Message & { type: 'heartbeat
     state.log.commitTo(message.commit);
   } else if (!state.loss.isAppendUnderWay) confessLoss(state, message.from);
   if (state.loss !== undefined) state.loss.isAppendUnderWay = false;
+  learnHeld(state, message.held);
   send(state, { type: 'heartbeatResp', to: message.from, readContext: message.readContext });
 }
 
 function handleSnapshot(state: RaftState, message: Message & { type: 'snap' }): void {
   const { log } = state;
   const { snapshot } = message;
+  const { confState } = snapshot;
+  assert(
+    confState.witnesses?.includes(state.id) || !confState.witnesses?.includes(message.from),
+    () => `${message.from} is a witness, so its snapshot has no state: only another witness may take it`,
+  );
   // Installing what is behind the commit index would take committed entries back.
   if (snapshot.index <= log.committed) return acknowledge(state, message.from, log.committed);
   if (log.matches(snapshot.index, snapshot.term)) {
@@ -92,7 +100,7 @@ function handleSnapshot(state: RaftState, message: Message & { type: 'snap' }): 
     return acknowledge(state, message.from, log.committed);
   }
   log.restore(snapshot);
-  state.tracker.changeTo(snapshot.confState, log.lastIndex);
+  state.tracker.changeTo(confState, log.lastIndex);
   endLossAt(state, snapshot.index);
   acknowledge(state, message.from, log.lastIndex);
 }

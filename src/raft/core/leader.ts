@@ -10,6 +10,7 @@ import { handleAppendResp, resumeAfterHeartbeat } from './replicate.ts';
 import { becomeFollower, type RaftState } from './state.ts';
 import { abortTransfer, startTransfer } from './transfer.ts';
 import type { Message, ReplicaId } from './types.ts';
+import { maybeHandToFullVoter } from './witness.ts';
 
 /** Heartbeats, and once per election time-out the question whether a quorum is still there. */
 export function tickLeader(state: RaftState): void {
@@ -81,7 +82,11 @@ function stepResponse(state: RaftState, message: Message & { type: 'appResp' | '
   const progress = state.tracker.progressOf(from);
   if (progress === undefined) return;
   assert(from !== state.id, 'a leader does not answer itself');
-  if (message.type === 'appResp') return handleAppendResp(state, progress, message);
+  if (message.type === 'appResp') {
+    handleAppendResp(state, progress, message);
+    return maybeHandToFullVoter(state, from);
+  }
   resumeAfterHeartbeat(state, from, progress);
   answerRound(state, from, message.readContext);
+  maybeHandToFullVoter(state, from);
 }

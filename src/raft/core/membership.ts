@@ -58,7 +58,8 @@ export function maybeStepDown(state: RaftState): void {
   if (state.role !== 'leader' || state.handoverIndex === 0 || state.log.applied < state.handoverIndex) return;
   assert(!state.tracker.isVoter(state.id), 'only a leader without a vote hands over');
   const { lastIndex } = state.log;
-  const successor = state.tracker.voters().find((id) => state.tracker.progressOf(id)?.match === lastIndex);
+  const upToDate = state.tracker.voters().filter((id) => state.tracker.progressOf(id)?.match === lastIndex);
+  const successor = upToDate.find((id) => !state.tracker.isWitness(id)) ?? upToDate[0];
   flushBroadcast(state);
   if (successor !== undefined) send(state, { type: 'timeoutNow', to: successor });
   becomeFollower(state, state.term, nobody);
@@ -67,7 +68,8 @@ export function maybeStepDown(state: RaftState): void {
 /** Leader: leaves a joint configuration by itself, also one that an earlier leader entered. */
 export function maybeAutoLeave(state: RaftState): void {
   const { conf } = state.tracker;
-  if (state.role !== 'leader' || !isJoint(conf) || !conf.autoLeave) return;
+  // A witness leaves it to the full voter that it hands leadership to.
+  if (state.role !== 'leader' || !isJoint(conf) || !conf.autoLeave || state.tracker.isWitness(state.id)) return;
   if (state.log.applied < state.pendingConfIndex || !hasCommittedInTerm(state)) return;
   const leave: ConfChange = { steps: [], context: new Uint8Array(0) };
   appendOwn(state, [{ kind: 'confChange', data: encodeConfChange(leave) }]);

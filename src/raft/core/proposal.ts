@@ -30,7 +30,8 @@ export function propose(state: RaftState, proposed: readonly ProposedEntry[]): P
 
 function forward(state: RaftState, proposed: readonly ProposedEntry[]): ProposeResult {
   if (state.tracker.hasVoters() && !state.tracker.isMember(state.id)) return { kind: 'dropped', reason: 'removed' };
-  if (state.leader === nobody) return { kind: 'dropped', reason: 'noLeader' };
+  // A witness takes no proposals; it hands leadership to somebody who does.
+  if (state.leader === nobody || state.tracker.isWitness(state.leader)) return { kind: 'dropped', reason: 'noLeader' };
   assert(state.leader !== state.id, 'only a leader follows itself');
   assert(state.role === 'follower', 'who knows a leader follows it');
   send(state, { type: 'prop', to: state.leader, entries: proposed });
@@ -40,6 +41,7 @@ function forward(state: RaftState, proposed: readonly ProposedEntry[]): ProposeR
 function refusalOf(state: RaftState, proposed: readonly ProposedEntry[]): Refusal | undefined {
   if (!state.tracker.isMember(state.id)) return 'removed';
   if (state.transferee !== nobody || state.handoverIndex !== 0) return 'transferring';
+  if (state.tracker.isWitness(state.id)) return 'transferring';
   if (isConfChange(proposed)) {
     const reason = confChangeRefusal(state, proposed);
     if (reason !== undefined) return reason;

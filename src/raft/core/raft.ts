@@ -29,10 +29,11 @@ import { propose } from './proposal.ts';
 import { requestRead, tickForwardedReads } from './read-index.ts';
 import { ReadQueue } from './read-queue.ts';
 import { hasReady, persisted, takeReady } from './ready.ts';
-import { becomeFollower, drawElectionTimeout, type RaftState } from './state.ts';
+import { becomeFollower, drawPatience, type RaftState } from './state.ts';
 import { admit } from './term-rules.ts';
 import { Tracker } from './tracker.ts';
 import { requestTransfer } from './transfer.ts';
+import { compactionPoint, droppableByWitness, isWitness } from './witness.ts';
 import type {
   ConfChange,
   ConfState,
@@ -70,11 +71,12 @@ export class Raft implements RaftCore {
     );
     const replayed = log.slice(toIndex(snapshot.index + 1), applied);
     const conf = restored.appliedConfState ?? replayMembership(snapshot.confState, replayed);
+    const tracker = new Tracker(conf, log.lastIndex, config.inflightMessagesMax);
     this.#state = {
       config,
       id: config.id,
       log,
-      tracker: new Tracker(conf, log.lastIndex, config.inflightMessagesMax),
+      tracker,
       outbox: new Outbox(),
       reads: new ReadQueue(),
       hardStates: new HardStateTracker(hardState),
@@ -85,7 +87,7 @@ export class Raft implements RaftCore {
       leader: nobody,
       electionElapsed: 0,
       heartbeatElapsed: 0,
-      electionTimeoutTicks: drawElectionTimeout(config),
+      electionTimeoutTicks: drawPatience({ config, tracker, id: config.id }),
       transferee: nobody,
       pendingConfIndex: noIndex,
       handoverIndex: noIndex,
@@ -94,6 +96,7 @@ export class Raft implements RaftCore {
       isSnapshotWanted: false,
       leaseUntilMs: Number.NEGATIVE_INFINITY,
       isLeaseForfeited: false,
+      heldByFull: noIndex,
       ticksSinceStart: 0,
       confChangesOwed: [],
       softStateTaken: { role: 'follower', leader: nobody },
@@ -198,13 +201,23 @@ export class Raft implements RaftCore {
   }
 
   compactLog(snapshot: SnapshotMeta, upTo: Index): void {
-    this.#state.log.compact(snapshot, upTo);
+    const state = this.#state;
+    assert(
+      !isWitness(state) || upTo <= droppableByWitness(state),
+      () => `entries up to ${upTo} are in a witness's log for full voters that lack them`,
+    );
+    state.log.compact(snapshot, upTo);
+  }
+
+  compactionPoint(): LogPoint | undefined {
+    return compactionPoint(this.#state);
   }
 
   trimLog(upTo: Index, keep: { readonly entries: number; readonly bytes: number }): void {
     const { log, tracker, role, id } = this.#state;
     const wanted = maxIndex(toIndex(Math.max(0, log.applied - keep.entries)), log.indexBefore(keep.bytes));
-    const allowed = minIndex(upTo, wanted);
+    const droppable = isWitness(this.#state) ? minIndex(upTo, droppableByWitness(this.#state)) : upTo;
+    const allowed = minIndex(droppable, wanted);
     // Whoever is on the way to the snapshot must find the entries after it, or it would be sent one after another.
     const isAwaited = (peer: ReplicaId) => {
       const progress = tracker.progressOf(peer);

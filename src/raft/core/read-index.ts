@@ -17,6 +17,7 @@ import { nobody } from './numbers.ts';
 import { pendingReadsMax, type ReadRequest } from './read-queue.ts';
 import { hasCommittedInTerm, type RaftState, send } from './state.ts';
 import type { Index, Message, ReplicaId } from './types.ts';
+import { heldFor } from './witness.ts';
 
 /** Rounds under way at once for the sake of a lease; heartbeats are sent anyway, and ask about the newest round. */
 const emptyRoundsMax = 16;
@@ -122,6 +123,6 @@ export function broadcastHeartbeat(state: RaftState): void {
     if (to === state.id) continue;
     const match = state.tracker.progressOf(to)?.match ?? 0;
     const commit = Math.min(match, state.log.committed) as Index;
-    send(state, { type: 'heartbeat', to, commit, readContext: state.reads.roundAsked });
+    send(state, { type: 'heartbeat', to, commit, readContext: state.reads.roundAsked, ...heldFor(state, to) });
   }
 }

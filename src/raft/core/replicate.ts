@@ -10,6 +10,7 @@ import { type RaftState, send } from './state.ts';
 import { maybeFinishTransfer } from './transfer.ts';
 import { entryBytes } from './log.ts';
 import type { Message, ReplicaId } from './types.ts';
+import { heldFor, isWitness, sendStanding } from './witness.ts';
 
 /** Sends appends that were asked for since the last Ready. Called before a Ready is taken. */
 export function flushBroadcast(state: RaftState): void {
@@ -41,7 +42,7 @@ export function sendAppend(state: RaftState, to: ReplicaId, when: 'evenIfEmpty' 
   const { lastIndex } = state.log;
   const entries = isWindowFull ? [] : state.log.slice(progress.next, lastIndex, state.config.messageBytesMax);
   if (entries.length === 0 && when === 'entriesOnly') return false;
-  send(state, { type: 'app', to, prevIndex, prevTerm, entries, commit: state.log.committed });
+  send(state, { type: 'app', to, prevIndex, prevTerm, entries, commit: state.log.committed, ...heldFor(state, to) });
   progress.sent(entries.length);
   return entries.length > 0;
 }
@@ -50,10 +51,14 @@ function sendSnapshot(state: RaftState, to: ReplicaId, progress: Progress): void
   const { snapshot } = state.log;
   // A stream to somebody who is not there would only fail; wait for a sign of life.
   if (!progress.recentActive) return;
+  if (state.tracker.isWitness(to)) return sendStanding(state, to, progress);
+  // Somebody with state leads soon, and has a snapshot.
+  if (isWitness(state)) return;
   if (snapshot.index === 0 || snapshot.index < state.log.base.index) {
     state.isSnapshotWanted = true;
     return;
   }
+  assert(!isWitness(state), 'a witness has no state to send');
   send(state, { type: 'snap', to, snapshot });
   progress.becomeSnapshot(snapshot.index);
 }

@@ -63,6 +63,9 @@ export interface RaftState {
   leaseUntilMs: number;
   /** Leader: a transfer was begun in this term. */
   isLeaseForfeited: boolean;
+  /** Witness: every full voter holds the entries up to here, as leaders have said since the start. */
+  heldByFull: Index;
+
   /** Ticks since this replica was started, up to an election time-out. */
   ticksSinceStart: number;
 
@@ -124,6 +127,10 @@ export function becomeLeader(state: RaftState): void {
 /** A leader's append to its own log. It counts for the quorum once it is durable here (`persisted`), not before. */
 export function appendOwn(state: RaftState, proposed: readonly Pick<Entry, 'kind' | 'data'>[]): void {
   assert(state.role === 'leader', 'only a leader appends its own entries');
+  assert(
+    !state.tracker.isWitness(state.id) || proposed.every(({ data }) => data.byteLength === 0),
+    'a witness proposes nothing but the empty entry of its term',
+  );
   const first = state.log.lastIndex + 1;
   const entries = proposed.map(({ kind, data }, at) => ({ term: state.term, index: toIndex(first + at), kind, data }));
   state.log.append(entries);
@@ -150,7 +157,7 @@ function reset(state: RaftState, term: Term): void {
   state.leader = nobody;
   state.electionElapsed = 0;
   state.heartbeatElapsed = 0;
-  state.electionTimeoutTicks = drawElectionTimeout(state.config);
+  state.electionTimeoutTicks = drawPatience(state);
   state.transferee = nobody;
   state.pendingConfIndex = noIndex;
   state.handoverIndex = noIndex;
@@ -162,6 +169,11 @@ function reset(state: RaftState, term: Term): void {
   state.tracker.resetVotes();
   state.tracker.resetProgress(state.log.lastIndex);
   state.reads.dropAll(state.outbox, state.id);
+}
+
+/** A witness lets every full voter's time-out go by first. */
+export function drawPatience({ config, tracker, id }: Pick<RaftState, 'config' | 'tracker' | 'id'>): number {
+  return drawElectionTimeout(config) + (tracker.isWitness(id) ? config.electionTicks : 0);
 }
 
 /** From [electionTicks, 2·electionTicks), so that split votes end (Raft 5.2). */

@@ -12,6 +12,7 @@ import type { ConfState, Index, PeerProgress, ReplicaId } from './types.ts';
 export class Tracker {
   #conf: ConfState;
   #voters: VoterSets;
+  #witnesses: ReadonlySet<ReplicaId> = new Set();
   #members: Map<ReplicaId, Progress> = new Map();
   #votes: Map<ReplicaId, boolean> = new Map();
   readonly #inflightMessagesMax: number;
@@ -32,6 +33,7 @@ export class Tracker {
     assertConfState(conf);
     this.#conf = conf;
     this.#voters = { incoming: new Set(conf.voters), outgoing: new Set(conf.votersOutgoing) };
+    this.#witnesses = new Set(conf.witnesses);
     const members: Map<ReplicaId, Progress> = new Map();
     for (const id of membersOf(conf)) members.set(id, this.#members.get(id) ?? this.#newcomer(lastIndex));
     this.#members = members;
@@ -61,6 +63,11 @@ export class Tracker {
   /** Votes in either half. */
   isVoter(id: ReplicaId): boolean {
     return this.#voters.incoming.has(id) || this.#voters.outgoing.has(id);
+  }
+
+  /** Votes in either half and keeps no state. */
+  isWitness(id: ReplicaId): boolean {
+    return this.#witnesses.has(id);
   }
 
   hasVoters(): boolean {
@@ -121,7 +128,10 @@ export class Tracker {
   describe(): Map<ReplicaId, PeerProgress> {
     const learners = new Set(this.#conf.learners);
     return new Map(
-      this.members().map((id) => [id, present(this.#members.get(id), 'progress').describe(learners.has(id))]),
+      this.members().map((id) => {
+        const described = present(this.#members.get(id), 'progress').describe(learners.has(id));
+        return [id, this.isWitness(id) ? { ...described, isWitness: true } : described];
+      }),
     );
   }
 

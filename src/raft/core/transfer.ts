@@ -21,7 +21,8 @@ export function startTransfer(state: RaftState, to: ReplicaId): void {
   assert(state.role === 'leader', 'only a leader can give leadership away');
   const progress = state.tracker.progressOf(to);
   if (to === state.id || to === state.transferee || progress === undefined) return;
-  if (!state.tracker.conf.voters.includes(to)) return;
+  // A witness would only hand leadership on.
+  if (!state.tracker.conf.voters.includes(to) || state.tracker.isWitness(to)) return;
   state.transferee = to;
   state.electionElapsed = 0;
   forfeitLease(state);

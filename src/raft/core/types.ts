@@ -69,6 +69,8 @@ export interface ConfState {
   /** Voters of the outgoing half that become learners when the joint configuration is left. */
   readonly learnersNext: readonly ReplicaId[];
   readonly autoLeave: boolean;
+  /** Those of the voters, in either half, that keep no state (witness.ts). Absent when there are none. */
+  readonly witnesses?: readonly ReplicaId[];
 }
 
 export interface SnapshotMeta {
@@ -79,6 +81,8 @@ export interface SnapshotMeta {
 
 export type ConfChangeStep =
   | { readonly kind: 'addVoter'; readonly replica: ReplicaId }
+  /** A voter without state. It stays one until it is removed. */
+  | { readonly kind: 'addWitness'; readonly replica: ReplicaId }
   | { readonly kind: 'addLearner'; readonly replica: ReplicaId }
   | { readonly kind: 'remove'; readonly replica: ReplicaId };
 
@@ -111,6 +115,8 @@ export type Message =
       readonly prevTerm: Term;
       readonly entries: readonly Entry[];
       readonly commit: Index;
+      /** To a witness: every full voter holds the entries up to here, so it need not keep them. Absent: not known. */
+      readonly held?: Index;
     })
   | (Addressed & {
       readonly type: 'appResp';
@@ -125,7 +131,13 @@ export type Message =
       readonly hintIndex: Index;
       readonly hintTerm: Term;
     })
-  | (Addressed & { readonly type: 'heartbeat'; readonly commit: Index; readonly readContext: number })
+  | (Addressed & {
+      readonly type: 'heartbeat';
+      readonly commit: Index;
+      readonly readContext: number;
+      /** As in `app`. */
+      readonly held?: Index;
+    })
   | (Addressed & { readonly type: 'heartbeatResp'; readonly readContext: number })
   | (Addressed & {
       readonly type: 'vote' | 'preVote';
@@ -143,6 +155,7 @@ export type Message =
        */
       readonly committed?: { readonly index: Index; readonly term: Term };
     })
+  /** To a witness the content is only who the members are, as of the leader's `applied`. */
   | (Addressed & { readonly type: 'snap'; readonly snapshot: SnapshotMeta })
   | (Addressed & { readonly type: 'timeoutNow' })
   | (Addressed & { readonly type: 'prop'; readonly entries: readonly ProposedEntry[] })
@@ -214,6 +227,8 @@ export interface RaftConfig {
   readonly messageBytesMax: number;
   /** Bytes of uncommitted entries a leader takes before it refuses proposals. */
   readonly uncommittedBytesMax: number;
+  /** Of entries that a witness keeps for full voters that lack them; default witnessLogBytesDefault. */
+  readonly witnessLogBytesMax?: number;
   /** Reads by lease (lease.ts); needs preVote and checkQuorum, on every member alike. Absent: off. */
   readonly lease?: {
     /** Below the shortest election time-out by what the members' clocks may differ. */
@@ -277,6 +292,8 @@ export interface PeerProgress {
   readonly next: Index;
   readonly state: 'probe' | 'replicate' | 'snapshot';
   readonly isLearner: boolean;
+  /** A voter without state; absent otherwise. */
+  readonly isWitness?: boolean;
   /** Heard of since the last check of the quorum or in the election time-out before it. */
   readonly recentActive: boolean;
 }
@@ -355,6 +372,11 @@ export interface RaftCore {
   status(): RaftStatus;
   /** The current term, for callers to whom a whole status would cost too much. */
   term(): Term;
+  /**
+   * Where a snapshot of this replica may stand, so that the log before it can go: at what is applied; a witness keeps
+   * what others lack, and its state is the same from there to what is applied. Undefined: nothing can go.
+   */
+  compactionPoint(): { readonly index: Index; readonly term: Term } | undefined;
   standing(): Standing;
   /** Throws InvariantViolation when the state contradicts itself. Cheap enough for every test step. */
   checkState(): void;

@@ -8,7 +8,7 @@
 import { assert, InvariantViolation, unreachable } from '../../env/assert.ts';
 import { assertConfState } from '../core/conf-change.ts';
 import { decodeConfChange } from '../core/conf-change-codec.ts';
-import type { ConfChange, ConfState, EntryKind, Message, SnapshotMeta, Standing } from '../core/types.ts';
+import type { ConfChange, ConfState, EntryKind, Message, Standing } from '../core/types.ts';
 
 /**
  * Numbers end at 2^53. A term near it, once believed, could never be followed by the next election's; so up to half of them
@@ -43,7 +43,7 @@ export function faultOf(message: Message, own: Standing, understands: Understand
     case 'heartbeat':
       return secondLeader(message, own) ?? commitFault(message, own);
     case 'snap':
-      return secondLeader(message, own) ?? snapshotFault(message.snapshot, message.term);
+      return secondLeader(message, own) ?? snapshotFault(message);
     case 'appResp': {
       const isToMe = own.role === 'leader' && message.term === own.term;
       return isToMe && !message.reject && message.index > own.lastIndex
@@ -99,10 +99,12 @@ function commitFault(message: Message & { type: 'heartbeat' }, own: Standing): s
   return message.commit > own.lastIndex && !own.hasLost ? 'a commit index beyond the end of this log' : undefined;
 }
 
-function snapshotFault(snapshot: SnapshotMeta, term: number): string | undefined {
+function snapshotFault({ snapshot, term, from, to }: Message & { type: 'snap' }): string | undefined {
   if (snapshot.index === 0 || snapshot.index > farIndex) return 'a snapshot at an index that cannot be';
   if (snapshot.term > term) return 'a snapshot of a later term than its leader';
-  return isMembership(snapshot.confState) ? undefined : 'a membership that cannot be';
+  if (!isMembership(snapshot.confState)) return 'a membership that cannot be';
+  const { witnesses = [] } = snapshot.confState;
+  return witnesses.includes(from) && !witnesses.includes(to) ? 'a snapshot of who keeps no state' : undefined;
 }
 
 function timeoutFault(message: Message & { type: 'timeoutNow' }, own: Standing): string | undefined {

@@ -53,6 +53,11 @@ export interface StateMachine {
    */
   snapshot(): AsyncIterable<Uint8Array>;
   /**
+   * Who the members are at `appliedIndex()` as of the call, as content of a snapshot for a witness (core/witness.ts), which
+   * keeps nothing else. Absent: there are no witnesses.
+   */
+  membershipSnapshot?(): AsyncIterable<Uint8Array>;
+  /**
    * Replaces the whole state by a snapshot's content; afterwards appliedIndex() is `meta.index`. When it is cut off by a
    * crash, appliedIndex() must say so at the next start (an index below `meta.index`): the host then restores again.
    */

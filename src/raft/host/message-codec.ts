@@ -39,6 +39,7 @@ interface ProtoConfState {
   readonly learners?: readonly Int64Like[];
   readonly learnersNext?: readonly Int64Like[];
   readonly autoLeave?: boolean;
+  readonly witnesses?: readonly Int64Like[];
 }
 
 interface ProtoSnapshotMeta {
@@ -93,15 +94,21 @@ export function toProto(message: Message): ProtoMessage {
   const common = { type: typeNumbers[message.type], from: message.from, to: message.to, term: message.term };
   switch (message.type) {
     case 'app': {
-      const { prevIndex, prevTerm, commit } = message;
-      return { ...common, index: prevIndex, logTerm: prevTerm, entries: message.entries.map(toProtoEntry), commit };
+      const { prevIndex: index, prevTerm: logTerm, commit, held } = message;
+      const entries = message.entries.map(toProtoEntry);
+      return { ...common, index, logTerm, entries, commit, ...(held !== undefined && { hintIndex: held }) };
     }
     case 'appResp': {
       const { index, reject, hintIndex, hintTerm } = message;
       return { ...common, index, reject, hintIndex, hintTerm };
     }
     case 'heartbeat':
-      return { ...common, commit: message.commit, context: message.readContext };
+      return {
+        ...common,
+        commit: message.commit,
+        context: message.readContext,
+        ...(message.held !== undefined && { hintIndex: message.held }),
+      };
     case 'heartbeatResp':
       return { ...common, context: message.readContext };
     case 'vote':
@@ -162,13 +169,20 @@ function toSnapshotMeta(meta: ProtoSnapshotMeta | null | undefined): SnapshotMet
 
 function toConfState(state: ProtoConfState): ConfState {
   const ids = (values: readonly Int64Like[] | undefined) => (values ?? []).map(replica);
+  const witnesses = ids(state.witnesses);
   return {
     voters: ids(state.voters),
     votersOutgoing: ids(state.votersOutgoing),
     learners: ids(state.learners),
     learnersNext: ids(state.learnersNext),
     autoLeave: state.autoLeave === true,
+    ...(witnesses.length > 0 && { witnesses }),
   };
+}
+
+function heldOf(message: ProtoMessage): { readonly held?: Index } {
+  const held = index(message.hintIndex);
+  return held > 0 ? { held } : {};
 }
 
 export function fromProto(message: ProtoMessage): Message {
@@ -181,14 +195,15 @@ export function fromProto(message: ProtoMessage): Message {
     case 'app': {
       const entries = (message.entries ?? []).map(toEntry);
       const commit = index(message.commit);
-      return { ...common, type, prevIndex: index(message.index), prevTerm: term(message.logTerm), entries, commit };
+      const previous = { prevIndex: index(message.index), prevTerm: term(message.logTerm) };
+      return { ...common, type, ...previous, entries, commit, ...heldOf(message) };
     }
     case 'appResp': {
       const hint = { hintIndex: index(message.hintIndex), hintTerm: term(message.hintTerm) };
       return { ...common, type, index: index(message.index), reject, ...hint };
     }
     case 'heartbeat':
-      return { ...common, type, commit: index(message.commit), readContext: context };
+      return { ...common, type, commit: index(message.commit), readContext: context, ...heldOf(message) };
     case 'heartbeatResp':
       return { ...common, type, readContext: context };
     case 'vote':

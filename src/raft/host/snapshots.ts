@@ -101,9 +101,12 @@ export class Snapshots {
     if (applier.applied.index <= wal.latestSnapshot().index) return;
     this.#trim();
     if (!this.#isWanted && (applier.applied.index < this.#dueAt || wal.stats().bytes < this.#dueAtBytes)) return;
+    // Before what is applied only on a witness, whose state, the members, is the same there.
+    const point = this.#options.core.compactionPoint();
+    if (point === undefined || point.index <= wal.latestSnapshot().index) return;
     this.#isWanted = false;
     this.#dueAt = applier.applied.index + this.#options.snapshotEntries;
-    const meta: SnapshotMeta = { ...applier.applied, confState: this.#options.core.status().confState };
+    const meta: SnapshotMeta = { ...point, confState: this.#options.core.status().confState };
     // The copy is fixed in this turn, together with index, term and membership; its content is pulled later.
     const content = this.#options.stateMachine.snapshot();
     this.#taking = this.#take(meta, content)
@@ -172,7 +175,9 @@ export class Snapshots {
   /** Streams the stored snapshot to the follower and tells the core how it went. */
   send(message: SnapMessage): void {
     if (this.#isStopped) return;
-    const sending: Promise<void> = this.#send(message)
+    const { confState } = message.snapshot;
+    const isToWitness = confState.witnesses?.includes(message.to) === true;
+    const sending: Promise<void> = (isToWitness ? this.#sendMembership(message) : this.#send(message))
       .then(
         () => 'delivered' as const,
         (error: unknown) => {
@@ -194,6 +199,19 @@ export class Snapshots {
         this.#options.wake();
       });
     this.#sending.add(sending);
+  }
+
+  /** A witness keeps no state: it gets who the members are, as of the index that the message names. */
+  async #sendMembership(message: SnapMessage): Promise<void> {
+    const { stateMachine, transport } = this.#options;
+    const { index } = message.snapshot;
+    if (stateMachine.membershipSnapshot === undefined || stateMachine.appliedIndex() !== index) {
+      throw new KeelsonError(
+        'SNAPSHOT_PASSED',
+        `send membership ${index}: more was applied meanwhile: it is sent anew`,
+      );
+    }
+    await transport.sendSnapshot(message, stateMachine.membershipSnapshot());
   }
 
   async #send(message: SnapMessage): Promise<void> {

@@ -87,12 +87,13 @@ function list(value: unknown, what: string): Packed {
 }
 
 function packConfState(state: ConfState): Packed {
-  return [state.voters, state.votersOutgoing, state.learners, state.learnersNext, state.autoLeave];
+  const always = [state.voters, state.votersOutgoing, state.learners, state.learnersNext, state.autoLeave];
+  return state.witnesses === undefined ? always : [...always, state.witnesses];
 }
 
 function toConfState(value: unknown): ConfState {
   const what = 'a membership';
-  const [voters, votersOutgoing, learners, learnersNext, autoLeave] = list(value, what);
+  const [voters, votersOutgoing, learners, learnersNext, autoLeave, witnesses] = list(value, what);
   const ids = (part: unknown) => list(part, what).map((id) => integer(id, what) as ReplicaId);
   if (typeof autoLeave !== 'boolean') refuse(what);
   return {
@@ -101,6 +102,7 @@ function toConfState(value: unknown): ConfState {
     learners: ids(learners),
     learnersNext: ids(learnersNext),
     autoLeave,
+    ...(witnesses !== undefined && { witnesses: ids(witnesses) }),
   };
 }
 

@@ -24,6 +24,13 @@ const message = fc.oneof(
   }),
   fc.record({
     ...common,
+    type: fc.constant('heartbeat'),
+    commit: number,
+    readContext: number,
+    held: fc.integer({ min: 1 }),
+  }),
+  fc.record({
+    ...common,
     type: fc.constant('appResp'),
     index: number,
     reject: fc.boolean(),
