@@ -40,7 +40,7 @@ export function tellServing(log: Log, url: string, traffic: string): void {
 
 const megabyte = 1024 * 1024;
 
-/** `--bootstrap-defrag-threshold-megabytes`: before anybody is served, and only when it gains as much. */
+/** `--bootstrap-defrag-threshold-megabytes`: once, at the start, and only when it gains as much. */
 export async function defragmentAtStart(
   server: Pick<KvServer, 'status' | 'defragment'>,
   log: Log,

@@ -224,7 +224,7 @@ export function createStoreMetrics(registry: Registry, defaults: boolean, nowMs:
     scrapes,
     attach(server) {
       registerServerMetrics(registry, server);
-      registerKnownPeers(registry, traffic, server.memberId);
+      registerKnownPeers(registry, server);
       new Gauge({
         name: 'etcd_debugging_auth_revision',
         help: 'The current revision of auth store.',

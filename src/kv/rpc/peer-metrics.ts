@@ -1,6 +1,7 @@
 /** What goes between one member and its peers, by etcd's names. */
 import type { Registry } from 'prom-client';
 import type { PeerCounts, PeerTraffic } from '../../raft/host/peer-traffic.ts';
+import type { KvServer } from '../server/contract.ts';
 import { hexId } from '../server/upkeep.ts';
 import { histogramValues, registerPlain, type Value } from './plain-metrics.ts';
 
@@ -50,12 +51,15 @@ const peerRows: readonly PeerRow[] = [
   ],
 ];
 
-/** `Local` is known once the member runs. */
-export function registerKnownPeers(registry: Registry, traffic: PeerTraffic, localId: number): void {
+/** Every member of the cluster, this one too, as etcd counts them; known once the member runs. */
+export function registerKnownPeers(registry: Registry, server: Pick<KvServer, 'memberId' | 'members'>): void {
   registerPlain(
     registry,
     { name: 'etcd_network_known_peers', help: 'The current number of known peers.', type: 'gauge' },
-    () => [...traffic.peers().keys()].map((id) => ({ labels: { Local: hexId(localId), Remote: hexId(id) }, value: 1 })),
+    async () => {
+      const members = await server.members(false);
+      return members.map(({ id }) => ({ labels: { Local: hexId(server.memberId), Remote: hexId(id) }, value: 1 }));
+    },
   );
 }
 

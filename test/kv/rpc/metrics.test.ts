@@ -214,7 +214,7 @@ test('a compaction, a hash and a read are told by etcd’s names, and machinery 
   assert.ok(grown('etcd_debugging_mvcc_db_compaction_keys_total') >= 1);
   assert.ok(grown('etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count') >= 1);
   assert.ok(sum(after.get('etcd_debugging_mvcc_db_compaction_last')) > 0);
-  assert.equal(sum(after.get('etcd_network_known_peers')), 2);
+  assert.equal(sum(after.get('etcd_network_known_peers')), 3);
   assert.equal(sum(after.get('etcd_debugging_store_writes_total')), 0);
 });
 
