@@ -236,7 +236,7 @@ export class SocketHost implements Timed {
     this.#isEnded = true;
     this.#options.timers.remove(this);
     this.#connection?.lost();
-    assert((this.#connection?.streams ?? 0) === 0, 'no stream outlives its socket');
+    assert((this.#connection?.streamCount ?? 0) === 0, 'no stream outlives its socket');
     this.#options.onClosed(this);
   }
 }

@@ -4,15 +4,7 @@
  * until then a stream keeps its chunks.
  */
 import { assert } from '../../env/assert.ts';
-import {
-  encodeRstStream,
-  errorCode,
-  frameFlag,
-  frameHeaderBytes,
-  frameType,
-  int31Max,
-  writeFrameHeader,
-} from './frames.ts';
+import { frameFlag, frameHeaderBytes, frameType, int31Max, writeFrameHeader } from './frames.ts';
 import { HpackEncoder } from './hpack/encoder.ts';
 import {
   connectionQueueBytesHigh,
@@ -33,8 +25,8 @@ const turnBytesMax = frameBytesMax + 1024;
 const staleReadyMax = 256;
 
 export interface SenderEvents {
-  /** The end of the stream's answer is in the output. */
-  endWritten(stream: Stream): void;
+  /** The end of what the stream sends is in the output, to which a frame may be added. */
+  endWritten(stream: Stream, output: OutputBuffer): void;
   /** More waits than a limit allows: the connection must end. */
   overrun(reason: string): void;
 }
@@ -71,7 +63,7 @@ export class Sender {
   control(frame: Buffer): void {
     this.#control.push(frame);
     if (this.#control.length === controlFramesMax) {
-      this.#events.overrun('the client does not read the answers to its control frames');
+      this.#events.overrun('the other side does not read the answers to its control frames');
     }
   }
 
@@ -79,7 +71,7 @@ export class Sender {
     this.queuedBytes += bytes;
     // One answer may be of any size; what counts is that more come on top.
     if (this.queuedBytes > connectionQueueBytesMax && this.queuedBytes > bytes) {
-      this.#events.overrun('the client does not read its answers');
+      this.#events.overrun('the other side does not read what it is sent');
     }
     this.ready(stream);
   }
@@ -194,9 +186,7 @@ export class Sender {
   }
 
   #onEnd(stream: Stream, output: OutputBuffer): void {
-    // The client must not go on sending what nobody reads; with this code it keeps the answer (RFC 9113, section 8.1).
-    if (!stream.isRemoteEnded) output.append(encodeRstStream(stream.id, errorCode.noError));
-    this.#events.endWritten(stream);
+    this.#events.endWritten(stream, output);
   }
 
   #writeBlock(output: OutputBuffer, streamId: number, block: Buffer, isEnd: boolean): void {

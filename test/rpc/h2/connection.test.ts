@@ -34,7 +34,7 @@ test('a request is answered, within the windows of the client', () => {
   assert.deepEqual(connection.sentOn(1), [], 'the window is negative');
   connection.receive(encodeWindowUpdate(1, 7));
   assert.deepEqual(connection.sentOn(1), ['data f end']);
-  assert.equal(connection.core.streams, 0);
+  assert.equal(connection.core.streamCount, 0);
 });
 
 test('streams share the window of the connection in turns', () => {
@@ -310,7 +310,7 @@ test('a client that does not read, opens calls and cancels them, leaves nothing 
     stream.sendBytes(Buffer.alloc(1000));
     connection.receive(encodeRstStream(streamId, errorCode.cancel));
   }
-  assert.equal(connection.core.streams, 0);
+  assert.equal(connection.core.streamCount, 0);
   assert.deepEqual(
     connection.take().filter(({ type }) => type === frameType.headers),
     [],
@@ -356,7 +356,7 @@ test('random frames never do more than end the connection', () => {
     }
     connection.take();
     connection.core.lost();
-    assert.equal(connection.core.streams, 0);
+    assert.equal(connection.core.streamCount, 0);
     for (const request of connection.requests) assert.ok(request.isOver, 'every stream has ended');
   }
 });

@@ -157,7 +157,7 @@ test('traffic that is mutated and cut anywhere leaves no call, no byte and no ti
     bench.connection.lost();
     for (const { answer } of bench.calls.waiting) answer();
     await settle();
-    assert.equal(bench.connection.streams, 0, `seed ${seed}`);
+    assert.equal(bench.connection.streamCount, 0, `seed ${seed}`);
     assert.equal(bench.connection.heldBytes, 0, `seed ${seed}: bytes are counted to the end`);
     assert.equal(bench.connection.orphans, 0, `seed ${seed}: cancelled calls are counted to the end`);
     for (const { told } of bench.calls.held) assert.ok(told.filter((what) => what === 'gone').length <= 1);
@@ -194,12 +194,12 @@ test('handlers of cancelled calls count until they end, and too many of them hol
   }
   assert.equal(bench.connection.orphans, 10_000);
   bench.receive(callHeaders(streamId, 'Unary'));
-  assert.equal(bench.connection.streams, 0, 'refused');
+  assert.equal(bench.connection.streamCount, 0, 'refused');
   for (const { answer } of bench.calls.waiting) answer();
   await settle();
   assert.equal(bench.connection.orphans, 0);
   bench.receive(callHeaders(streamId + 2, 'Unary'));
-  assert.equal(bench.connection.streams, 1);
+  assert.equal(bench.connection.streamCount, 1);
 });
 
 test('a deadline that has passed is told as such, and the reason is known', async () => {
