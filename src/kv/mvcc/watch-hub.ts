@@ -12,8 +12,9 @@
  *
  * A batch ends with a whole revision, so a pause never splits one. Memory per watcher is one batch at most.
  *
- * Several revisions may be published before they are delivered, together, by `flush`; watchers that see the same events are
- * given the same array.
+ * Several revisions may be published before they are delivered, together, by `flush`. Synced watchers that want the same
+ * form a group (watcher-group.ts): a write costs as much for a thousand of them as for one until it is delivered, and
+ * nothing for the groups of other keys. Watchers that see the same events are given the same array.
  */
 import { assert } from '../../env/assert.ts';
 import type { KeyValue, KvEvent, WatchRequest } from '../api.ts';
@@ -21,8 +22,9 @@ import type { Watcher, WatchSink } from './contract.ts';
 import type { Change } from './change.ts';
 import { EventList } from './event-list.ts';
 import type { KeyEntry, KeptRevision } from './key-index.ts';
-import type { KeyRange } from './key-range.ts';
-import { keyRange, rangeContains } from './key-range.ts';
+import { rangeContains } from './key-range.ts';
+import { StoreWatcher, type WatcherOwner } from './store-watcher.ts';
+import { WatcherGroup } from './watcher-group.ts';
 import { WatcherIndex } from './watcher-index.ts';
 
 /** A catch-up batch ends with the revision that reaches one of these: enough to amortise the call, little to hold. */
@@ -39,13 +41,18 @@ export interface WatchSource {
   load(entry: KeyEntry, found: { readonly main: number; readonly sub: number }): KeyValue;
 }
 
-export class WatchHub {
+type Group = WatcherGroup<StoreWatcher>;
+
+export class WatchHub implements WatcherOwner {
   readonly #source: WatchSource;
-  readonly #synced = new WatcherIndex<StoreWatcher>();
+  /** Of the synced watchers; none is empty. */
+  readonly #groups = new WatcherIndex<Group>();
   readonly #all = new Set<StoreWatcher>();
+  #synced = 0;
   #eventsSent = 0;
-  /** Watchers with something published and not delivered; bounded by the watchers. */
-  #due: StoreWatcher[] = [];
+  /** Groups with something published and not delivered; bounded by the watchers. */
+  #due: Group[] = [];
+  #dueWatchers = 0;
   #noEvents = EventList.empty();
 
   constructor(source: WatchSource) {
@@ -58,7 +65,7 @@ export class WatchHub {
 
   /** Watchers that have not been handed everything up to the head. */
   slow(): number {
-    return this.#all.size - this.#synced.size();
+    return this.#all.size - this.#synced;
   }
 
   /** Handed over since the start. */
@@ -80,20 +87,20 @@ export class WatchHub {
   /** Takes down the writes of the new head revision for the synced watchers of their keys; `flush` delivers. */
   publish(main: number, changes: readonly Change[]): void {
     assert(main === this.#source.revision(), 'only the head revision is published');
-    if (this.#synced.size() === 0) return;
+    if (this.#synced === 0) return;
     for (const change of changes) {
-      this.#synced.forEach(change.entry.key, (watcher) => {
-        if (watcher.next > main || !watcher.wants(change.type)) return;
-        if (watcher.due === undefined) this.#due.push(watcher);
-        const event = watcher.prevKv ? change.eventWithPrevious() : change.event();
-        watcher.due = (watcher.due ?? this.#noEvents).and(event);
+      assert(change.main === main, 'the changes of one revision are published together');
+      this.#groups.forEach(change.entry.key, (group) => {
+        if (!group.publish(change, this.#noEvents)) return;
+        this.#due.push(group);
+        this.#dueWatchers += group.size;
       });
     }
   }
 
   /** Watchers that something is published for and not delivered. */
   dueWatchers(): number {
-    return this.#due.length;
+    return this.#dueWatchers;
   }
 
   /** Delivers everything published. */
@@ -101,17 +108,25 @@ export class WatchHub {
     if (this.#due.length === 0) return;
     const due = this.#due;
     this.#due = [];
+    this.#dueWatchers = 0;
     this.#noEvents = EventList.empty();
+    for (const group of due) this.#flushGroup(group);
+  }
+
+  #flushGroup(group: Group): void {
+    const { from, events } = group.takeDue();
     const head = this.#source.revision();
-    for (const watcher of due) {
-      const events = watcher.due;
-      watcher.due = undefined;
-      assert(events !== undefined, 'a watcher that is due has events');
+    assert(from <= head, 'what is due was published');
+    group.forEach((watcher) => {
       // An earlier sink may have cancelled this one.
-      if (watcher.state !== 'synced') continue;
+      if (watcher.state !== 'synced') return;
+      const { next } = watcher;
+      // It may begin in the future, or have joined later and have the first ones from history.
+      const wanted = next <= from ? events : events.filter(({ kv }) => kv.modRevision >= next);
+      if (wanted.length === 0) return;
       watcher.next = head + 1;
-      if (!this.#deliver(watcher, events.toArray())) this.#pause(watcher);
-    }
+      if (!this.#deliver(watcher, wanted)) this.#pause(watcher);
+    });
   }
 
   /** Before the store's content is replaced: every synced watcher takes down its place in history. */
@@ -136,9 +151,7 @@ export class WatchHub {
     while (watcher.state === 'unsynced') {
       if (watcher.next < this.#source.compactRevision()) return this.#expire(watcher);
       if (watcher.next > this.#source.revision()) {
-        watcher.state = 'synced';
-        this.#synced.add(watcher);
-        return;
+        return this.#sync(watcher);
       }
       const events = this.#nextBatch(watcher);
       if (events.length > 0 && !this.#deliver(watcher, events)) this.#pause(watcher);
@@ -147,7 +160,7 @@ export class WatchHub {
 
   cancel(watcher: StoreWatcher): void {
     if (watcher.state === 'over') return;
-    if (watcher.state === 'synced') this.#synced.remove(watcher);
+    if (watcher.state === 'synced') this.#leaveGroup(watcher);
     watcher.state = 'over';
     const wasThere = this.#all.delete(watcher);
     assert(wasThere, 'a watcher that is not over is known');
@@ -180,8 +193,32 @@ export class WatchHub {
     watcher.state = 'paused';
   }
 
+  #sync(watcher: StoreWatcher): void {
+    const { wishes } = watcher;
+    let group = this.#groups.at(wishes.range)?.find((other) => other.isFor(wishes));
+    if (group === undefined) {
+      group = new WatcherGroup<StoreWatcher>(wishes);
+      this.#groups.add(group);
+    }
+    group.add(watcher);
+    watcher.group = group;
+    watcher.wishes = group.wishes;
+    watcher.state = 'synced';
+    this.#synced++;
+  }
+
+  #leaveGroup(watcher: StoreWatcher): void {
+    const { group } = watcher;
+    assert(group !== undefined, 'a synced watcher is in a group');
+    group.remove(watcher);
+    if (group.size === 0) this.#groups.remove(group);
+    watcher.group = undefined;
+    this.#synced--;
+    assert(this.#synced >= 0, 'no more watchers leave than were synced');
+  }
+
   #unsync(watcher: StoreWatcher): void {
-    this.#synced.remove(watcher);
+    this.#leaveGroup(watcher);
     // A synced watcher's `next` is only kept up to date when it gets an event; what came since did not concern it.
     watcher.next = Math.max(watcher.next, this.#source.revision() + 1);
     watcher.state = 'unsynced';
@@ -212,7 +249,7 @@ export class WatchHub {
     const type = write.isTombstone ? 'delete' : 'put';
     if (!watcher.wants(type)) return undefined;
     const kv = this.#source.load(entry, write);
-    const previous = watcher.prevKv ? this.#previous(entry, main) : undefined;
+    const previous = watcher.wishes.prevKv ? this.#previous(entry, main) : undefined;
     return previous === undefined ? { type, kv } : { type, kv, prevKv: previous };
   }
 
@@ -221,50 +258,5 @@ export class WatchHub {
     if (main - 1 < this.#source.compactRevision() || main === 1) return undefined;
     const found = entry.find(main - 1);
     return found === undefined ? undefined : this.#source.load(entry, found);
-  }
-}
-
-class StoreWatcher implements Watcher {
-  readonly range: KeyRange;
-  readonly prevKv: boolean;
-  readonly sink: WatchSink;
-  readonly #hub: WatchHub;
-  readonly #noPut: boolean;
-  readonly #noDelete: boolean;
-  state: 'synced' | 'unsynced' | 'paused' | 'over' = 'unsynced';
-  /** Invariant: every wanted event below `next` was handed over. */
-  next = 0;
-  isDelivering = false;
-  resumeRequested = false;
-  /** Published and not delivered. */
-  due: EventList | undefined = undefined;
-
-  constructor(hub: WatchHub, request: WatchRequest, sink: WatchSink) {
-    this.#hub = hub;
-    this.sink = sink;
-    this.range = keyRange(request.key, request.rangeEnd);
-    this.prevKv = request.prevKv;
-    this.#noPut = request.noPut;
-    this.#noDelete = request.noDelete;
-  }
-
-  wants(type: KvEvent['type']): boolean {
-    return type === 'put' ? !this.#noPut : !this.#noDelete;
-  }
-
-  resume(): void {
-    this.resumeRequested = true;
-    if (this.state !== 'paused') return;
-    this.state = 'unsynced';
-    this.#hub.catchUp(this);
-  }
-
-  cancel(): void {
-    this.#hub.cancel(this);
-  }
-
-  isSynced(): boolean {
-    this.#hub.flush();
-    return this.state === 'synced' || (this.state !== 'over' && this.next > this.#hub.head());
   }
 }

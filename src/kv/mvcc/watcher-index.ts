@@ -1,5 +1,5 @@
 /**
- * Finds the watchers of a key in less than linear time.
+ * Finds the watchers of a key, or groups of them, in less than linear time.
  *
  * Watchers of one key sit in a map by that key. Watchers of a prefix (nearly all others: Kubernetes watches nothing else)
  * sit in a map by prefix, and a key asks it once for each length that any prefix has. The rest, true intervals, sit in a
@@ -15,11 +15,11 @@ export interface Ranged {
 }
 
 export class WatcherIndex<W extends Ranged> {
-  readonly #byKey = new Map<string, Set<W>>();
-  readonly #byPrefix = new Map<string, Set<W>>();
+  readonly #byKey = new Map<string, W[]>();
+  readonly #byPrefix = new Map<string, W[]>();
   /** How many prefixes have a length. */
   readonly #prefixLengths = new Map<number, number>();
-  readonly #intervals = new Set<W>();
+  readonly #byInterval = new Map<string, W[]>();
   /** undefined after a change. */
   #tree: readonly IntervalNode<W>[] | undefined = [];
   #size = 0;
@@ -32,8 +32,10 @@ export class WatcherIndex<W extends Ranged> {
     const before = this.#size;
     const prefix = rangePrefix(watcher.range);
     if (watcher.range.isSingle) this.#size += addTo(this.#byKey, watcher.range.from, watcher);
-    else if (prefix === undefined) this.#changeIntervals(() => this.#intervals.add(watcher));
-    else {
+    else if (prefix === undefined) {
+      this.#size += addTo(this.#byInterval, intervalName(watcher.range), watcher);
+      this.#tree = undefined;
+    } else {
       const isNew = !this.#byPrefix.has(prefix);
       this.#size += addTo(this.#byPrefix, prefix, watcher);
       if (isNew) this.#prefixLengths.set(prefix.length, (this.#prefixLengths.get(prefix.length) ?? 0) + 1);
@@ -45,12 +47,21 @@ export class WatcherIndex<W extends Ranged> {
     const before = this.#size;
     const prefix = rangePrefix(watcher.range);
     if (watcher.range.isSingle) this.#size -= removeFrom(this.#byKey, watcher.range.from, watcher);
-    else if (prefix === undefined) this.#changeIntervals(() => this.#intervals.delete(watcher));
-    else {
+    else if (prefix === undefined) {
+      this.#size -= removeFrom(this.#byInterval, intervalName(watcher.range), watcher);
+      this.#tree = undefined;
+    } else {
       this.#size -= removeFrom(this.#byPrefix, prefix, watcher);
       if (!this.#byPrefix.has(prefix)) this.#dropPrefixLength(prefix.length);
     }
     assert(this.#size === before - 1, 'only a watcher that was added is removed');
+  }
+
+  /** Those of exactly this range. */
+  at(range: KeyRange): readonly W[] | undefined {
+    if (range.isSingle) return this.#byKey.get(range.from);
+    const prefix = rangePrefix(range);
+    return prefix === undefined ? this.#byInterval.get(intervalName(range)) : this.#byPrefix.get(prefix);
   }
 
   /** Calls `visit` for every watcher of `key`; it must not add or remove watchers. */
@@ -59,16 +70,9 @@ export class WatcherIndex<W extends Ranged> {
     for (const length of this.#prefixLengths.keys()) {
       if (length <= key.length) this.#byPrefix.get(key.slice(0, length))?.forEach(visit);
     }
-    if (this.#intervals.size === 0) return;
-    this.#tree ??= buildTree([...this.#intervals]);
+    if (this.#byInterval.size === 0) return;
+    this.#tree ??= buildTree([...this.#byInterval.values()].flat());
     visitTree(this.#tree, { low: 0, high: this.#tree.length - 1, key }, visit);
-  }
-
-  #changeIntervals(change: () => unknown): void {
-    const before = this.#intervals.size;
-    change();
-    this.#size += this.#intervals.size - before;
-    this.#tree = undefined;
   }
 
   #dropPrefixLength(length: number): void {
@@ -79,17 +83,25 @@ export class WatcherIndex<W extends Ranged> {
   }
 }
 
-function addTo<W>(map: Map<string, Set<W>>, key: string, watcher: W): number {
-  const set = map.get(key) ?? new Set<W>();
-  if (set.size === 0) map.set(key, set);
-  const before = set.size;
-  return set.add(watcher).size - before;
+/** Different for different intervals, whatever bytes are in their ends. */
+function intervalName({ from, to }: KeyRange): string {
+  return to === undefined ? `-${from}` : `${from.length}-${from}${to}`;
 }
 
-function removeFrom<W>(map: Map<string, Set<W>>, key: string, watcher: W): number {
-  const set = map.get(key);
-  if (set === undefined || !set.delete(watcher)) return 0;
-  if (set.size === 0) map.delete(key);
+function addTo<W>(map: Map<string, W[]>, name: string, watcher: W): number {
+  const list = map.get(name);
+  if (list === undefined) map.set(name, [watcher]);
+  else if (list.includes(watcher)) return 0;
+  else list.push(watcher);
+  return 1;
+}
+
+function removeFrom<W>(map: Map<string, W[]>, name: string, watcher: W): number {
+  const list = map.get(name);
+  const place = list?.indexOf(watcher) ?? -1;
+  if (list === undefined || place === -1) return 0;
+  if (list.length === 1) map.delete(name);
+  else list.splice(place, 1);
   return 1;
 }
 
