@@ -157,12 +157,13 @@ function noMessages(): MessageCounts {
 }
 
 function labelsOf({ service, method, type }: MethodStats) {
-  return { grpc_service: service, grpc_method: method, grpc_type: type };
+  // By the alphabet, as every Prometheus library of Go writes them: scripts compare whole lines.
+  return { grpc_method: method, grpc_service: service, grpc_type: type };
 }
 
 function handledValues(stats: MethodStats): readonly Value[] {
   return stats.handled.flatMap((value, code) =>
-    value > 0 ? [{ labels: { ...labelsOf(stats), grpc_code: codeNames[code] ?? 'Unknown' }, value }] : [],
+    value > 0 ? [{ labels: { grpc_code: codeNames[code] ?? 'Unknown', ...labelsOf(stats) }, value }] : [],
   );
 }
 
@@ -175,7 +176,7 @@ function durationValues(stats: MethodStats, name: string, labels: Value['labels'
   let count = 0;
   const buckets = [...boundsSeconds, '+Inf'].map((le, place) => {
     count += within[place] ?? 0;
-    return { labels: { le, ...labels }, value: count, metricName: `${name}_bucket` };
+    return { labels: { ...labels, le }, value: count, metricName: `${name}_bucket` };
   });
   return [
     ...buckets,

@@ -104,6 +104,11 @@ test('everything that etcd’s dashboards and alerts ask for is told by a member
     mixin.filter((name) => !samples.has(name)),
     [],
   );
+  // Labels by the alphabet: scripts look for whole lines.
+  assert.match(
+    await leader.registry.metrics(),
+    /^grpc_server_handled_total\{grpc_code="OK",grpc_method="Put",grpc_service="etcdserverpb\.KV",grpc_type="unary"\} \d+$/m,
+  );
 });
 
 test('calls, bytes and streams are counted', async () => {
