@@ -333,16 +333,18 @@ export class World {
   /** Equal revisions mean equal states. A request that was still on its way may be applied between two answers: ask again. */
   async #checkSameState(): Promise<void> {
     let found: readonly { readonly hash: number; readonly revision: number }[] = [];
+    let isAnyGone = () => false;
     const ask = () => {
       const asked = this.#belonging();
+      // A removal that was still on its way may take out a member that has just been asked: it refuses, or never answers.
+      const isAnyGoneNow = () => asked.some((member) => member.isGone);
+      isAnyGone = isAnyGoneNow;
       Promise.all(asked.map((member) => present(member.server, 'a server').hashKv(0))).then(
         (hashes) => {
           found = hashes;
         },
         (error: unknown) => {
-          // A removal that was still on its way may take out a member that has just been asked.
-          if (asked.some((member) => member.isGone)) this.#scheduler.afterMs(askAgainMs, ask);
-          else this.#fail(new Violation('a healthy member answers', String(error)));
+          if (!isAnyGoneNow()) this.#fail(new Violation('a healthy member answers', String(error)));
         },
       );
     };
@@ -350,7 +352,11 @@ export class World {
     do {
       found = [];
       ask();
-      await this.#runUntil(endMs, () => found.length > 0);
+      await this.#runUntil(endMs, () => found.length > 0 || isAnyGone());
+      if (isAnyGone()) {
+        found = [];
+        continue;
+      }
       if (found.length === 0) throw new Violation('a healthy member answers', `no hash within ${healLimitMs} ms`);
       const byRevision = new Map<number, number>();
       for (const { hash, revision } of found) {
@@ -362,7 +368,7 @@ export class World {
           );
         byRevision.set(revision, hash);
       }
-    } while (new Set(found.map((state) => state.revision)).size > 1);
+    } while (found.length === 0 || new Set(found.map((state) => state.revision)).size > 1);
   }
 
   #fail(error: Error): void {
