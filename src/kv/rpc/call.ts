@@ -119,20 +119,3 @@ function isForLearners(method: string, request: unknown): boolean {
   const isSerializable = typeof request === 'object' && request !== null && 'serializable' in request;
   return method === 'Range' && isSerializable && request.serializable === true;
 }
-
-/**
- * Calls `onLost` once this member has been without a leader for three election time-outs, as long as etcd waits.
- * Returns the function that ends the watching.
- */
-export function whileLeader(server: KvServer, onLost: () => void): () => void {
-  let leaderlessPolls = 0;
-  const cancel = server.clock.every(server.electionMs, () => {
-    leaderlessPolls = server.position().leader === 0 ? leaderlessPolls + 1 : 0;
-    if (leaderlessPolls < leaderlessPollsMax) return;
-    cancel();
-    onLost();
-  });
-  return cancel;
-}
-
-const leaderlessPollsMax = 3;

@@ -6,8 +6,9 @@ import type * as grpc from '@grpc/grpc-js';
 import { assert } from '../../env/assert.ts';
 import { grpcStatus } from '../../rpc/grpc-status.ts';
 import { KvError } from '../errors.ts';
-import { type CallType, type Face, type MessageCounts, namesOf, toStatus, wantsLeader, whileLeader } from './call.ts';
+import { type CallType, type Face, type MessageCounts, namesOf, toStatus, wantsLeader } from './call.ts';
 import { type AnswerStream, codecOf, type RequestSink, type StreamMethod } from '../../rpc/service.ts';
+import { type OpenStream, OpenStreams } from './open-streams.ts';
 import type { SharedAnswer } from '../../rpc/shared-message.ts';
 
 /** An AnswerStream whose `fail` takes any error. After its end, everything but `call` does nothing. */
@@ -31,18 +32,29 @@ export function stream<Request extends object, Answer extends object>(
 ): StreamMethod<Request, Answer> {
   const { path, codec, isRequestStream } = codecOf<Request, Answer>(definition);
   const type: CallType = isRequestStream ? 'bidi_stream' : 'server_stream';
+  const opened = new OpenStreams(face);
   return {
     kind: 'stream',
     path,
     isRequestStream,
     codec,
-    open: (answers) => new CountedStream(face, path, type, answers).begin(open, options),
+    open: (answers) => new CountedStream({ face, opened, path, type }, answers).begin(open, options),
   };
 }
 
-class CountedStream<Request, Answer> implements FaceStream<Answer> {
+/** What the streams of one method share. */
+interface Opening {
+  readonly face: Face;
+  readonly opened: OpenStreams;
+  readonly path: string;
+  readonly type: CallType;
+}
+
+class CountedStream<Request, Answer> implements FaceStream<Answer>, OpenStream {
   readonly call: AnswerStream<Answer>['call'];
+  readonly wantsLeader: boolean;
   readonly #face: Face;
+  readonly #opened: OpenStreams;
   readonly #names: readonly [service: string, method: string];
   readonly #type: CallType;
   readonly #answers: AnswerStream<Answer>;
@@ -50,15 +62,15 @@ class CountedStream<Request, Answer> implements FaceStream<Answer> {
   readonly #counts: MessageCounts | undefined;
   #sink: RequestSink<Request> | undefined;
   #isOver = false;
-  #stopWatching: () => void = () => undefined;
-  readonly #onStopping = () => this.fail(new KvError('stopped'));
 
-  constructor(face: Face, path: string, type: CallType, answers: AnswerStream<Answer>) {
+  constructor({ face, opened, path, type }: Opening, answers: AnswerStream<Answer>) {
     this.#face = face;
+    this.#opened = opened;
     this.#names = namesOf(path);
     this.#type = type;
     this.#answers = answers;
     this.call = answers.call;
+    this.wantsLeader = wantsLeader(answers.call);
     this.#counts = face.counters.messages?.(...this.#names, type);
   }
 
@@ -68,11 +80,12 @@ class CountedStream<Request, Answer> implements FaceStream<Answer> {
   ): RequestSink<Request> {
     const { server, counters, stopping } = this.#face;
     counters.started(...this.#names, this.#type);
-    if (stopping.aborted) this.#onStopping();
-    else if (server.position().isLearner && !isForLearners) this.fail(new KvError('notSupportedForLearner'));
+    const { isLearner, leader } = server.position();
+    if (stopping.aborted) this.fail(new KvError('stopped'));
+    else if (isLearner && !isForLearners) this.fail(new KvError('notSupportedForLearner'));
+    else if (leader === 0 && this.wantsLeader) this.fail(new KvError('noLeader'));
     if (this.#isOver) return nobody;
-    stopping.addEventListener('abort', this.#onStopping, { once: true });
-    if (wantsLeader(this.call)) this.#stopWatching = whileLeader(server, () => this.fail(new KvError('noLeader')));
+    this.#opened.add(this);
     const sink = open(this);
     // It may have ended while it was opened: then nobody has told the sink.
     if (this.#isOver) sink.gone();
@@ -136,8 +149,7 @@ class CountedStream<Request, Answer> implements FaceStream<Answer> {
   #finish(code: number): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    this.#stopWatching();
-    this.#face.stopping.removeEventListener('abort', this.#onStopping);
+    this.#opened.remove(this);
     this.#face.counters.handled(...this.#names, this.#type, code);
     this.#sink?.gone();
     return true;

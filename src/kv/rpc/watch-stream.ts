@@ -52,7 +52,6 @@ class ServedWatch implements WatchSink {
   readonly startRevision: number;
   readonly #stream: WatchTeller;
   hasSentSinceTick = true;
-  isPaused = false;
   /** Ended by a compaction. As in etcd its id stays taken until the client cancels it. */
   isOver = false;
   watcher: Watcher | undefined = undefined;
@@ -84,7 +83,10 @@ export class WatchStream implements WatchTeller {
   readonly #options: WatchStreamOptions;
   readonly #server: KvServer;
   readonly #watches = new Map<number, ServedWatch>();
-  readonly #cancelTicks: Cancel;
+  /** Those that wait for room, the one that has waited longest first. */
+  readonly #paused = new Set<ServedWatch>();
+  readonly #wantingProgress = new Set<ServedWatch>();
+  #cancelTicks: Cancel | undefined = undefined;
   #nextId = 0;
   #isFull = false;
   #isClosed = false;
@@ -93,7 +95,6 @@ export class WatchStream implements WatchTeller {
   constructor(options: WatchStreamOptions) {
     this.#options = options;
     this.#server = options.server;
-    this.#cancelTicks = this.#server.clock.every(options.progressEveryMs, () => this.#tick());
   }
 
   take(request: Out<WireWatchRequest>): void {
@@ -106,20 +107,22 @@ export class WatchStream implements WatchTeller {
   /** The write buffer has room again. */
   drained(): void {
     this.#isFull = false;
-    for (const watch of this.#watches.values()) {
+    // One that is paused again goes to the end, so that none waits for ever behind a busy one.
+    for (const watch of this.#paused) {
       if (this.#isFull) return;
-      if (!watch.isPaused) continue;
-      watch.isPaused = false;
+      this.#paused.delete(watch);
       watch.watcher?.resume();
     }
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#cancelTicks();
+    this.#cancelTicks?.();
     this.#cancelProgressRetry?.();
     for (const watch of this.#watches.values()) watch.watcher?.cancel();
     this.#watches.clear();
+    this.#paused.clear();
+    this.#wantingProgress.clear();
   }
 
   #create(request: Out<WireWatchCreateRequest>): void {
@@ -146,6 +149,7 @@ export class WatchStream implements WatchTeller {
     const id = wanted === 0 ? this.#freeId() : wanted;
     const watch = new ServedWatch(id, request, watchRequest.startRevision, this);
     this.#watches.set(id, watch);
+    if (watch.wantsProgress) this.#startTicks(watch);
     this.#write({ header: headerOf(this.#server), watchId: id, created: true });
     const watcher = this.#server.watch(watchRequest, watch);
     // An old start revision that is compacted has ended the watch by now.
@@ -170,7 +174,7 @@ export class WatchStream implements WatchTeller {
     const isSplit = watch.wantsFragments && batch.bytes > fragmentBytes;
     if (isSplit || watch.id < 0) this.#tellInParts(watch, events, revision);
     else if (!this.#isClosed && !writeShared(batch, watch.id)) this.#isFull = true;
-    watch.isPaused = this.#isFull;
+    if (this.#isFull && !this.#isClosed) this.#paused.add(watch);
     return !this.#isFull;
   }
 
@@ -186,6 +190,7 @@ export class WatchStream implements WatchTeller {
   tellCompacted(watch: ServedWatch, compactRevision: number): void {
     watch.isOver = true;
     watch.watcher = undefined;
+    this.#forget(watch);
     // etcd gives neither a revision nor a reason: the compacted revision says it all.
     this.#write({ header: headerOf(this.#server, 0), watchId: watch.id, canceled: true, compactRevision });
   }
@@ -209,6 +214,7 @@ export class WatchStream implements WatchTeller {
     const watch = this.#watches.get(id);
     if (!watch) return;
     this.#watches.delete(id);
+    this.#forget(watch);
     watch.watcher?.cancel();
     this.#write({ header: headerOf(this.#server), watchId: id, canceled: true });
   }
@@ -231,16 +237,27 @@ export class WatchStream implements WatchTeller {
   #isInSync(): boolean {
     for (const watch of this.#watches.values()) {
       if (watch.isOver) continue;
-      if (watch.isPaused || !watch.watcher?.isSynced()) return false;
+      if (this.#paused.has(watch) || !watch.watcher?.isSynced()) return false;
     }
     return true;
   }
 
+  #startTicks(watch: ServedWatch): void {
+    this.#wantingProgress.add(watch);
+    this.#cancelTicks ??= this.#server.clock.every(this.#options.progressEveryMs, () => this.#tick());
+  }
+
+  #forget(watch: ServedWatch): void {
+    this.#paused.delete(watch);
+    if (!this.#wantingProgress.delete(watch) || this.#wantingProgress.size > 0) return;
+    this.#cancelTicks?.();
+    this.#cancelTicks = undefined;
+  }
+
   #tick(): void {
-    for (const [id, watch] of this.#watches) {
-      if (!watch.wantsProgress) continue;
-      if (!watch.hasSentSinceTick && !watch.isPaused && watch.watcher?.isSynced()) {
-        this.#write({ header: headerOf(this.#server), watchId: id });
+    for (const watch of this.#wantingProgress) {
+      if (!watch.hasSentSinceTick && !this.#paused.has(watch) && watch.watcher?.isSynced()) {
+        this.#write({ header: headerOf(this.#server), watchId: watch.id });
       }
       watch.hasSentSinceTick = false;
     }

@@ -30,6 +30,7 @@ function world(room = 1_000) {
   const sent: Out<WireWatchResponse>[] = [];
   let isSynced = true;
   let left = room;
+  let whenResumed: (index: number) => unknown = () => undefined;
   const schedule = (periodic: boolean) => (_ms: number, run: () => void) => {
     const timer = { periodic, run };
     timers.push(timer);
@@ -46,7 +47,11 @@ function world(room = 1_000) {
     watchRefusal: () => undefined,
     watch: (_request: unknown, sink: WatchSink) => {
       const index = sinks.push(sink) - 1;
-      return { resume: () => resumed.push(index), cancel: () => undefined, isSynced: () => isSynced };
+      const resume = () => {
+        resumed.push(index);
+        whenResumed(index);
+      };
+      return { resume, cancel: () => undefined, isSynced: () => isSynced };
     },
   } as unknown as KvServer;
   const write = (response: Out<WireWatchResponse>) => {
@@ -70,9 +75,14 @@ function world(room = 1_000) {
     setSynced: (value: boolean) => {
       isSynced = value;
     },
+    /** What a watch does when it is resumed. */
+    onResume: (does: typeof whenResumed) => {
+      whenResumed = does;
+    },
     makeRoom: (count: number) => {
       left = count;
     },
+    periodic: () => timers.filter((item) => item.periodic).length,
     tick: () => {
       for (const timer of timers.filter((item) => item.periodic)) timer.run();
     },
@@ -130,6 +140,36 @@ test('a client that does not read pauses its watches; they go on when there is r
   stream.drained();
   assert.deepEqual(resumed, [0, 1]);
   assert.equal(first.events([eventAt(12)], 12), true);
+});
+
+test('watches of a client that reads slowly take turns: one that has more waits behind those that waited', () => {
+  const { stream, sinks, resumed, makeRoom, onResume } = world(4);
+  for (let count = 0; count < 3; count++) stream.take(create());
+  const [first, second, third] = sinks as [WatchSink, WatchSink, WatchSink];
+  for (const sink of sinks) assert.equal(sink.events([eventAt(11)], 11), false);
+  makeRoom(1);
+  // The first has more than there is room for.
+  onResume((index) => index === 0 && first.events([eventAt(12)], 12));
+  stream.drained();
+  assert.deepEqual(resumed, [0]);
+  onResume(() => undefined);
+  makeRoom(10);
+  stream.drained();
+  assert.deepEqual(resumed, [0, 1, 2, 0]);
+  assert.deepEqual(
+    [second, third].map((sink) => sink.events([eventAt(12)], 12)),
+    [true, true],
+  );
+});
+
+test('ten thousand idle watches have one timer if any of them wants progress, and none if none does', () => {
+  const { stream, periodic } = world(100_000);
+  for (let count = 0; count < 10_000; count++) stream.take(create());
+  assert.equal(periodic(), 0);
+  for (let id = 20_000; id < 20_100; id++) stream.take(create({ progressNotify: true, watchId: id }));
+  assert.equal(periodic(), 1);
+  for (let id = 20_000; id < 20_100; id++) stream.take({ cancelRequest: { watchId: id } });
+  assert.equal(periodic(), 0);
 });
 
 test('a large batch is split for a client that asked for fragments, and only for that one', () => {
