@@ -142,6 +142,17 @@ export class StoreMachine implements StateMachine {
     });
   }
 
+  /** The table knows who votes, but no two memberships at a time: of a joint one it cannot tell. */
+  holdsMembership({ voters, votersOutgoing, learners }: ConfState): boolean {
+    if (votersOutgoing.length > 0) return false;
+    const members = [...this.#kv.members().values()];
+    const same = (ids: readonly number[], isLearner: boolean) => {
+      const known = members.filter((member) => member.isLearner === isLearner);
+      return known.length === ids.length && known.every(({ id }) => ids.includes(id));
+    };
+    return same(voters, false) && same(learners, true);
+  }
+
   membershipChanged(_confState: ConfState): void {
     this.#options.onMembers();
   }

@@ -38,6 +38,11 @@ export interface StateMachine {
    */
   wasChangeTaken?(change: ConfChange): boolean;
   /**
+   * Asked at a start when damage took entries from the log that the state holds: whether `confState` is the membership that
+   * came of them. Absent: it is taken for it.
+   */
+  holdsMembership?(confState: ConfState): boolean;
+  /**
    * Whether an entry that another member proposes could be applied; `data` is the context of a confChange. Absent: any
    * could. What cannot is not taken into the log, where it would stop every member.
    */

@@ -81,7 +81,11 @@ export async function startRaftNode(
 
 function walOptions(options: RaftNodeOptions): WalOptions {
   const { env, directory, segmentBytes, stateMachine, acceptLoss, giveSpace } = options;
-  const state = { index: stateMachine.appliedIndex(), snapshot: () => stateMachine.snapshot() };
+  const state = {
+    index: stateMachine.appliedIndex(),
+    snapshot: () => stateMachine.snapshot(),
+    holdsMembership: stateMachine.holdsMembership?.bind(stateMachine),
+  };
   return {
     disk: env.disk,
     directory,

@@ -106,6 +106,7 @@ export async function openWal(
     replay,
     mark,
     stateIndex: options.state?.index,
+    holdsMembership: options.state?.holdsMembership,
     memberId: Number.parseInt(identity.memberId, 16),
   });
   const damage = found.damage.map(describeDamage);

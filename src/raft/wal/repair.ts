@@ -20,6 +20,8 @@ export interface RepairInput {
   readonly mark: SnapshotMark | undefined;
   /** What the state machine holds durably; undefined when nobody says. */
   readonly stateIndex: Index | undefined;
+  /** Whether the state machine's membership at `stateIndex` is this one; undefined when it knows none. */
+  readonly holdsMembership: ((confState: ConfState) => boolean) | undefined;
   readonly memberId: number;
 }
 
@@ -79,11 +81,12 @@ function goOn(base: SnapshotMark, baseIs: Repair['baseIs'], runs: readonly Run[]
  * The state as a snapshot. It needs the term of its last entry, because others compare it with their logs; a member that
  * is alone has nobody who would.
  */
-function metaOfState({ replay, stateIndex, memberId }: RepairInput, runs: readonly Run[]): SnapshotMeta | undefined {
+function metaOfState(input: RepairInput, runs: readonly Run[]): SnapshotMeta | undefined {
+  const { replay, stateIndex, memberId } = input;
   if (stateIndex === undefined || stateIndex === 0) return undefined;
   const index = stateIndex;
   const term = termAt(replay, runs, index) ?? (isOnlyVoter(replay, memberId) ? replay.hardState.term : undefined);
-  const confState = confStateAt(replay, runs, index);
+  const confState = confStateAt(input, runs, index);
   return term === undefined || confState === undefined ? undefined : { index, term, confState };
 }
 
@@ -105,17 +108,28 @@ function termAt(replay: Replay, runs: readonly Run[], index: Index): Term | unde
   return before === after ? before : undefined;
 }
 
-/** The newest outcome at or before `index`, then the entries after it as far as they are left. */
-function confStateAt(replay: Replay, runs: readonly Run[], index: Index): ConfState | undefined {
+/**
+ * The newest outcome at or before `index`, then the entries after it. When some of these are gone, a membership change may
+ * be among them, and its outcome with it: then the state machine has to hold the same, or the membership is not known.
+ */
+function confStateAt(
+  { replay, holdsMembership }: RepairInput,
+  runs: readonly Run[],
+  index: Index,
+): ConfState | undefined {
   const mark = replay.confMarks.findLast((candidate) => candidate.index <= index);
   const snapshot = replay.marks.find(({ meta }) => meta.index <= index)?.meta;
   const newest = mark && mark.index >= (snapshot?.index ?? 0) ? mark : snapshot;
   if (!newest) return undefined;
+  const after = runs
+    .flatMap((run) => run.entries)
+    .filter((entry) => entry.index > newest.index && entry.index <= index);
   let { confState } = newest;
-  for (const entry of runs.flatMap((run) => run.entries)) {
-    if (entry.index <= newest.index || entry.index > index || entry.kind !== 'confChange') continue;
+  for (const entry of after) {
+    if (entry.kind !== 'confChange') continue;
     const outcome = changeMembership(confState, decodeConfChange(entry.data));
     if (outcome.kind === 'changed') confState = outcome.conf;
   }
-  return confState;
+  const isWhole = after.length === index - newest.index;
+  return isWhole || holdsMembership?.(confState) !== false ? confState : undefined;
 }

@@ -24,9 +24,13 @@ export interface WalOptions {
   readonly segmentBytes: number;
   /**
    * What the state machine holds durably. Only looked at when log or snapshots are damaged: what the state reaches over is
-   * not lost. `snapshot` is as StateMachine.snapshot, at `index`.
+   * not lost. `snapshot` is as StateMachine.snapshot, `holdsMembership` as there, both at `index`.
    */
-  readonly state?: { readonly index: Index; readonly snapshot: () => AsyncIterable<Uint8Array> };
+  readonly state?: {
+    readonly index: Index;
+    readonly snapshot: () => AsyncIterable<Uint8Array>;
+    readonly holdsMembership?: ((confState: ConfState) => boolean) | undefined;
+  };
   /** The only voter goes on without entries that are lost, instead of refusing to start. */
   readonly acceptLoss?: boolean;
   /**

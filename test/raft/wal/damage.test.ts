@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { SimDisk } from '../../../chaos/sim/disk.ts';
 import { seededRandom } from '../../../chaos/sim/random.ts';
 import type { KeelsonError } from '../../../src/env/errors.ts';
-import type { Entry, Index, PersistToken, ReplicaId, Term } from '../../../src/raft/core/types.ts';
+import type { ConfState, Entry, Index, PersistToken, ReplicaId, Term } from '../../../src/raft/core/types.ts';
 import { createWal, openWal, walIdentity } from '../../../src/raft/wal/open-wal.ts';
 import { encodeSegmentHeader } from '../../../src/raft/wal/payload.ts';
 import { readWal, type WalItem } from '../../../src/raft/wal/read-wal.ts';
@@ -233,6 +233,32 @@ test('what the state machine holds is not lost: the log begins after it', async 
     for await (const chunk of reader.chunks()) assert.deepEqual([...chunk], [7, 7, 7]);
     await again.wal.close();
     assert.equal((await openWal(options(life))).restored.snapshot.index, 8);
+  }
+});
+
+test('a membership change may have fallen into the hole: the state says whether it did', async () => {
+  for (const isSame of [true, false]) {
+    const disk = new SimDisk({ random: seededRandom('state') });
+    const { wal } = await createWal(options(disk), identity, { confState });
+    await write(wal, 1, 10);
+    const fifth = await recordOf(disk, 4);
+    disk.corrupt(fifth.segment, fifth.offset + inPayload);
+    const asked: ConfState[] = [];
+    const holdsMembership = (known: ConfState) => {
+      asked.push(known);
+      return isSame;
+    };
+    async function* snapshot() {
+      yield new Uint8Array([7]);
+    }
+    const again = await openWal({
+      ...options(disk.crash('kept')),
+      state: { index: 8 as Index, snapshot, holdsMembership },
+    });
+    assert.deepEqual(asked, [confState]);
+    if (isSame) assert.deepEqual([again.restored.snapshot.index, again.restored.lostUpTo], [8, undefined]);
+    // Without a membership the state is nothing to begin with: the leader sends what is gone.
+    else assert.deepEqual([indexes(again), again.restored.lostUpTo], [upTo(4), 10]);
   }
 });
 
