@@ -74,6 +74,7 @@ export class SegmentedWal implements Wal {
   /** Bounded by the core: it hands out no more than its window of uncommitted bytes before something is durable. */
   #queue: Pending[] = [];
   #isWriting = false;
+  #releasing: Promise<void> = Promise.resolve();
   #writing: Promise<void> = Promise.resolve();
   #failure: KeelsonError | undefined;
   #isClosed = false;
@@ -161,8 +162,16 @@ export class SegmentedWal implements Wal {
     return present(this.#durable.marks[0], 'a mark').meta;
   }
 
-  async release(upTo: Index): Promise<void> {
+  /** One at a time: two that look for what is stale at once, after a snapshot taken and one received, would both remove it. */
+  release(upTo: Index): Promise<void> {
     assert(upTo <= this.latestSnapshot().index, () => `nothing covers entries up to ${upTo} but the log`);
+    const released = this.#releasing.then(() => this.#release(upTo));
+    // Whoever asked is told of a failure; the next one tries by itself.
+    this.#releasing = released.catch(() => undefined);
+    return released;
+  }
+
+  async #release(upTo: Index): Promise<void> {
     if (this.#failure) throw this.#failure;
     const { disk, directory } = this.#options;
     // The older of the two snapshots stays usable: the log is kept from there on.
