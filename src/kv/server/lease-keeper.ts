@@ -90,6 +90,8 @@ export class LeaseKeeper {
     } else if (op.kind === 'leaseRevoke') {
       this.#revoked++;
       this.#lessor.revoked(op.id);
+    } else if (op.kind === 'leaseCheckpoint') {
+      this.#lessor.checkpointed(op.remaining, this.#options.clock.monotonicMs());
     }
   }
 
@@ -114,13 +116,14 @@ export class LeaseKeeper {
   async keepAlive(id: LeaseId, signal: AbortSignal): Promise<number> {
     return this.#atLeader(
       async () => {
-        // A grant that was acknowledged by another member must be known here before the lease counts as gone.
-        if (!this.#options.kv.leases().get(id)) await this.#options.reader.point();
+        // A quorum must still follow this leader: another one, of whom it knows nothing yet, would not know of the renewal
+        // and end the lease before its time. It also makes grants known that other members have acknowledged.
+        await this.#options.reader.point();
         if (!this.#lessor.isLeader()) return undefined;
         const renewed = this.#lessor.renew(id, this.#options.clock.monotonicMs());
         if (!renewed) return 0;
-        // The others still hold the old remaining time; nobody waits for them to forget it.
-        if (renewed.wasCheckpointed) this.#propose({ kind: 'leaseCheckpoint', remaining: [[id, 0]] });
+        // The others would go by the old remaining time if they led next: they have to forget it first.
+        if (renewed.wasCheckpointed && !(await this.#forgetRemaining(id))) return undefined;
         return renewed.ttlSeconds;
       },
       (urls) => this.#options.proxy.keepAlive(urls, id, signal),
@@ -142,6 +145,17 @@ export class LeaseKeeper {
       (urls) => this.#options.proxy.timeToLive(urls, id, withKeys, signal),
       signal,
     );
+  }
+
+  /** False when this member does not lead any more. */
+  async #forgetRemaining(id: LeaseId): Promise<boolean> {
+    try {
+      await this.#options.proposer.proposeAsLeader({ kind: 'leaseCheckpoint', remaining: [[id, 0]] });
+      return true;
+    } catch (error) {
+      if (error instanceof KvError && error.kv === 'leaderChanged') return false;
+      throw error;
+    }
   }
 
   /** `here` on the leader (undefined = no longer the leader), `there` on a follower; again until the time is up. */

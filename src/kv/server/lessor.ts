@@ -19,16 +19,21 @@ export const checkpointEveryMs = 300_000;
 interface Timing {
   expiresAtMs: number;
   checkpointAtMs: number;
+  /** Proposed and not applied: the table does not show them yet, and will. */
+  checkpointsUnderWay: number;
 }
 
 export class Lessor {
   readonly #table: () => LeaseTable;
+  readonly #checkpointEveryMs: number;
   readonly #timings = new Map<LeaseId, Timing>();
   readonly #revoking = new Set<LeaseId>();
   #isLeader = false;
 
-  constructor(table: () => LeaseTable) {
+  constructor(table: () => LeaseTable, everyMs: number = checkpointEveryMs) {
+    assert(everyMs > 0, 'checkpoints have time between them');
     this.#table = table;
+    this.#checkpointEveryMs = everyMs;
   }
 
   isLeader(): boolean {
@@ -59,14 +64,31 @@ export class Lessor {
     this.#revoking.delete(id);
   }
 
+  /**
+   * A checkpoint was applied. One without a remaining time is a renewal that the leader before acknowledged, perhaps not
+   * applied yet when this one began to lead.
+   */
+  checkpointed(remaining: readonly (readonly [LeaseId, number])[], nowMs: number): void {
+    if (!this.#isLeader) return;
+    for (const [id, seconds] of remaining) {
+      const lease = this.#table().get(id);
+      const timing = this.#timings.get(id);
+      if (lease === undefined || timing === undefined) continue;
+      if (seconds > 0) timing.checkpointsUnderWay = Math.max(0, timing.checkpointsUnderWay - 1);
+      else timing.expiresAtMs = Math.max(timing.expiresAtMs, nowMs + lease.ttlSeconds * 1000);
+    }
+  }
+
   /** A new full term for the lease; undefined when it does not exist or has run out. */
   renew(id: LeaseId, nowMs: number): { readonly ttlSeconds: number; readonly wasCheckpointed: boolean } | undefined {
     assert(this.#isLeader, 'only the leader renews leases');
     const lease = this.#table().get(id);
     const timing = this.#timings.get(id);
     if (!lease || !timing || timing.expiresAtMs <= nowMs) return undefined;
-    this.#start(id, lease.ttlSeconds, nowMs);
-    return { ttlSeconds: lease.ttlSeconds, wasCheckpointed: lease.remainingSeconds > 0 };
+    timing.expiresAtMs = nowMs + lease.ttlSeconds * 1000;
+    timing.checkpointAtMs = nowMs + this.#checkpointEveryMs;
+    const wasCheckpointed = lease.remainingSeconds > 0 || timing.checkpointsUnderWay > 0;
+    return { ttlSeconds: lease.ttlSeconds, wasCheckpointed };
   }
 
   /** Whole seconds left; undefined when the lease does not exist or has run out. */
@@ -99,7 +121,8 @@ export class Lessor {
     for (const [id, timing] of this.#timings) {
       if (due.length === checkpointsPerStepMax) break;
       if (timing.checkpointAtMs > nowMs || timing.expiresAtMs <= nowMs) continue;
-      timing.checkpointAtMs = nowMs + checkpointEveryMs;
+      timing.checkpointAtMs = nowMs + this.#checkpointEveryMs;
+      timing.checkpointsUnderWay += 1;
       due.push([id, Math.ceil((timing.expiresAtMs - nowMs) / 1000)]);
     }
     return due;
@@ -107,6 +130,8 @@ export class Lessor {
 
   #start(id: LeaseId, seconds: number, nowMs: number): void {
     assert(seconds > 0, () => `lease ${id} lasts ${seconds} s`);
-    this.#timings.set(id, { expiresAtMs: nowMs + seconds * 1000, checkpointAtMs: nowMs + checkpointEveryMs });
+    const expiresAtMs = nowMs + seconds * 1000;
+    const checkpointAtMs = nowMs + this.#checkpointEveryMs;
+    this.#timings.set(id, { expiresAtMs, checkpointAtMs, checkpointsUnderWay: 0 });
   }
 }

@@ -58,3 +58,20 @@ test('long leases are checkpointed every five minutes, with what remains of them
   assert.deepEqual(lessor.takeCheckpoints(checkpointEveryMs), [[1n, 3300]]);
   assert.deepEqual(lessor.takeCheckpoints(checkpointEveryMs + 1), []);
 });
+
+test('a renewal knows of a checkpoint that is on its way, whatever the table shows', () => {
+  const lessor = new Lessor(() => tableOf(lease(1n, 3600)));
+  lessor.becomeLeader(0);
+  lessor.takeCheckpoints(checkpointEveryMs);
+  assert.equal(lessor.renew(1n, checkpointEveryMs + 1)?.wasCheckpointed, true);
+  lessor.checkpointed([[1n, 3300]], checkpointEveryMs + 2);
+  assert.equal(lessor.renew(1n, checkpointEveryMs + 3)?.wasCheckpointed, false);
+});
+
+test('a renewal that the last leader acknowledged counts, also when it is applied after the election', () => {
+  const lessor = new Lessor(() => tableOf(lease(1n, 3600, 100)));
+  lessor.becomeLeader(0);
+  lessor.checkpointed([[1n, 0]], 50_000);
+  assert.deepEqual(lessor.takeExpired(100_000), []);
+  assert.equal(lessor.remainingSeconds(1n, 50_000), 3600);
+});
