@@ -5,7 +5,7 @@
  *
  * Cost: near linear when little overlaps; operations of unknown outcome overlap everything after them, so there should be few.
  */
-import type { HistoryEntry } from './history.ts';
+import type { HistoryEntry, Operation } from './history.ts';
 import { Violation } from './violation.ts';
 
 /** Steps after which a key's search gives up. A verdict that was not reached is reported, never taken for a yes. */
@@ -25,13 +25,31 @@ export function checkLinearizable(entries: readonly HistoryEntry[]): Verdict {
   for (const entry of entries) {
     // A read nobody got an answer to says nothing.
     if (entry.outcome === undefined && entry.operation.kind === 'get') continue;
-    const list = byKey.get(entry.operation.key) ?? [];
+    const key = keyOf(entry.operation);
+    if (key === undefined) continue;
+    const list = byKey.get(key) ?? [];
     list.push(entry);
-    byKey.set(entry.operation.key, list);
+    byKey.set(key, list);
   }
   let verdict: Verdict = 'linearizable';
   for (const [key, list] of byKey) if (checkKey(key, list) === 'unknown') verdict = 'unknown';
   return verdict;
+}
+
+/** Keys that leases or whole transactions change are left to the other checkers. */
+function keyOf(operation: Operation): string | undefined {
+  switch (operation.kind) {
+    case 'put':
+      return operation.lease === undefined ? operation.key : undefined;
+    case 'get':
+    case 'cas':
+    case 'delete':
+      return operation.key;
+    case 'txn':
+    case 'list':
+    case 'compact':
+      return undefined;
+  }
 }
 
 /** The value after `entry` took effect on `value`, or `false` when it could not have answered as it did. */
@@ -52,6 +70,8 @@ function step(value: string | undefined, entry: HistoryEntry): { readonly next: 
       if (outcome?.kind === 'delete' && outcome.deleted !== deletes) return false;
       return { next: undefined };
     }
+    default:
+      return false;
   }
 }
 

@@ -19,6 +19,13 @@ interface Committed {
   readonly fingerprint: string;
 }
 
+/** What one log held when it was looked at last. */
+interface Scanned {
+  readonly last: number;
+  readonly truncations: number;
+  readonly terms: Map<number, number>;
+}
+
 type View = ReturnType<Raft['view']>;
 
 export class RaftInvariants {
@@ -29,6 +36,9 @@ export class RaftInvariants {
   /** Applied index → the membership after it. */
   readonly #memberships = new Map<number, string>();
   readonly #onCommitted: (entry: Entry) => void;
+  /** Entries not known to be committed, by index and term; in different logs there may be different ones. */
+  readonly #pending = new Map<number, Map<number, Entry>>();
+  readonly #scanned = new Map<ReplicaId, Scanned>();
   #highestCommitted = 0;
 
   /** `onCommitted` is called once for every index, when its commitment is first seen. */
@@ -40,12 +50,14 @@ export class RaftInvariants {
   forget(id: ReplicaId): void {
     this.#checkedCommit.delete(id);
     this.#checkedLeader.delete(id);
+    this.#scanned.delete(id);
   }
 
   /** Call after every event that this replica took part in. */
   check(core: Raft, view: View): void {
     core.checkState();
     if (view.role === 'leader') this.#checkLeader(core, view);
+    this.#scan(core, view);
     this.#checkCommits(core, view);
     this.#checkMembership(core, view);
   }
@@ -88,10 +100,46 @@ export class RaftInvariants {
     }
   }
 
+  /** Takes down what is new in a log: it may be committed and compacted away within one event. */
+  #scan(core: Raft, view: View): void {
+    const { id, lastIndex, truncations } = view;
+    const scanned = this.#scanned.get(id);
+    if (scanned?.last === lastIndex && scanned.truncations === truncations) return;
+    const terms = scanned?.terms ?? new Map<number, number>();
+    this.#scanned.set(id, { last: lastIndex, truncations, terms });
+    const { base, entries } = core.inspectLog();
+    const known = scanned?.truncations === truncations ? scanned.last : 0;
+    for (const entry of entries.slice(Math.max(0, known - base.index))) {
+      terms.set(entry.index, entry.term);
+      if (entry.index <= this.#highestCommitted) continue;
+      const here = this.#pending.get(entry.index) ?? new Map<number, Entry>();
+      this.#pending.set(entry.index, here.set(entry.term, entry));
+    }
+  }
+
+  /** Entries that were first seen committed when they had left the log already: what the log held there before. */
+  #fillUpTo(base: { readonly index: number; readonly term: number }, view: View): void {
+    const terms = this.#scanned.get(view.id)?.terms;
+    for (let index = this.#highestCommitted + 1; index <= base.index; index++) {
+      const term = index === base.index ? base.term : terms?.get(index);
+      const entry = term === undefined ? undefined : this.#pending.get(index)?.get(term);
+      // It came, was committed and went within one event: nobody has seen it.
+      if (entry !== undefined) this.#commit(entry, view.term);
+    }
+  }
+
+  #commit(entry: Entry, seenInTerm: number): void {
+    this.#committed.set(entry.index, { term: entry.term, seenInTerm, fingerprint: fingerprintOf(entry) });
+    this.#highestCommitted = Math.max(this.#highestCommitted, entry.index);
+    this.#pending.delete(entry.index);
+    this.#onCommitted(entry);
+  }
+
   #checkCommits(core: Raft, view: View): void {
     const from = this.#checkedCommit.get(view.id) ?? 0;
     if (view.committed <= from) return;
     const { base, entries } = core.inspectLog();
+    if (base.index > this.#highestCommitted) this.#fillUpTo(base, view);
     for (let index = Math.max(from, base.index) + 1; index <= view.committed; index++) {
       const entry = entries[index - base.index - 1];
       if (entry === undefined)
@@ -99,9 +147,7 @@ export class RaftInvariants {
       const known = this.#committed.get(index);
       const fingerprint = fingerprintOf(entry);
       if (known === undefined) {
-        this.#committed.set(index, { term: entry.term, seenInTerm: view.term, fingerprint });
-        this.#highestCommitted = Math.max(this.#highestCommitted, index);
-        this.#onCommitted(entry);
+        this.#commit(entry, view.term);
       } else if (known.fingerprint !== fingerprint) {
         throw new Violation(
           'state machine safety',

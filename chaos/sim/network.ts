@@ -37,6 +37,8 @@ export class SimNetwork {
   readonly #attached = new Map<ReplicaId, Attachment>();
   /** `from>to` of every link that is cut. */
   readonly #cuts = new Set<string>();
+  /** Called when the process they stream to ends. */
+  readonly #streams = new Map<ReplicaId, Set<() => void>>();
   #conditions: NetworkConditions;
   delivered = 0;
   lost = 0;
@@ -69,6 +71,16 @@ export class SimNetwork {
 
   detachAll(id: ReplicaId): void {
     this.#attached.delete(id);
+    const streams = this.#streams.get(id) ?? [];
+    this.#streams.delete(id);
+    for (const broken of streams) this.#scheduler.afterMs(this.#delayMs() + this.#random.integer(0, 2_000), broken);
+  }
+
+  /** `broken` is called a while after the process of `to` has ended, unless the returned function was before. */
+  watchStream(to: ReplicaId, broken: () => void): () => void {
+    const streams = this.#streams.get(to) ?? new Set();
+    this.#streams.set(to, streams.add(broken));
+    return () => streams.delete(broken);
   }
 
   /**
@@ -120,6 +132,14 @@ export class SimNetwork {
         });
       });
     }
+  }
+
+  /** A request or an answer on a connection: late, or never when the line is cut. */
+  carry(from: ReplicaId, to: ReplicaId, deliver: () => void): void {
+    if (this.#cuts.has(`${from}>${to}`)) return;
+    this.#scheduler.afterMs(this.#delayMs(), () => {
+      if (!this.#cuts.has(`${from}>${to}`)) deliver();
+    });
   }
 
   /** Chunks of a snapshot that get through; on a good line all of them. */
@@ -196,7 +216,11 @@ export class SimTransport implements PeerTransport {
   async sendSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const content: Uint8Array[] = [];
     for await (const chunk of chunks) content.push(chunk);
-    await new Promise<void>((resolve, reject) => {
+    let over: () => void = () => undefined;
+    const stream = new Promise<void>((resolve, reject) => {
+      over = this.#network.watchStream(message.to, () =>
+        this.#run(() => reject(new Error('the receiver ended while it read the snapshot'))),
+      );
       this.#network.transmit(
         this.#linkTo(message),
         (receiver) => {
@@ -207,6 +231,7 @@ export class SimTransport implements PeerTransport {
         () => reject(new Error('the snapshot was lost on the way')),
       );
     });
+    await stream.finally(over);
   }
 
   setPeers(): void {

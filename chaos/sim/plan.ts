@@ -82,6 +82,13 @@ export interface WorldPlan {
   readonly clockRates: readonly number[];
   readonly weather: NetworkConditions;
   readonly faults: readonly TimedFault[];
+  /** Share of requests that are about more than one key. */
+  readonly wideShare: number;
+  /** Of the clients, those that hold leases. */
+  readonly leaseClients: number;
+  readonly watchClients: number;
+  /** Share of answers after which a watching client reads nothing for a while. */
+  readonly watchSlowness: number;
 }
 
 export const calm: NetworkConditions = { delayMinMs: 0.2, delayMeanMs: 1, loss: 0, duplication: 0 };
@@ -130,6 +137,17 @@ export function planWorld(seed: string, random: SeededRandom): WorldPlan {
     clockRates: Array.from({ length: members + spares }, () => pick(random, [1, 1, 0.9, 1.1])),
     weather,
     faults,
+    ...planWork(random.fork('work')),
+  };
+}
+
+/** What is asked of the store beside keys one by one: each world leaves some of it out. */
+function planWork(random: SeededRandom) {
+  return {
+    wideShare: pick(random, [0, 0, 0.1, 0.4]),
+    leaseClients: pick(random, [0, 0, 1]),
+    watchClients: pick(random, [0, 1, 2]),
+    watchSlowness: pick(random, [0, 0.05, 0.4]),
   };
 }
 

@@ -19,6 +19,7 @@ import { Violation } from '../check/violation.ts';
 import { SimBackend } from './backend.ts';
 import { SimDisk, type SimDiskFault } from './disk.ts';
 import { type SimNetwork, SimTransport } from './network.ts';
+import { createSimProxy } from './leader-proxy.ts';
 import type { WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
 import { ProcessClock, type Scheduler } from './scheduler.ts';
@@ -37,6 +38,8 @@ export interface SimMemberWorld {
   readonly diskDelayMaxMs: () => number;
   /** Asks members that are up, one after another, until one answers. Rejects with NobodyAnswered when nobody does in time. */
   readonly ask: <T>(clock: Clock, limitMs: number, question: (server: StoreServer) => Promise<T>) => Promise<T>;
+  /** Everybody, this one too. */
+  readonly members: () => readonly SimMember[];
   /** Ends the world. */
   readonly fail: (error: Error) => void;
 }
@@ -116,6 +119,19 @@ export class SimMember {
   }
   isLeader(): boolean {
     return this.#life?.core?.view().role === 'leader';
+  }
+
+  /** Runs `callback` as this process would: never when it is down, later when it is paused. */
+  run(callback: () => void): void {
+    this.#life?.clock.run(callback);
+  }
+
+  /** Asks it something; never settles when it is down or ends before it came to look at it. */
+  call<T>(work: (server: StoreServer) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const { server } = this;
+      if (server !== undefined) this.run(() => work(server).then(resolve, reject));
+    });
   }
 
   start(): void {
@@ -202,16 +218,22 @@ export class SimMember {
         const self = { id: this.#memberId, key: identity.key };
         return Promise.resolve(new SimTransport(network, self, (callback) => life.clock.run(callback)));
       },
-      proxy: {
-        keepAlive: () => Promise.reject(new Error('leases are not part of this world')),
-        timeToLive: () => Promise.reject(new Error('leases are not part of this world')),
-        promote: () => Promise.reject(new Error('learners are not part of this world')),
-        close: () => undefined,
-      },
+      proxy: createSimProxy({
+        clock: life.clock,
+        network,
+        // A process that is gone hears nothing: `life.clock` is dead then.
+        self: {
+          id: this.#memberId,
+          peerUrl: this.peerUrl,
+          run: (callback) => life.clock.run(callback),
+          call: (work) => this.call(work),
+        },
+        members: this.#world.members,
+      }),
       auth: {
         tokens: new SimpleTokens({ clock: life.clock, random: authRandom, ttlMs: 300_000 }),
         passwords: createInlinePasswords(authRandom),
-        isCommonNameUser: false,
+        isCommonNameUser: true,
       },
       onServer: (server) => {
         life.server = server;

@@ -2,15 +2,12 @@
  * Clients of the simulated store: each does one operation after another, on some member, and writes down what it asked
  * and what it was told. What it is not told, or told was unsure, stays open: it may have happened and may still happen.
  */
-import { type CompareResult, noBytes, putRequest, rangeRequest, type TxnRequest } from '../../src/kv/api.ts';
-import type { StoreServer } from '../../src/kv/server/server.ts';
-import type { History, HistoryEntry, Operation, Outcome } from '../check/history.ts';
+import type { Credentials } from '../../src/kv/server/auth-contract.ts';
+import type { History, HistoryEntry, Operation, Outcome, TxnStep } from '../check/history.ts';
+import { perform } from './perform.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimMember } from './sim-member.ts';
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 export interface WorkloadOptions {
   readonly scheduler: Scheduler;
@@ -18,6 +15,9 @@ export interface WorkloadOptions {
   readonly history: History;
   readonly keys: number;
   readonly thinkMs: number;
+  /** Share of operations that are transactions over several keys, lists of everything, and compactions. */
+  readonly wideShare: number;
+  readonly from: Credentials | undefined;
 }
 
 export class Client {
@@ -25,7 +25,8 @@ export class Client {
   readonly #number: number;
   readonly #random: SeededRandom;
   #counter = 0;
-  #lastSeen = new Map<string, string | undefined>();
+  readonly #lastSeen = new Map<string, string | undefined>();
+  #revision = 1;
   #isStopped = false;
   /** Lets the client go on when the member it waits for is gone. */
   #abandon: (() => void) | undefined;
@@ -58,8 +59,7 @@ export class Client {
   #once(): void {
     const { members, history } = this.#options;
     const member = members[this.#random.integer(0, members.length - 1)] as SimMember;
-    const server = member.server;
-    if (server === undefined) return this.#schedule();
+    if (member.server === undefined) return this.#schedule();
     const operation = this.#draw();
     const entry = history.invoke(this.#number, operation);
     let isOver = false;
@@ -72,69 +72,66 @@ export class Client {
     };
     this.#abandon = finish;
     this.#waitsFor = member;
-    perform(server, operation).then(
-      (outcome) => {
-        if (isOver) return;
-        this.#learn(entry, outcome);
-        history.succeed(entry, outcome);
-        finish();
-      },
-      // Whatever the error says, a write may have been proposed: the outcome stays open.
-      () => finish(),
-    );
+    member
+      .call((server) => perform(server, operation, this.#options.from))
+      .then(
+        (outcome) => {
+          if (isOver) return;
+          this.#learn(entry, outcome);
+          history.succeed(entry, outcome);
+          finish();
+        },
+        // Whatever the error says, a write may have been proposed: the outcome stays open.
+        () => finish(),
+      );
   }
 
   #learn(entry: HistoryEntry, outcome: Outcome): void {
     const { operation } = entry;
-    if (outcome.kind === 'get') this.#lastSeen.set(operation.key, outcome.value);
+    this.#revision = Math.max(this.#revision, outcome.revision);
+    if (outcome.kind === 'get' && operation.kind === 'get') this.#lastSeen.set(operation.key, outcome.value);
     else if (operation.kind === 'put') this.#lastSeen.set(operation.key, operation.value);
+    else if (operation.kind === 'txn' && outcome.kind === 'txn')
+      operation.failure.forEach((step, position) => {
+        if (!outcome.succeeded) this.#lastSeen.set(step.key, outcome.found[position]);
+      });
   }
 
   #draw(): Operation {
     const key = `k${this.#random.integer(1, this.#options.keys)}`;
     const value = `${this.#number}.${this.#counter++}`;
+    const { wideShare } = this.#options;
+    if (wideShare > 0 && this.#random.next() < wideShare) return this.#drawWide();
     const dice = this.#random.next();
     if (dice < 0.4) return { kind: 'put', key, value };
     if (dice < 0.75) return { kind: 'get', key };
     if (dice < 0.92) return { kind: 'cas', key, expected: this.#lastSeen.get(key), value };
     return { kind: 'delete', key };
   }
-}
 
-/** Performs one operation on one member. */
-export async function perform(server: StoreServer, operation: Operation): Promise<Outcome> {
-  const key = encoder.encode(operation.key);
-  switch (operation.kind) {
-    case 'put': {
-      const { revision } = await server.put(putRequest({ key, value: encoder.encode(operation.value) }));
-      return { kind: 'put', revision };
+  #drawWide(): Operation {
+    const dice = this.#random.next();
+    if (dice < 0.6) return this.#drawTxn();
+    if (dice < 0.92) {
+      const isOld = this.#random.next() < 0.4;
+      const at = isOld ? Math.max(1, this.#revision - this.#random.integer(0, 10)) : 0;
+      return { kind: 'list', at, isLocal: this.#random.next() < 0.4 };
     }
-    case 'get': {
-      const { kvs, revision } = await server.range(rangeRequest({ key }));
-      return {
-        kind: 'get',
-        revision,
-        value: kvs[0] === undefined ? undefined : decoder.decode(kvs[0].value),
-        modRevision: kvs[0]?.modRevision ?? 0,
-      };
-    }
-    case 'cas': {
-      const result: CompareResult = 'equal';
-      const target =
-        operation.expected === undefined
-          ? ({ kind: 'version', value: 0 } as const)
-          : ({ kind: 'value', value: encoder.encode(operation.expected) } as const);
-      const request: TxnRequest = {
-        compare: [{ key, rangeEnd: noBytes, result, target }],
-        success: [{ kind: 'put', request: putRequest({ key, value: encoder.encode(operation.value) }) }],
-        failure: [],
-      };
-      const { succeeded, revision } = await server.txn(request);
-      return { kind: 'cas', revision, succeeded };
-    }
-    case 'delete': {
-      const { deleted, revision } = await server.deleteRange({ key, rangeEnd: noBytes, prevKv: false });
-      return { kind: 'delete', revision, deleted: deleted > 0 };
-    }
+    return { kind: 'compact', revision: Math.max(1, this.#revision - this.#random.integer(0, 15)) };
+  }
+
+  /** Over the keys `t1` to `t3`, which nothing else writes. */
+  #drawTxn(): Operation {
+    const keys = ['t1', 't2', 't3'].filter(() => this.#random.next() < 0.7);
+    const compare = keys
+      .filter(() => this.#random.next() < 0.5)
+      .map((key) => ({ key, value: this.#lastSeen.get(key) }));
+    const isDeleted = (key: string) => key !== keys[0] && this.#random.next() < 0.3;
+    const success = keys.map((key): TxnStep => {
+      if (isDeleted(key)) return { kind: 'delete', key };
+      return { kind: 'put', key, value: `${this.#number}.${this.#counter++}` };
+    });
+    const failure = keys.map((key): TxnStep => ({ kind: 'get', key }));
+    return { kind: 'txn', compare, success, failure };
   }
 }

@@ -19,7 +19,9 @@ import { seededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { settle } from './settle.ts';
 import { NobodyAnswered, SimMember } from './sim-member.ts';
-import { Client, perform } from './workload.ts';
+import { CommitLog } from './commit-log.ts';
+import { perform } from './perform.ts';
+import { Workload } from './world-clients.ts';
 
 export interface WorldResult {
   readonly plan: WorldPlan;
@@ -36,6 +38,8 @@ export interface WorldResult {
 
 /** After the last fault the cluster must be able to serve within this time: some elections, and a snapshot or two. */
 const healLimitMs = 20_000;
+/** By then every watch has been told everything. */
+const lastNewsMs = 200;
 /** Between two looks at what has not settled. */
 const askAgainMs = 300;
 /** Comparing whole logs costs more than the other checks: every so many events. */
@@ -47,10 +51,14 @@ export class World {
   readonly #network: SimNetwork;
   readonly #members: SimMember[] = [];
   readonly #membership: MembershipFaults;
-  readonly #clients: Client[] = [];
   readonly #history = new History();
+  readonly #work: Workload;
+  readonly #commits: CommitLog;
   readonly #requestsOnce = new RequestsOnce();
-  readonly #invariants = new RaftInvariants((entry) => this.#requestsOnce.committed(entry));
+  readonly #invariants = new RaftInvariants((entry) => {
+    this.#requestsOnce.committed(entry);
+    this.#commits.take(entry);
+  });
   readonly #struck: Partial<Record<FaultKind, number>> = {};
   readonly #trace = createHash('sha256');
   #isHealing = false;
@@ -69,13 +77,14 @@ export class World {
           invariants: this.#invariants,
           ask: (clock, limitMs, question) => this.#ask(clock, limitMs, question),
           diskDelayMaxMs: () => (this.#isHealing ? 1 : this.plan.diskDelayMaxMs),
+          members: () => this.#members,
           fail: (error) => this.#fail(error),
         },
         position,
         random.fork(`member-${position}`),
       );
       member.onCrash = () => {
-        for (const client of this.#clients) client.memberCrashed(member);
+        this.#work.memberCrashed(member);
       };
       this.#members.push(member);
     }
@@ -84,40 +93,35 @@ export class World {
       members: this.#members,
       random: random.fork('membership'),
     });
-    for (let number = 0; number < this.plan.clients; number++) {
-      this.#clients.push(
-        new Client(
-          {
-            scheduler: this.#scheduler,
-            members: this.#members,
-            history: this.#history,
-            keys: this.plan.keys,
-            thinkMs: this.plan.thinkMs,
-          },
-          number,
-          random.fork(`client-${number}`),
-        ),
-      );
-    }
+    this.#commits = new CommitLog(() => this.#scheduler.nowUs / 1000);
+    this.#work = new Workload({
+      plan: this.plan,
+      scheduler: this.#scheduler,
+      members: this.#members,
+      history: this.#history,
+      commits: this.#commits,
+      random,
+    });
   }
 
   async run(): Promise<WorldResult> {
     let isVerdictUnknown = false;
     try {
       for (const member of this.#members) member.start();
-      for (const client of this.#clients) client.start();
+      this.#work.start();
       for (const { atMs, fault } of this.plan.faults) this.#scheduler.at(atMs * 1000, () => this.#strike(fault));
       await this.#runUntil(this.plan.faultyMs);
       await this.#heal();
+      isVerdictUnknown = this.#work.check() === 'unknown';
       checkRevisions(this.#history.entries);
-      isVerdictUnknown = checkLinearizable(this.#history.entries) === 'unknown';
+      if (checkLinearizable(this.#history.entries) === 'unknown') isVerdictUnknown = true;
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
     for (const member of this.#members) member.crash();
     await settle();
     const { entries } = this.#history;
-    this.#trace.update(JSON.stringify(entries));
+    this.#trace.update(JSON.stringify([entries, this.#work.told()]));
     return {
       plan: this.plan,
       violation: this.#violation,
@@ -132,7 +136,8 @@ export class World {
   }
 
   async #runUntil(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
-    while (await this.#scheduler.step(untilMs * 1000)) {
+    const untilUs = Math.round(untilMs * 1000);
+    while (await this.#scheduler.step(untilUs)) {
       this.#observe();
       if (this.#violation !== undefined) throw this.#violation;
       if (isDone()) return;
@@ -217,7 +222,7 @@ export class World {
   /** Everything works again: soon every member serves, and all hold the same. */
   async #heal(): Promise<void> {
     this.#isHealing = true;
-    for (const client of this.#clients) client.stop();
+    this.#work.stop();
     this.#network.healAll();
     this.#network.setConditions(calm);
     for (const member of this.#members) member.start();
@@ -251,6 +256,18 @@ export class World {
       );
     }
     await this.#checkSameState();
+    await this.#finishWork();
+  }
+
+  /** Leases end by themselves, watches are told the last of it, and everybody holds what was committed. */
+  async #finishWork(): Promise<void> {
+    const calmSinceMs = this.#scheduler.nowUs / 1000;
+    await this.#runUntil(calmSinceMs + this.#work.endWithinMs(), () => this.#work.isLeaseless());
+    await this.#runUntil(this.#scheduler.nowUs / 1000 + lastNewsMs);
+    for (const member of this.#belonging()) this.#work.checkState(present(member.server, 'a server'), member.name);
+    // Their answers are at hand, but answers take a turn.
+    await settle();
+    this.#work.calmSinceMs = calmSinceMs;
   }
 
   /** Everybody who is not known to be out. */
@@ -312,7 +329,7 @@ export class World {
     const reads = Array.from({ length: this.plan.keys }, (_, index) => {
       const operation = { kind: 'get', key: `k${index + 1}` } as const;
       const entry = this.#history.invoke(1_000 + member.position, operation);
-      return perform(server, operation).then((outcome) => this.#history.succeed(entry, outcome));
+      return perform(server, operation, undefined).then((outcome) => this.#history.succeed(entry, outcome));
     });
     Promise.all(reads).then(
       () => served.add(member),
