@@ -7,7 +7,14 @@ import { errorText, KeelsonError } from '../env/errors.ts';
 import { type FlagValues, parseFlags, UsageError } from './flags.ts';
 import { type FileSetting, parseConfigFile } from './store-config-file.ts';
 import { environmentName, storeFlags } from './store-flags.ts';
-import { deprecationTexts, ignoredFlags, isWorthWarning, modernFlagName, refusedFlags } from './store-ignored-flags.ts';
+import {
+  deprecationTexts,
+  ignoredChoices,
+  ignoredFlags,
+  isWorthWarning,
+  modernFlagName,
+  refusedFlags,
+} from './store-ignored-flags.ts';
 
 export type StoreFlags = FlagValues<typeof storeFlags>;
 
@@ -123,6 +130,12 @@ function environmentNotices(
 function ignoredNotices(values: Readonly<Record<string, unknown>>, given: ReadonlySet<string>): readonly Notice[] {
   for (const [name, advice] of Object.entries(refusedFlags)) {
     if (given.has(name) && values[name] !== '') throw new UsageError(`keelson store: flag --${name}: ${advice}`);
+  }
+  for (const [name, words] of Object.entries(ignoredChoices)) {
+    if (!given.has(name) || words.includes(String(values[name]))) continue;
+    throw new UsageError(
+      `keelson store: invalid value ${JSON.stringify(values[name])} for flag --${name}: want ${words.join(' or ')}`,
+    );
   }
   const notices = deprecationTexts(given).map((message): Notice => ({ level: 'warn', message, fields: {} }));
   const ignored = [...given].filter((name) => isWorthWarning(name, values[name]));

@@ -60,6 +60,7 @@ const booleans = [
 const agreeableValues: Readonly<Record<string, readonly string[]>> = {
   logger: ['zap'],
   proxy: ['off', ''],
+  discovery: [''],
   'discovery-proxy': [''],
   'log-package-levels': [''],
   'distributed-tracing-instance-id': [''],
@@ -77,6 +78,11 @@ const deprecated: Readonly<Record<string, string>> = {
 export function deprecationTexts(given: ReadonlySet<string>): readonly string[] {
   return Object.entries(deprecated).flatMap(([name, text]) => (given.has(name) ? [text] : []));
 }
+
+/** The first is of 3.5; etcd takes no others either. */
+export const ignoredChoices: Readonly<Record<string, readonly string[]>> = {
+  'v2-deprecation': ['not-yet', 'write-only', 'write-only-drop-data', 'gone'],
+};
 
 /** Flags that change so much that ignoring them would be a lie: refused, with what to do instead. */
 export const refusedFlags: Readonly<Record<string, string>> = {

@@ -80,6 +80,7 @@ describe('the store’s flags', () => {
     [['--initial-cluster-state', 'old'], /want new or existing/],
     [['--log-level', 'loud'], /--log-level/],
     [['--metrics', 'some'], /basic or extensive/],
+    [['--v2-deprecation', 'soon'], /want not-yet or write-only/],
     [['--feature-gates', 'Nonsense=true'], /unrecognized feature gate: Nonsense/],
     [['--feature-gates', 'CompactHashCheck=maybe'], /CompactHashCheck=true or CompactHashCheck=false/],
   ];
