@@ -4,18 +4,20 @@
  */
 import type * as grpc from '@grpc/grpc-js';
 import descriptor from '../../../proto/gen/store-leader.json' with { type: 'json' };
-import { errorText } from '../../env/errors.ts';
+import { errorText, KeelsonError } from '../../env/errors.ts';
 import { loadService } from '../../proto/grpc-service.ts';
 import { fromInt64, type Int64Like } from '../../proto/int64.ts';
+import type { LeaseId } from '../api.ts';
 import { KvError } from '../errors.ts';
 import type { KvServer } from '../server/contract.ts';
 import { askedNumber, statusOf } from './asked.ts';
 import { clientGone } from '../../rpc/service.ts';
+import { questionsPerCallMax } from './question-batches.ts';
 
 export const leaderService = loadService(descriptor, 'keelson.store.v1.Leader');
 
-interface OfLease {
-  readonly id: Int64Like;
+interface OfLeases {
+  readonly ids: readonly Int64Like[];
 }
 
 /** `server` is undefined until this member runs. */
@@ -41,15 +43,32 @@ export function leaderFace(server: () => KvServer | undefined): grpc.UntypedServ
       );
     };
   return {
-    LeaseKeepAlive: handle(async (running, { id }: OfLease, signal) => ({
-      ttlSeconds: await running.leaseKeepAlive(fromInt64(id), signal, 'member'),
+    LeaseKeepAlive: handle(async (running, request: OfLeases, signal) => ({
+      ttlSeconds: await Promise.all(idsOf(request).map((id) => running.leaseKeepAlive(id, signal, 'member'))),
     })),
-    LeaseTimeToLive: handle(async (running, { id, keys }: OfLease & { readonly keys: boolean }, signal) =>
-      running.leaseTimeToLive(fromInt64(id), keys, signal, 'member'),
+    LeaseTimeToLive: handle(async (running, request: OfLeases, signal) => {
+      const leases = idsOf(request).map((id) => running.leaseTimeToLive(id, false, signal, 'member'));
+      const remaining = await Promise.all(leases);
+      return {
+        ttlSeconds: remaining.map((lease) => lease.ttlSeconds),
+        grantedTtlSeconds: remaining.map((lease) => lease.grantedTtlSeconds),
+      };
+    }),
+    LeaseKeys: handle(async (running, { id }: { readonly id: Int64Like }, signal) =>
+      running.leaseTimeToLive(fromInt64(id), true, signal, 'member'),
     ),
     Promote: handle(async (running, { memberId }: { readonly memberId: Int64Like }, signal) => {
       await running.memberPromote(askedNumber(memberId, 'member_id'), signal);
       return {};
     }),
   };
+}
+
+/** Throws BAD_REQUEST for more than a member asks at once. */
+function idsOf({ ids }: OfLeases): readonly LeaseId[] {
+  if (ids.length > questionsPerCallMax) {
+    const text = `${ids.length} leases in one request, want at most ${questionsPerCallMax}: ask for the rest in another`;
+    throw new KeelsonError('BAD_REQUEST', text);
+  }
+  return ids.map((id) => fromInt64(id));
 }
