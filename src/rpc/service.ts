@@ -16,6 +16,8 @@ import type { SharedMessage } from './shared-message.ts';
 export interface StatusError {
   readonly code: number;
   readonly details: string;
+  /** Sent along, names in lower case; only by the store's own server. */
+  readonly metadata?: readonly (readonly [name: string, value: string])[];
 }
 
 /** The reason of aborted calls: one for all, as making an exception for each costs more than most calls. */
@@ -62,6 +64,8 @@ export interface StreamMethod<Request = object, Answer = object> {
 
 export interface AnswerStream<Answer> {
   readonly call: Call;
+  /** Accepts the call before there is an answer, and says this along; only the store's own server, and once. */
+  accept?(metadata: readonly (readonly [name: string, value: string])[]): void;
   /** False when the buffer is full: it was taken all the same, and `drained` follows once there is room. */
   write(answer: Answer): boolean;
   /** The same for a message that goes to many; only where messages are sent as they are encoded. `number` >= 0. */

@@ -51,7 +51,8 @@ function unaryHandler(method: UnaryMethod): grpc.handleUnaryCall<object, object>
       },
       (error: unknown) => {
         isFinished = true;
-        callback(statusOf(error));
+        const { code, details } = statusOf(error);
+        callback({ code, details });
       },
     );
   };

@@ -112,9 +112,9 @@ export abstract class GrpcCall implements Call, Timed {
   /** Ends the call with what was thrown. A broken invariant is nobody's to answer. */
   protected failWith(error: unknown): void {
     if (error instanceof InvariantViolation) throw error;
-    const { code, details } = statusOf(error);
+    const { code, details, metadata } = statusOf(error);
     this.finish();
-    endWithStatus(this.stream, code, details);
+    endWithStatus(this.stream, code, details, metadata);
   }
 }
 
@@ -127,7 +127,7 @@ export function statusOf(error: unknown): StatusError {
   if (error instanceof MessageError) return error.status;
   if (typeof error === 'object' && error !== null && 'code' in error && 'details' in error) {
     const { code, details } = error;
-    if (typeof code === 'number' && typeof details === 'string') return { code, details };
+    if (typeof code === 'number' && typeof details === 'string') return error as StatusError;
   }
   return { code: grpcStatus.unknown, details: errorText(error) };
 }

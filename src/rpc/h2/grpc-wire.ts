@@ -1,4 +1,6 @@
 /** The texts of gRPC over HTTP/2: content types, time-outs, statuses. */
+import { grpcStatus } from '../grpc-status.ts';
+import { errorCode } from './frames.ts';
 import { statusTextBytesMax } from './limits.ts';
 import type { FieldPair, HeaderBlock, Stream } from './stream.ts';
 
@@ -66,4 +68,32 @@ export function endWithText(stream: Stream, httpStatus: number, text: string): v
   ]);
   stream.sendBytes(body);
   stream.end();
+}
+
+/** The text of `grpc-message`; what is not encoded well is taken as it is. */
+export function decodeStatusText(text: string): string {
+  if (!text.includes('%')) return text;
+  const bytes: number[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const hex = /^%([0-9A-Fa-f]{2})/.exec(text.slice(at, at + 3));
+    bytes.push(hex ? Number.parseInt(hex[1] as string, 16) : text.charCodeAt(at) & 0xff);
+    if (hex) at += 2;
+  }
+  return Buffer.from(bytes).toString();
+}
+
+/** What an HTTP status means where gRPC's was wanted. */
+export function statusOfHttp(status: string): number {
+  if (status === '401') return grpcStatus.unauthenticated;
+  if (status === '403') return grpcStatus.permissionDenied;
+  if (status === '404') return grpcStatus.unimplemented;
+  return ['429', '502', '503', '504'].includes(status) ? grpcStatus.unavailable : grpcStatus.unknown;
+}
+
+/** What it means that the server has reset a stream. */
+export function statusOfReset(code: number): number {
+  if (code === errorCode.refusedStream) return grpcStatus.unavailable;
+  if (code === errorCode.cancel) return grpcStatus.cancelled;
+  if (code === errorCode.enhanceYourCalm) return grpcStatus.resourceExhausted;
+  return code === errorCode.inadequateSecurity ? grpcStatus.permissionDenied : grpcStatus.internal;
 }

@@ -12,7 +12,8 @@ import type { Dispatcher } from './dispatch.ts';
 import { errorCode, preface } from './frames.ts';
 import type { CallScope } from './grpc-call.ts';
 import { prefaceTimeoutMs } from './limits.ts';
-import { OutputBuffer } from './output-buffer.ts';
+import type { Flushable, Flusher } from './flusher.ts';
+import type { OutputBuffer } from './output-buffer.ts';
 import { SocketWriter } from './socket-writer.ts';
 import type { Timed, Timers } from './timers.ts';
 
@@ -33,25 +34,7 @@ export interface HostOptions {
 
 const keepalivePing = Buffer.from('areThere');
 
-/** Writes to all sockets that have something to say, once the turn of the event loop is over. */
-export class Flusher {
-  readonly output = new OutputBuffer();
-  #waiting: SocketHost[] = [];
-
-  add(host: SocketHost): void {
-    this.#waiting.push(host);
-    // Behind all promises that are settled in this turn: their answers go into the same write.
-    if (this.#waiting.length === 1) queueMicrotask(() => process.nextTick(() => this.#flush()));
-  }
-
-  #flush(): void {
-    const hosts = this.#waiting;
-    this.#waiting = [];
-    for (const host of hosts) host.flush(this.output);
-  }
-}
-
-export class SocketHost implements Timed {
+export class SocketHost implements Timed, Flushable {
   readonly #options: HostOptions;
   readonly #socket: Socket | TLSSocket;
   readonly #flusher: Flusher;

@@ -5,17 +5,54 @@
  */
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { RpcServer, RpcServerOptions } from '../rpc-server.ts';
 import { type Listener, openListener } from '../tls/listener.ts';
 import { Dispatcher } from './dispatch.ts';
-import { Flusher, type HostOptions, SocketHost } from './host.ts';
+import { Flusher } from './flusher.ts';
+import { type HostOptions, SocketHost } from './host.ts';
 import { bridgeTo } from './http-bridge.ts';
 import { connectionsMax, drainMs, httpHeadersTimeoutMs, httpIdleTimeoutMs } from './limits.ts';
 import { Timers } from './timers.ts';
 
+/** Serves connections that somebody else has accepted. */
+export interface H2Acceptor {
+  /** Takes over a socket whose first byte has not been read. */
+  accept(socket: Socket | TLSSocket): void;
+  /** Takes no more calls, lets those under way finish for at most `patienceMs`, then closes everything. */
+  close(patienceMs: number): Promise<void>;
+}
+
+export type H2AcceptorOptions = Omit<RpcServerOptions, 'listenUrls' | 'listen'> & {
+  /** Who comes here, for the log. */
+  readonly endpoint: 'client' | 'peer';
+  /** May be shared with clients. */
+  readonly flusher?: Flusher;
+};
+
 /** Listens on all URLs or on none; rejects as `openListener` does. */
 export async function startH2Server(options: RpcServerOptions): Promise<RpcServer> {
-  const { clock, http, log } = options;
+  const { clock, log } = options;
+  const acceptor = createH2Acceptor({ ...options, endpoint: 'client' });
+  const listener: Listener = await openListener({
+    clock,
+    log,
+    endpoint: 'client',
+    urls: options.listenUrls,
+    ...options.listen,
+    onConnection: (socket) => acceptor.accept(socket),
+  });
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    await listener.close();
+    await acceptor.close(drainMs);
+  };
+  return { urls: listener.urls, close: () => (closing ??= close()) };
+}
+
+export function createH2Acceptor(options: H2AcceptorOptions): H2Acceptor {
+  const { clock, http, log, endpoint } = options;
+  const rejected = `rejected connection on ${endpoint} endpoint`;
   const timers = new Timers(clock);
   const hosts = new Set<SocketHost>();
   const others = new Set<Socket>();
@@ -36,7 +73,7 @@ export async function startH2Server(options: RpcServerOptions): Promise<RpcServe
     ...(options.pingIntervalMinMs === undefined ? {} : { pingIntervalMinMs: options.pingIntervalMinMs }),
     onOther: (socket) => {
       if (!httpServer) {
-        log.warn('rejected connection on client endpoint', {
+        log.warn(rejected, {
           'remote-addr': `${socket.remoteAddress}:${socket.remotePort}`,
           error: 'the client does not speak HTTP/2',
         });
@@ -55,43 +92,34 @@ export async function startH2Server(options: RpcServerOptions): Promise<RpcServe
       lookForEnd();
     },
   };
-  const flusher = new Flusher();
-  const listener: Listener = await openListener({
-    clock,
-    log,
-    endpoint: 'client',
-    urls: options.listenUrls,
-    ...options.listen,
-    onConnection: (socket) => {
-      if (hosts.size + others.size < connectionsMax) hosts.add(new SocketHost(hostOptions, socket, flusher));
-      else {
-        log.warn('rejected connection on client endpoint', {
-          error: `there are ${connectionsMax} connections already`,
-        });
-        socket.destroy();
+  const flusher = options.flusher ?? new Flusher();
+  return {
+    accept: (socket) => {
+      if (hosts.size + others.size < connectionsMax) {
+        hosts.add(new SocketHost(hostOptions, socket, flusher));
+        return;
       }
+      log.warn(rejected, { error: `there are ${connectionsMax} connections already` });
+      socket.destroy();
     },
-  });
-  const close = async (): Promise<void> => {
-    await listener.close();
-    for (const host of hosts) host.drain();
-    // Takes the time-outs of requests with it, and the connections that wait for one.
-    httpServer?.close();
-    if (hosts.size + others.size > 0) {
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(drainMs, resolve);
-        onEmpty = () => {
-          cancel();
-          resolve();
-        };
-      });
-    }
-    for (const host of hosts) host.destroy();
-    for (const socket of others) socket.destroy();
-    timers.close();
+    close: async (patienceMs) => {
+      for (const host of hosts) host.drain();
+      // Takes the time-outs of requests with it, and the connections that wait for one.
+      httpServer?.close();
+      if (hosts.size + others.size > 0) {
+        await new Promise<void>((resolve) => {
+          const cancel = clock.after(patienceMs, resolve);
+          onEmpty = () => {
+            cancel();
+            resolve();
+          };
+        });
+      }
+      for (const host of hosts) host.destroy();
+      for (const socket of others) socket.destroy();
+      timers.close();
+    },
   };
-  let closing: Promise<void> | undefined;
-  return { urls: listener.urls, close: () => (closing ??= close()) };
 }
 
 /** Never listens itself: it is given sockets. */

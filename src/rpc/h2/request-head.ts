@@ -37,6 +37,7 @@ export function readRequestHead(fields: readonly Field[], isTooLarge: boolean): 
     } else isPseudoOver = true;
     switch (kind) {
       case fieldKind.malformed:
+      case fieldKind.status:
         return undefined;
       case fieldKind.method:
         if (method !== undefined) return undefined;
@@ -96,5 +97,7 @@ export function readRequestHead(fields: readonly Field[], isTooLarge: boolean): 
 
 /** Trailers carry no pseudo-fields. */
 export function areTrailersValid(fields: readonly Field[]): boolean {
-  return fields.every(({ kind }) => kind === fieldKind.other || kind > fieldKind.authority);
+  return fields.every(
+    ({ kind }) => kind === fieldKind.other || (kind > fieldKind.authority && kind !== fieldKind.status),
+  );
 }

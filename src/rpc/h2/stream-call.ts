@@ -7,7 +7,7 @@ import { type CallScope, GrpcCall, tooMuchHeld } from './grpc-call.ts';
 import { endWithStatus } from './grpc-wire.ts';
 import { MessageError } from './message-reader.ts';
 import type { RequestHead } from './request-head.ts';
-import type { Stream, StreamHandler } from './stream.ts';
+import type { FieldPair, Stream, StreamHandler } from './stream.ts';
 import { unreadable } from './unary-call.ts';
 
 export class StreamCall extends GrpcCall implements StreamHandler, AnswerStream<object> {
@@ -121,6 +121,11 @@ export class StreamCall extends GrpcCall implements StreamHandler, AnswerStream<
     return this;
   }
 
+  accept(metadata: readonly FieldPair[]): void {
+    if (this.isOver) return;
+    this.stream.sendHead([[':status', '200'], ['content-type', 'application/grpc'], ...metadata]);
+  }
+
   write(answer: object): boolean {
     if (this.isOver) return true;
     const { stream } = this;
@@ -166,6 +171,6 @@ export class StreamCall extends GrpcCall implements StreamHandler, AnswerStream<
     if (this.isOver) return;
     assert(status.code !== grpcStatus.ok, 'a failure is not OK');
     this.finish();
-    endWithStatus(this.stream, status.code, status.details);
+    endWithStatus(this.stream, status.code, status.details, status.metadata);
   }
 }

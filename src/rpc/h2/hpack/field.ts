@@ -3,7 +3,7 @@
  * whether it may stand in a request is worked out when it is made.
  */
 
-/** What the server looks at; every other field is `other`. */
+/** What servers and clients look at; every other field is `other`. */
 export const fieldKind = {
   malformed: -1,
   other: 0,
@@ -16,6 +16,8 @@ export const fieldKind = {
   grpcTimeout: 7,
   grpcEncoding: 8,
   contentLength: 9,
+  /** Of answers: a request that has it is malformed. */
+  status: 10,
 } as const;
 
 const kinds = new Map<string, number>([
@@ -28,6 +30,7 @@ const kinds = new Map<string, number>([
   ['grpc-timeout', fieldKind.grpcTimeout],
   ['grpc-encoding', fieldKind.grpcEncoding],
   ['content-length', fieldKind.contentLength],
+  [':status', fieldKind.status],
   // Of the connection, not of the message (RFC 9113, section 8.2.2).
   ['connection', fieldKind.malformed],
   ['keep-alive', fieldKind.malformed],
