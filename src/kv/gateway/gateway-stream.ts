@@ -16,6 +16,7 @@ export class GatewayStream implements AnswerStream<object> {
   readonly #response: ServerResponse;
   readonly #values: JsonValues;
   #sink: RequestSink<object> | undefined;
+  #takesMany = false;
   /** Objects that came while requests were held back: what one chunk of the body held. */
   #held: string[] = [];
   #isPaused = false;
@@ -40,6 +41,7 @@ export class GatewayStream implements AnswerStream<object> {
       this.#isOver = true;
       this.#sink?.gone();
     });
+    this.#takesMany = method.isRequestStream;
     this.#sink = method.open(this);
     if (this.#isOver) return;
     this.#request.on('data', (chunk: Buffer) => this.#take(() => this.#values.push(chunk)));
@@ -112,6 +114,8 @@ export class GatewayStream implements AnswerStream<object> {
         this.#hasBodyEnded = false;
         return this.#sink?.ended();
       }
+      // What follows the only request is passed over, as from etcd.
+      if (this.#hasRequest && !this.#takesMany) continue;
       this.#hasRequest = true;
       let message: object;
       try {

@@ -88,6 +88,16 @@ test('a downgrade is checked as etcd does, and never begun', async () => {
   assert.deepEqual(await ask('CANCEL', ''), [200, '3.6']);
 });
 
+test('what follows the only request of a stream is passed over', async () => {
+  const twice = JSON.stringify({ name: base64('led') }).repeat(2);
+  const isEnough = () => true;
+  const [observed] = await Promise.all([
+    ask(keelson.url, '/v3/election/observe', { body: twice, isEnough }),
+    post('election/campaign', { name: base64('led'), value: base64('me') }),
+  ]);
+  assert.match(observed.body, /"value":"bWU="/);
+});
+
 test('a body that no message fits is not kept, and a message over the limit is refused', async () => {
   const { requestBytesMax } = keelson.member.server.limits;
   const over = await post('kv/put', {

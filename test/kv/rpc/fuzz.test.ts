@@ -5,11 +5,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type protobuf from 'protobufjs';
-import etcdDescriptor from '../../../proto/gen/etcd.json' with { type: 'json' };
+import healthDescriptor from '../../../proto/gen/health.json' with { type: 'json' };
+import reflectionDescriptor from '../../../proto/gen/reflection.json' with { type: 'json' };
 import { seededRandom } from '../../../chaos/sim/random.ts';
 import type { Random } from '../../../src/env/random.ts';
 import { silentLog } from '../../../src/env/log.ts';
 import { noBytes, putRequest, rangeRequest } from '../../../src/kv/api.ts';
+import { storeDescriptors } from '../../../src/kv/gateway/descriptors.ts';
 import { grpcStatus } from '../../../src/rpc/grpc-status.ts';
 import { storeMethods } from '../../../src/kv/rpc/methods.ts';
 import type {
@@ -28,8 +30,12 @@ const messagesPerMethod = 150;
 const text = (value: string) => new TextEncoder().encode(value);
 /** Codes that blame the store rather than the request. */
 const ownFaults: readonly number[] = [grpcStatus.unknown, grpcStatus.internal, grpcStatus.dataLoss];
-/** A lone member cannot be moved, and these would end what the other messages are tried on. */
-const left: readonly string[] = ['/etcdserverpb.Maintenance/Alarm', '/etcdserverpb.Auth/AuthEnable'];
+/** Elections of etcd have no code of their own for these. */
+const codeless = /^("leader" field must be provided|election: .*)$/;
+/** It would end what the other messages are tried on, and wants a root user anyway. */
+const left: readonly string[] = ['/etcdserverpb.Auth/AuthEnable'];
+/** These wait for others: their callers hang up. They write before they wait, and take that back. */
+const waiting: readonly string[] = ['/v3electionpb.Election/Campaign', '/v3lockpb.Lock/Lock'];
 
 let member: TestMember;
 let methods: readonly RpcMethod[];
@@ -52,10 +58,20 @@ after(async () => {
 });
 
 function requestTypeOf(path: string): protobuf.Type | undefined {
-  const [, service = '', method = ''] = path.split('/');
-  if (!service.startsWith('etcdserverpb.')) return undefined;
-  const type = loadRoot(etcdDescriptor).lookupService(service).methods[method]?.resolvedRequestType;
-  return type ?? undefined;
+  // Both versions of reflection have the same messages.
+  const [, service = '', method = ''] = path.replace('v1alpha', 'v1').split('/');
+  for (const descriptor of [...storeDescriptors, healthDescriptor, reflectionDescriptor]) {
+    const found = loadRoot(descriptor).lookup(service) as protobuf.Service | null;
+    const type = found?.methods?.[method]?.resolve().resolvedRequestType;
+    if (type) return type;
+  }
+  return undefined;
+}
+
+async function clearAlarms(): Promise<void> {
+  for (const { memberId, alarm } of member.server.alarms()) {
+    await member.server.setAlarm('deactivate', memberId, alarm);
+  }
 }
 
 function bytesFor(random: Random, type: protobuf.Type): Uint8Array {
@@ -63,8 +79,8 @@ function bytesFor(random: Random, type: protobuf.Type): Uint8Array {
   return random.next() < 0.5 ? valid : mutated(random, valid);
 }
 
-function call(): Call {
-  return { metadata: () => [], clientCommonName: undefined, peer: 'test', signal: AbortSignal.timeout(10_000) };
+function call(signal = AbortSignal.timeout(10_000)): Call {
+  return { metadata: () => [], clientCommonName: undefined, peer: 'test', signal };
 }
 
 function decoded(method: RpcMethod, bytes: Uint8Array): object | undefined {
@@ -78,17 +94,25 @@ function decoded(method: RpcMethod, bytes: Uint8Array): object | undefined {
 
 function checkStatus(path: string, status: StatusError): void {
   assert.equal(typeof status.code, 'number', `${path} fails with a status, not with ${String(status)}`);
-  assert.ok(!ownFaults.includes(status.code), `${path}: ${status.code} ${status.details}`);
+  assert.ok(
+    !ownFaults.includes(status.code) || codeless.test(status.details),
+    `${path}: ${status.code} ${status.details}`,
+  );
 }
 
 async function feedUnary(method: UnaryMethod, bytes: Uint8Array): Promise<void> {
   const request = decoded(method, bytes);
   if (!request) return;
   const before = member.server.position().revision;
+  const isWaiting = waiting.includes(method.path);
+  const hangUp = new AbortController();
   try {
-    assert.ok(method.codec.encode(await method.handle(request, call())) instanceof Uint8Array);
+    const answer = method.handle(request, isWaiting ? call(hangUp.signal) : call());
+    if (isWaiting) setImmediate(() => hangUp.abort({ code: grpcStatus.cancelled, details: 'gone' }));
+    assert.ok(method.codec.encode(await answer) instanceof Uint8Array);
   } catch (error) {
     checkStatus(method.path, error as StatusError);
+    if (isWaiting) return;
     assert.equal(member.server.position().revision, before, `${method.path} was refused and wrote`);
   }
 }
@@ -116,6 +140,8 @@ function feedStream(method: StreamMethod, messages: readonly Uint8Array[]): void
   for (const bytes of messages) {
     const request = decoded(method, bytes);
     if (request && !isOver) sink.request(request);
+    // Whoever carries the call lets one request through where there is one.
+    if (request && !method.isRequestStream) break;
   }
   if (!isOver) sink.ended();
   if (!isOver) sink.gone();
@@ -124,13 +150,15 @@ function feedStream(method: StreamMethod, messages: readonly Uint8Array[]): void
 test('every method survives random and mutated messages', { timeout: 120_000 }, async (t) => {
   for (const [number, method] of methods.entries()) {
     const type = requestTypeOf(method.path);
-    if (!type || left.includes(method.path)) continue;
+    assert.ok(type, `the request of ${method.path} is known`);
+    if (left.includes(method.path)) continue;
     await t.test(method.path, async () => {
       const random = seededRandom(1_000 + number);
       for (let round = 0; round < messagesPerMethod; round++) {
         if (method.kind === 'unary') await feedUnary(method, bytesFor(random, type));
         else feedStream(method, [bytesFor(random, type), bytesFor(random, type), bytesFor(random, type)]);
       }
+      await clearAlarms();
     });
   }
 });
