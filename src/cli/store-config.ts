@@ -73,6 +73,7 @@ export async function readStoreConfig(disk: Disk, parsed: ParsedStoreFlags): Pro
   }
   checkTimes(flags);
   checkChoices(flags);
+  checkWitness(flags);
   const gates = featureGatesOf(flags['feature-gates']);
   const discovery = discoveryOf(flags, given);
   const peerUrls = flags['initial-advertise-peer-urls'];
@@ -120,6 +121,13 @@ function checkTimes(flags: StoreFlags): void {
   if (flags['compact-hash-check-time'] <= 0) {
     throw fail(`--compact-hash-check-time must be >0 (set to ${flags['compact-hash-check-time']}ms)`);
   }
+}
+
+/** What needs data cannot be asked of a member without. */
+function checkWitness(flags: StoreFlags): void {
+  const unfit = (['enable-v2', 'force-new-cluster'] as const).find((flag) => flags[flag]);
+  if (!flags.witness || unfit === undefined) return;
+  throw fail(`--witness and --${unfit} contradict each other: a witness keeps no data: give one of them`);
 }
 
 /** Flags that take one of a few words: an unknown one cannot be read, as in etcd. */

@@ -52,6 +52,11 @@ export const storeFlags = {
     help: 'start although the log is damaged and entries are lost; the log says which',
   },
   rejoin: { type: 'boolean', help: 'removed, or with an empty disk: come back as a new member' },
+  witness: { type: 'boolean', help: 'vote and keep the log, but no data: for a third machine that is small' },
+  'initial-cluster-witnesses': {
+    type: 'list',
+    help: 'names of --initial-cluster that are witnesses; on every founder',
+  },
   autopilot: { type: 'boolean', help: 'keep the number of voters odd and remove dead members when that is safe' },
   'autopilot-dead-server-after': {
     type: 'duration',

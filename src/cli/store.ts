@@ -13,6 +13,7 @@ import { askHash, askToJoin, tellMove } from '../kv/rpc/peer-face.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../rpc/rpc-server.ts';
 import { serveStore } from '../kv/rpc/serve-store.ts';
 import type { ServerTls } from '../rpc/tls/server-tls.ts';
+import { withWitnesses } from '../kv/server/cluster-config.ts';
 import type { KvServer } from '../kv/server/contract.ts';
 import { abandonIdentity } from '../kv/server/data-directory.ts';
 import { type GoneBecause, startMember } from '../kv/server/member.ts';
@@ -118,7 +119,10 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   };
   const auth = await openAuth(env, flags);
   const peers = await connectPeers(env, config, realNames, metrics.traffic);
-  const initialCluster = await foundersOf(env, config, realNames);
+  const initialCluster = withWitnesses(
+    await foundersOf(env, config, realNames),
+    flags['initial-cluster-state'] === 'existing' ? [] : flags['initial-cluster-witnesses'],
+  );
   let rpc: RpcServer | undefined;
   let kvServer: KvServer | undefined;
   let clientHandler: HttpHandler | undefined;
@@ -163,6 +167,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     catchUpEntries: flags['snapshot-catchup-entries'],
     acceptLoss: flags['accept-loss'],
     rejoin: flags.rejoin,
+    isWitness: flags.witness,
     forceNewCluster: flags['force-new-cluster'],
     ...(flags.autopilot ? { autopilot: { deadServerAfterMs: flags['autopilot-dead-server-after'] } } : {}),
     openBackend: (path) => openLevelBackend(path, { onFatal, log, disk: env.disk, commitTimer }),

@@ -139,6 +139,8 @@ export interface Member {
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
   readonly isLearner: boolean;
+  /** Votes and keeps a log, and no data; absent for everybody else. */
+  readonly isWitness?: boolean;
   /** Public key of its data directory; absent until it has published itself. */
   readonly key?: string;
 }
@@ -240,6 +242,8 @@ export type KvErrorCode =
   | 'badPeerUrls'
   | 'badLeaderTransferee'
   | 'notSupportedForLearner'
+  | 'notSupportedForWitness'
+  | 'tooManyWitnesses'
   | 'notCapable'
   | 'downgradeVersionFormat'
   | 'downgradeVersion'

@@ -39,6 +39,15 @@ export const kvErrors: Readonly<Record<KvErrorCode, Row>> = {
   badPeerUrls: [3, 'etcdserver: given member URLs are invalid'],
   badLeaderTransferee: [9, 'etcdserver: bad leader transferee'],
   notSupportedForLearner: [9, 'etcdserver: rpc not supported for learner'],
+  // Ours: etcd has no witnesses.
+  notSupportedForWitness: [
+    14,
+    'etcdserver: rpc not supported for witness: this member votes and keeps no data; ask another member (etcdctl member list names them)',
+  ],
+  tooManyWitnesses: [
+    9,
+    'etcdserver: re-configuration failed: a cluster with witnesses needs two full voters, and no fewer than witnesses; add a full member first, or remove a witness',
+  ],
   downgradeVersionFormat: [3, 'etcdserver: wrong downgrade target version format'],
   downgradeVersion: [3, 'etcdserver: invalid downgrade target version'],
   // Ours: etcd would begin here.

@@ -18,6 +18,7 @@ export type {
   SoftState,
   Term,
 } from './core/types.ts';
+export { areWitnessesCovered } from './core/conf-change.ts';
 export type { PeerTransport, RaftCounter, RaftNode, RaftNodeOptions, StateMachine } from './host/contract.ts';
 export {
   bootstrapRaftNode,

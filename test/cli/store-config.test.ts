@@ -93,6 +93,7 @@ describe('the store’s flags', () => {
       ['--election-timeout=400'],
       /--election-timeout\[400ms\] should be at least as 5 times as --heartbeat-interval\[100ms\]/,
     ],
+    [['--witness', '--enable-v2'], /--witness and --enable-v2 contradict each other: a witness keeps no data/],
     [['--election-timeout=60000'], /is too long, and should be set less than 50000ms/],
     [
       ['--listen-client-urls', 'http://127.0.0.1:1'],

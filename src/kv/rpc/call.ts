@@ -98,8 +98,9 @@ export function unary<Request extends object, Answer extends object>(
       const startedMs = server.clock.monotonicMs();
       counters.started(service, method, 'unary');
       try {
-        const { leader, isLearner } = server.position();
+        const { leader, isLearner, isWitness } = server.position();
         if (leader === 0 && wantsLeader(call)) throw new KvError('noLeader');
+        if (isWitness && !isForWitnesses(method)) throw new KvError('notSupportedForWitness');
         if (isLearner && !isForLearners(method, request)) throw new KvError('notSupportedForLearner');
         const answer = await handle(request, call);
         finish(startedMs, grpcStatus.ok);
@@ -111,6 +112,11 @@ export function unary<Request extends object, Answer extends object>(
       }
     },
   };
+}
+
+/** A witness has no data. It tells how it is, and who has some. */
+function isForWitnesses(method: string): boolean {
+  return method === 'Status' || method === 'Check' || method === 'MemberList';
 }
 
 /** A learner may lag by any amount: it tells how it is, and what it holds to those who do not mind. */

@@ -31,7 +31,8 @@ export function leaderFace(server: () => KvServer | undefined): grpc.UntypedServ
       call.on('cancelled', () => gone.abort(clientGone));
       const answer = async (): Promise<object> => {
         const running = server();
-        if (!running) throw new KvError('noLeader');
+        // A witness that leads is about to hand leadership to somebody who can answer.
+        if (!running || running.position().isWitness) throw new KvError('noLeader');
         return carryOut(running, call.request, gone.signal);
       };
       answer().then(

@@ -34,6 +34,7 @@ interface WireMembers {
     readonly clientUrls: readonly string[];
     readonly isLearner: boolean;
     readonly key: string;
+    readonly isWitness: boolean;
   }[];
   readonly memberId: Int64Like;
   readonly isUnconfirmed: boolean;
@@ -44,6 +45,7 @@ interface WireJoin {
   readonly peerUrls: readonly string[];
   readonly key: string;
   readonly replaces: Int64Like;
+  readonly isWitness: boolean;
 }
 
 interface WireMove {
@@ -84,8 +86,8 @@ export function peerFace(server: () => KvServer | undefined): grpc.UntypedServic
   return {
     Members: handle(async () => 0),
     Hash: hashHandler(server),
-    Join: handle((running, { peerUrls, key, replaces }: WireJoin) =>
-      running.memberJoin({ peerUrls, key, replaces: askedNumber(replaces, 'replaces') }),
+    Join: handle((running, { peerUrls, key, replaces, isWitness }: WireJoin) =>
+      running.memberJoin({ peerUrls, key, replaces: askedNumber(replaces, 'replaces'), isWitness }),
     ),
     Move: handle(async (running, { memberId, peerUrls, signature }: WireMove) => {
       await running.memberMove({ memberId: askedNumber(memberId, 'member_id'), peerUrls, signature });
@@ -205,6 +207,7 @@ async function ask(
       clientUrls: member.clientUrls,
       isLearner: member.isLearner,
       ...(member.key === '' ? {} : { key: member.key }),
+      ...(member.isWitness ? { isWitness: true } : {}),
     }));
     const { isUnconfirmed } = answer;
     const succeeds = answer.succeeds.map((id) => safeNumberFromInt64(id));

@@ -80,8 +80,9 @@ class CountedStream<Request, Answer> implements FaceStream<Answer>, OpenStream {
   ): RequestSink<Request> {
     const { server, counters, stopping } = this.#face;
     counters.started(...this.#names, this.#type);
-    const { isLearner, leader } = server.position();
+    const { isLearner, isWitness, leader } = server.position();
     if (stopping.aborted) this.fail(new KvError('stopped'));
+    else if (isWitness && !isForLearners) this.fail(new KvError('notSupportedForWitness'));
     else if (isLearner && !isForLearners) this.fail(new KvError('notSupportedForLearner'));
     else if (leader === 0 && this.wantsLeader) this.fail(new KvError('noLeader'));
     if (this.#isOver) return nobody;

@@ -13,7 +13,7 @@ import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { ConfState, ReplicaId } from '../../raft/index.ts';
 import type { Member } from '../api.ts';
 import type { KvState } from '../apply/index.ts';
-import { bootstrapMembers, clusterIdOf, type InitialMember } from './cluster-config.ts';
+import { bootstrapMembers, clusterIdOf, type InitialMember, withWitnesses } from './cluster-config.ts';
 import type { MemberJoin } from './contract.ts';
 import { type MemberFile, readAbandoned } from './data-directory.ts';
 import type { MemberKey } from './member-key.ts';
@@ -46,6 +46,8 @@ export interface BeginningOptions {
   readonly askToJoin?: AskToJoin;
   /** Removed, or without its data: come back as a new member. */
   readonly rejoin?: boolean;
+  /** This member votes and keeps no data (witness.ts). As a founder it is one in `initialCluster`, too. */
+  readonly isWitness?: boolean;
 }
 
 export type NewMember = Omit<MemberFile, 'formatVersion'>;
@@ -78,27 +80,47 @@ export function ownEntryOf(options: BeginningOptions): InitialMember {
   return own;
 }
 
+function witnessesOf({ initialCluster }: Pick<BeginningOptions, 'initialCluster'>): readonly string[] {
+  return initialCluster.filter((member) => member.isWitness === true).map((member) => member.name);
+}
+
 /** Who this member is from now on. `key` is the directory's, which is otherwise empty. */
 export async function decideBeginning(options: BeginningOptions, key: MemberKey): Promise<NewMember> {
   const own = ownEntryOf(options);
   const abandoned = options.rejoin === true ? await readAbandoned(options.env.disk, options.directory) : undefined;
-  if (abandoned !== undefined) return rejoin(options, key, abandoned.memberId);
-  return options.state === 'new' ? founder(options, own) : joiner(options, own, key);
+  const file = await (abandoned === undefined
+    ? options.state === 'new'
+      ? founder(options, own)
+      : joiner(options, own, key)
+    : askIn(options, key, abandoned.memberId));
+  return options.isWitness === true ? { ...file, isWitness: true } : file;
 }
 
 function founder(options: BeginningOptions, own: InitialMember): NewMember {
-  const { initialCluster, token } = options;
+  const { initialCluster, token, isWitness = false } = options;
+  if ((own.isWitness === true) !== isWitness) {
+    throw new KeelsonError(
+      'BAD_CLUSTER',
+      isWitness
+        ? `found a cluster with ${own.name} as a witness: --initial-cluster-witnesses does not name it: name it there, on every founder alike`
+        : `found a cluster: --initial-cluster-witnesses names ${own.name}, which is started without --witness: give it`,
+    );
+  }
   const members = bootstrapMembers(initialCluster, token);
   const self = members.find((member) => member.peerUrls.join(',') === own.peerUrls.join(','));
   assert(self, 'a member of the initial cluster has an id');
   const memberIds = members.map((member) => member.id);
-  return { token, initialCluster: clusterPairs(options), memberId: self.id, clusterId: clusterIdOf(memberIds, token) };
+  const witnessIds = members.filter((member) => member.isWitness === true).map((member) => member.id);
+  const clusterId = clusterIdOf(memberIds, token, witnessIds);
+  const initialWitnesses = witnessIds.length === 0 ? {} : { initialWitnesses: witnessesOf(options) };
+  return { token, initialCluster: clusterPairs(options), memberId: self.id, clusterId, ...initialWitnesses };
 }
 
 async function joiner(options: BeginningOptions, own: InitialMember, key: MemberKey): Promise<NewMember> {
   const { clusterId, members } = await options.join(othersOf(options));
   const self = members.find((member) => own.peerUrls.every((url) => member.peerUrls.includes(url)));
-  if (!self && options.rejoin === true) return rejoin(options, key, 0);
+  // A witness needs no data first, so nobody has to add it by hand: it asks, and votes at once.
+  if (!self && (options.rejoin === true || options.isWitness === true)) return askIn(options, key, 0);
   if (!self) {
     throw new KeelsonError(
       'BAD_CLUSTER',
@@ -106,28 +128,37 @@ async function joiner(options: BeginningOptions, own: InitialMember, key: Member
     );
   }
   if (self.key !== undefined && self.key !== key.publicKey) {
-    if (options.rejoin === true) return rejoin(options, key, self.id);
+    if (options.rejoin === true) return askIn(options, key, self.id);
     throw new KeelsonError(
       'MEMBER_WIPED',
       `join the cluster as member ${self.id.toString(16)}: it has been started before with another data directory, which held its votes: ` +
         'give that directory, or start with --rejoin to come back as a new member',
     );
   }
+  if ((self.isWitness === true) !== (options.isWitness === true)) {
+    throw new KeelsonError(
+      'BAD_CLUSTER',
+      self.isWitness === true
+        ? `join the cluster as member ${self.id.toString(16)}: it is a witness there: start it with --witness`
+        : `join the cluster as member ${self.id.toString(16)}: it was added as a full member, and --witness is given: remove it (etcdctl member remove), a witness asks to be added by itself`,
+    );
+  }
   return { token: options.token, initialCluster: clusterPairs(options), memberId: self.id, clusterId };
 }
 
 /** Asks until the cluster takes this member in, for as long as an operator would wait. */
-async function rejoin(options: BeginningOptions, key: MemberKey, replaces: number): Promise<NewMember> {
-  const { askToJoin, peerUrls, token } = options;
+async function askIn(options: BeginningOptions, key: MemberKey, replaces: number): Promise<NewMember> {
+  const { askToJoin, peerUrls, token, isWitness = false } = options;
   const { clock, log } = options.env;
   if (askToJoin === undefined) throw new KeelsonError('CANNOT_JOIN', 'rejoin the cluster: there is no way to ask it');
   const untilMs = clock.monotonicMs() + rejoinLimitMs;
   for (;;) {
     try {
-      const request = { peerUrls, key: key.publicKey, replaces };
+      const request = { peerUrls, key: key.publicKey, replaces, isWitness };
       const { clusterId, memberId } = await askToJoin(othersOf(options), request);
       assert(memberId !== replaces, 'who rejoins is a new member');
-      log.info('taken in as a new member, a learner until it is promoted', { memberId: memberId.toString(16) });
+      const as = isWitness ? 'a witness' : 'a learner until it is promoted';
+      log.info(`taken in as a new member, ${as}`, { memberId: memberId.toString(16) });
       return { token, initialCluster: clusterPairs(options), memberId, clusterId, hasRejoined: true };
     } catch (error) {
       if (clock.monotonicMs() >= untilMs) throw error;
@@ -170,7 +201,8 @@ export async function introduce(
  * they were then. Others have a snapshot in their log; until that is read they know whom they can ask.
  */
 export async function introduceAgain(options: BeginningOptions, file: MemberFile, kv: KvState): Promise<void> {
-  const founders = bootstrapMembers(fromPairs(file.initialCluster), file.token);
+  const { initialWitnesses = [] } = file;
+  const founders = bootstrapMembers(withWitnesses(fromPairs(file.initialCluster), initialWitnesses), file.token);
   const isFounder = file.hasRejoined !== true && founders.some(({ id }) => id === file.memberId);
   let members: readonly Member[] = founders;
   if (!isFounder) {
@@ -197,6 +229,8 @@ function fromPairs(pairs: readonly string[]): readonly InitialMember[] {
 }
 
 function confStateOf(founders: readonly Member[]): ConfState {
-  const voters = founders.map((member) => member.id as ReplicaId).sort((a, b) => a - b);
-  return { voters, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+  const idsOf = (members: readonly Member[]) => members.map(({ id }) => id as ReplicaId).sort((a, b) => a - b);
+  const witnesses = idsOf(founders.filter((member) => member.isWitness === true));
+  const simple = { votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+  return { voters: idsOf(founders), ...simple, ...(witnesses.length > 0 && { witnesses }) };
 }

@@ -5,11 +5,14 @@
 import { createHash } from 'node:crypto';
 import { assert } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
+import { areWitnessesCovered } from '../../raft/index.ts';
 import type { Member } from '../api.ts';
 
 export interface InitialMember {
   readonly name: string;
   readonly peerUrls: readonly string[];
+  /** Votes and keeps no data; absent for everybody else. */
+  readonly isWitness?: boolean;
 }
 
 /** Parses `name=url,name=url`; a name that occurs again adds a URL. Sorted by name. */
@@ -61,19 +64,49 @@ export function memberIdOf(peerUrls: readonly string[], token: string, salt = ''
   return shortHash(['member', token, salt, ...[...peerUrls].sort()]);
 }
 
-export function clusterIdOf(memberIds: readonly number[], token: string): number {
+/** Founders that disagree about who is a witness are not of one cluster. */
+export function clusterIdOf(memberIds: readonly number[], token: string, witnessIds: readonly number[] = []): number {
   assert(memberIds.length > 0, 'a cluster has a member');
-  return shortHash(['cluster', token, ...[...memberIds].sort((a, b) => a - b).map(String)]);
+  assert(
+    witnessIds.every((id) => memberIds.includes(id)),
+    'witnesses are members',
+  );
+  const sorted = (ids: readonly number[]) => [...ids].sort((a, b) => a - b).map(String);
+  const witnesses = witnessIds.length === 0 ? [] : ['witnesses', ...sorted(witnessIds)];
+  return shortHash(['cluster', token, ...sorted(memberIds), ...witnesses]);
 }
 
 /** The first members as the store's table holds them. Their client URLs come when they publish themselves. */
 export function bootstrapMembers(members: readonly InitialMember[], token: string): readonly Member[] {
   // The name comes with the client URLs: a member without one has not started yet.
-  return members.map(({ peerUrls }) => ({
+  return members.map(({ peerUrls, isWitness }) => ({
     id: memberIdOf(peerUrls, token),
     name: '',
     peerUrls,
     clientUrls: [],
     isLearner: false,
+    ...(isWitness === true && { isWitness }),
   }));
+}
+
+/** The first members, those named in `--initial-cluster-witnesses` as witnesses. */
+export function withWitnesses(
+  members: readonly InitialMember[],
+  witnesses: readonly string[],
+): readonly InitialMember[] {
+  for (const name of witnesses) {
+    if (members.some((member) => member.name === name)) continue;
+    throw new KeelsonError(
+      'BAD_CLUSTER',
+      `--initial-cluster-witnesses: ${JSON.stringify(name)} is not in --initial-cluster: name members of it`,
+    );
+  }
+  const count = new Set(witnesses).size;
+  if (!areWitnessesCovered(members.length - count, count)) {
+    throw new KeelsonError(
+      'BAD_CLUSTER',
+      `--initial-cluster-witnesses: ${count} of ${members.length} members: a cluster with witnesses needs two full members, and no fewer than witnesses`,
+    );
+  }
+  return members.map((member) => (witnesses.includes(member.name) ? { ...member, isWitness: true } : member));
 }

@@ -112,6 +112,8 @@ export interface KvServer {
     readonly term: number;
     readonly leader: number;
     readonly isLearner: boolean;
+    /** Votes and keeps no data: requests about data are not for it. */
+    readonly isWitness: boolean;
   };
   status(): KvStatus;
   /** A linearizable read of nothing: proves that a quorum answers. */
@@ -128,6 +130,8 @@ export interface MemberJoin {
   readonly key: string;
   /** Who it was before; 0 = unknown. */
   readonly replaces: number;
+  /** As a witness, which votes at once; otherwise as a learner. */
+  readonly isWitness?: boolean;
 }
 
 export interface MemberMove {

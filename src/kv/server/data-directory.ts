@@ -28,8 +28,12 @@ export interface MemberFile {
   readonly token: string;
   /** `--initial-cluster` at the first start: name=url pairs, sorted. */
   readonly initialCluster: readonly string[];
+  /** Names of those founders that are witnesses; absent when none is. */
+  readonly initialWitnesses?: readonly string[];
   /** It came back as a new member, whatever the flags say of founders. */
   readonly hasRejoined?: boolean;
+  /** It votes and keeps no data: there is no `kv/`. */
+  readonly isWitness?: boolean;
 }
 
 /** Undefined for a directory that holds no member yet. Rejects with `DATA_*` for one that must not be used. */

@@ -1,5 +1,6 @@
 /** Which membership changes are allowed: pure functions of the member table, asked before proposing and again when applying. */
-import { present } from '../../env/assert.ts';
+import { assert, present } from '../../env/assert.ts';
+import { areWitnessesCovered } from '../../raft/index.ts';
 import type { KvErrorCode, Member } from '../api.ts';
 import { isUrl } from './cluster-config.ts';
 import type { MemberChange } from './entry.ts';
@@ -23,6 +24,7 @@ export function changeRefusal(
     case 'add': {
       if (current) return 'memberExists';
       if (isAnyUrlTaken(members, action.member)) return 'peerUrlExists';
+      if (action.member.isWitness === true && !areCoveredWith(members, action.member)) return 'tooManyWitnesses';
       const learners = [...members.values()].filter((member) => member.isLearner).length;
       return action.member.isLearner && learners >= learnersMax ? 'tooManyLearners' : undefined;
     }
@@ -33,8 +35,26 @@ export function changeRefusal(
       if (!current) return 'memberNotFound';
       return current.isLearner ? undefined : 'memberNotLearner';
     case 'remove':
-      return current ? undefined : 'memberNotFound';
+      if (!current) return 'memberNotFound';
+      return areCoveredWithout(members, id) ? undefined : 'tooManyWitnesses';
   }
+}
+
+/** Raft's rule about witnesses (raft/core/conf-change.ts), asked first so that the answer can say what to do. */
+function areCovered(members: readonly Member[]): boolean {
+  const voters = members.filter((member) => !member.isLearner);
+  const witnesses = voters.filter((member) => member.isWitness === true).length;
+  return areWitnessesCovered(voters.length - witnesses, witnesses);
+}
+
+function areCoveredWith(members: ReadonlyMap<number, Member>, added: Member): boolean {
+  assert(added.isWitness === true && !added.isLearner, 'a witness votes from the beginning');
+  return areCovered([...members.values(), added]);
+}
+
+/** What a removal leaves; a witness may always go. */
+function areCoveredWithout(members: ReadonlyMap<number, Member>, id: number): boolean {
+  return areCovered([...members.values()].filter((member) => member.id !== id));
 }
 
 function isAnyUrlTaken(members: ReadonlyMap<number, Member>, wanted: Member): boolean {

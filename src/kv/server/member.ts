@@ -47,6 +47,7 @@ import { type MemberKey, openMemberKey } from './member-key.ts';
 import { StoreServer } from './server.ts';
 import type { AuthOptions, KvServerOptions } from './server-options.ts';
 import { tellWhereabouts, type TellMove } from './whereabouts.ts';
+import { checkSameRole, openWitnessState, privateAlarm } from './witness.ts';
 
 export type { JoinInfo } from './beginning.ts';
 
@@ -136,8 +137,10 @@ export async function startMember(given: MemberOptions): Promise<RunningMember> 
   if (options.rejoin === true && (await readAbandoned(env.disk, directory))) await abandonIdentity(env.disk, directory);
   if (options.forceNewCluster === true) await forceNewCluster(options);
   const existing = await readMemberFile(env.disk, directory);
-  if (existing) checkSameCluster(existing, directory, { token: options.token, initialCluster: clusterPairs(options) });
-  else ownEntryOf(options);
+  if (existing) {
+    checkSameCluster(existing, directory, { token: options.token, initialCluster: clusterPairs(options) });
+    checkSameRole(existing, directory, options.isWitness === true);
+  } else ownEntryOf(options);
   await makeDirectoryDurable(env.disk, directory);
   const lock = await lockDataDirectory(env.disk, directory);
   try {
@@ -193,15 +196,16 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
   const key = await openMemberKey(disk, random, directory);
   const file = existing ?? (await writeMemberFile(disk, directory, await decideBeginning(options, key)));
   await forgetAbandoned(disk, directory);
-  await makeDirectoryDurable(disk, `${directory}/kv`);
+  if (options.isWitness !== true) await makeDirectoryDurable(disk, `${directory}/kv`);
   const { logDirectory } = options;
   if (logDirectory !== undefined) await makeDirectoryDurable(disk, logDirectory);
   const space = new DiskSpace({ ...options.env, directory, ...(logDirectory !== undefined && { logDirectory }) });
   await space.prepare();
-  const { backend, used: kv } = await openRebuildable(
-    { disk, log: options.env.log, directory: `${directory}/kv`, open: options.openBackend },
-    (opened) => openKvState({ backend: opened, ...(options.syncEntries && { syncEntries: options.syncEntries }) }),
-  );
+  const openFull = () =>
+    openRebuildable({ disk, log: options.env.log, directory: `${directory}/kv`, open: options.openBackend }, (opened) =>
+      openKvState({ backend: opened, ...(options.syncEntries && { syncEntries: options.syncEntries }) }),
+    );
+  const { backend, used: kv } = options.isWitness === true ? openWitnessState() : await openFull();
   try {
     return await run(options, { backend, kv, space }, file, key);
   } catch (error) {
@@ -261,6 +265,7 @@ async function run(
       alarms: () => server.alarms(),
       hasRaisedAlarm: () => server.hasRaisedAlarm(),
       setAlarm: (action) => server.setAlarm(action, memberId, 'noSpace'),
+      ...(options.isWitness === true ? privateAlarm(memberId) : {}),
     });
     const cancelRemovalWatch = watchForRemoval(options, server, kv);
     const autopilot = startAutopilot(options, server, kv, raft);
@@ -294,7 +299,8 @@ function startAutopilot(
   kv: KvState,
   raft: RaftNode,
 ): Autopilot | undefined {
-  if (options.autopilot === undefined) return undefined;
+  // A witness leads only until somebody with data does.
+  if (options.autopilot === undefined || options.isWitness === true) return undefined;
   const { clock, log } = options.env;
   const autopilot = new Autopilot({
     ...options.autopilot,

@@ -4,7 +4,7 @@ import type { Clock } from '../../env/clock.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
-import type { RaftNode, ReplicaId } from '../../raft/index.ts';
+import type { ConfChangeStep, RaftNode, ReplicaId } from '../../raft/index.ts';
 import type { Member } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { KvError } from '../errors.ts';
@@ -46,13 +46,18 @@ export class Membership {
     return [...this.#options.kv.members().values()].sort((a, b) => a.id - b.id);
   }
 
-  async add(peerUrls: readonly string[], isLearner: boolean, key?: string): Promise<Member> {
+  add(peerUrls: readonly string[], isLearner: boolean): Promise<Member> {
+    return this.#add(peerUrls, isLearner ? 'learner' : 'voter');
+  }
+
+  async #add(peerUrls: readonly string[], as: 'learner' | 'voter' | 'witness', key?: string): Promise<Member> {
     if (!arePeerUrlsValid(peerUrls)) throw new KvError('badPeerUrls');
     const salt = Buffer.from(this.#options.random.bytes(8)).toString('hex');
     const id = memberIdOf(peerUrls, this.#options.token, salt);
     const keyed = key === undefined ? {} : { key };
-    const member: Member = { id, name: '', peerUrls: [...peerUrls], clientUrls: [], isLearner, ...keyed };
-    await this.#change({ kind: 'add', member }, isLearner ? 'addLearner' : 'addVoter', id);
+    const role = { isLearner: as === 'learner', ...(as === 'witness' && { isWitness: true }) };
+    const member: Member = { id, name: '', peerUrls: [...peerUrls], clientUrls: [], ...role, ...keyed };
+    await this.#change({ kind: 'add', member }, stepFor(member), id);
     return member;
   }
 
@@ -65,8 +70,8 @@ export class Membership {
     if (!current) throw new KvError('memberNotFound');
     if (!arePeerUrlsValid(peerUrls)) throw new KvError('badPeerUrls');
     // Raft sees the member become what it already is; the address is in the context.
-    const step = current.isLearner ? 'addLearner' : 'addVoter';
-    await this.#change({ kind: 'update', member: { ...current, peerUrls: [...peerUrls] } }, step, id);
+    const member = { ...current, peerUrls: [...peerUrls] };
+    await this.#change({ kind: 'update', member }, stepFor(member), id);
   }
 
   /** Only on the leader, which alone knows how far a learner is. */
@@ -84,7 +89,7 @@ export class Membership {
    * A member that lost its data, or was removed, comes back as another one. Its old identity goes first, when those that
    * stay are a quorum without it; the new one is a learner. Only on the leader, who knows who is there.
    */
-  async join({ peerUrls, key, replaces }: MemberJoin): Promise<number> {
+  async join({ peerUrls, key, replaces, isWitness = false }: MemberJoin): Promise<number> {
     const { kv, raft, log } = this.#options;
     const { role, progress } = raft().status();
     // Not this member's to say: the caller asks the next one.
@@ -100,8 +105,9 @@ export class Membership {
       await this.remove(old.id);
     }
     assert(!kv.removedMembers().has(replaces) || !kv.members().has(replaces), 'who was removed is no member');
-    const added = await this.add(peerUrls, true, key);
-    log.info('a member that comes back is taken in as a learner', { id: added.id, replaces, peerUrls });
+    const as = isWitness ? 'witness' : 'learner';
+    const added = await this.#add(peerUrls, as, key);
+    log.info(`a member that asked to join is taken in as a ${as}`, { id: added.id, replaces, peerUrls });
     return added.id;
   }
 
@@ -122,7 +128,7 @@ export class Membership {
     log.info('a member has moved', { id: memberId, from: member.peerUrls, to: peerUrls });
   }
 
-  async #change(action: MemberChange['action'], step: 'addVoter' | 'addLearner' | 'remove', id: number): Promise<void> {
+  async #change(action: MemberChange['action'], step: ConfChangeStep['kind'], id: number): Promise<void> {
     const { kv, learnersMax, isStrict, proposer } = this.#options;
     const refusal = changeRefusal(kv, action, learnersMax);
     if (refusal) throw new KvError(refusal);
@@ -163,4 +169,9 @@ export class Membership {
     if (remaining.length === voters.length || remaining.length === 0) return false;
     return remaining.filter(isActive).length < Math.floor(remaining.length / 2) + 1;
   }
+}
+
+function stepFor({ isLearner, isWitness }: Member): ConfChangeStep['kind'] {
+  if (isWitness === true) return 'addWitness';
+  return isLearner ? 'addLearner' : 'addVoter';
 }

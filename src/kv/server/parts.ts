@@ -133,7 +133,8 @@ export function assembleParts(options: KvServerOptions, host: PartsHost) {
     kv,
     memberId,
     clusterId,
-    ...(options.corruption ?? noCorruptionChecks),
+    // A witness has nothing to compare.
+    ...((options.isWitness === true ? undefined : options.corruption) ?? noCorruptionChecks),
     confirm: () => reader.point(),
     raise: (id) => maintenance.setAlarm('activate', id, 'corrupt'),
   });

@@ -28,6 +28,8 @@ export interface KvServerOptions {
   readonly connectedSinceMs?: ((id: number) => number | undefined) | undefined;
   /** How long a member must have been connected to count as healthy when the membership changes. */
   readonly healthyAfterMs?: number;
+  /** This member votes and keeps no data (witness.ts). */
+  readonly isWitness?: boolean;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly proxy: LeaderProxy;

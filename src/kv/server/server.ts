@@ -1,7 +1,7 @@
 /** `KvServer` behind its contract: hands each request to the part it is for, and each news of Raft to the parts it concerns. */
 import { assert } from '../../env/assert.ts';
 import type { Clock } from '../../env/clock.ts';
-import type { RaftNode, ReplicaId, SoftState } from '../../raft/index.ts';
+import type { RaftNode, ReplicaId, SoftState, StateMachine } from '../../raft/index.ts';
 import type {
   AlarmType,
   ApplyResult,
@@ -27,6 +27,7 @@ import { readSucceeded } from './succession.ts';
 import type { StoreTimings } from './timings.ts';
 import { hexId } from './upkeep.ts';
 import { etcdVersion } from './version.ts';
+import { WitnessMachine } from './witness.ts';
 
 /** What many watchers wait for is gathered this long; to one of a thousand it makes no difference. */
 const publishAfterMs = 1;
@@ -39,7 +40,7 @@ export class StoreServer implements KvServer {
   readonly electionMs: number;
   readonly auth: AuthKeeper;
   /** What Raft drives. */
-  readonly machine: StoreMachine;
+  readonly machine: StateMachine;
   readonly #options: KvServerOptions;
   readonly #kv: KvState;
   readonly #parts: StoreParts;
@@ -70,7 +71,7 @@ export class StoreServer implements KvServer {
     });
     const { auth, requests, changes, timings } = this.#parts;
     this.auth = auth;
-    this.machine = new StoreMachine({
+    const machine = new StoreMachine({
       timed: { clock: env.clock, timings },
       memberId,
       kv,
@@ -85,6 +86,7 @@ export class StoreServer implements KvServer {
         ? {}
         : { slow: { clock: env.clock, log: env.log, thresholdMs: options.slowApplyMs } }),
     });
+    this.machine = options.isWitness === true ? new WitnessMachine(machine, kv) : machine;
   }
 
   /** Raft runs from now on: `softStateChanged` may have been called already. */
@@ -260,6 +262,7 @@ export class StoreServer implements KvServer {
       term: this.#raft?.term() ?? 0,
       leader: this.#softState.leader as number,
       isLearner: this.#kv.members().get(this.memberId)?.isLearner ?? false,
+      isWitness: this.#options.isWitness === true,
     };
   }
 
@@ -363,7 +366,9 @@ export class StoreServer implements KvServer {
     }
   }
 
-  #lead(isLeader: boolean): void {
+  #lead(isRaftLeader: boolean): void {
+    // A witness only leads until somebody with data takes over: it expires no leases and compacts nothing.
+    const isLeader = isRaftLeader && this.#options.isWitness !== true;
     this.#parts.leaseKeeper.setLeading(isLeader);
     this.#parts.upkeep.setLeading(isLeader);
     this.#parts.corruption.setLeading(isLeader);

@@ -10,6 +10,7 @@ import type { StateMachine } from '../../raft/index.ts';
 import type { ApplyResult, InternalOp, KvErrorCode } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { SnapshotCheck } from '../apply/index.ts';
+import { membershipSnapshot } from '../apply/membership-snapshot.ts';
 import { decodeEntry, decodeMemberChange, type MemberChange } from './entry.ts';
 import type { StoreTimings } from './timings.ts';
 import { changeRefusal, changedMember } from './member-rules.ts';
@@ -159,6 +160,10 @@ export class StoreMachine implements StateMachine {
 
   snapshot(): AsyncIterable<Uint8Array> {
     return this.#timedSnapshot();
+  }
+
+  membershipSnapshot(): AsyncIterable<Uint8Array> {
+    return membershipSnapshot(this.#kv);
   }
 
   async restore(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
