@@ -62,8 +62,9 @@ function requestTypeOf(path: string): protobuf.Type | undefined {
   const [, service = '', method = ''] = path.replace('v1alpha', 'v1').split('/');
   for (const descriptor of [...storeDescriptors, healthDescriptor, reflectionDescriptor]) {
     const found = loadRoot(descriptor).lookup(service) as protobuf.Service | null;
-    const type = found?.methods?.[method]?.resolve().resolvedRequestType;
-    if (type) return type;
+    const known = found?.methods?.[method];
+    known?.resolve();
+    if (known?.resolvedRequestType) return known.resolvedRequestType;
   }
   return undefined;
 }
