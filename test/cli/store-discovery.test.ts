@@ -1,11 +1,15 @@
 /** How the first members find each other: by SRV records, and under a token in a store. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { seededRandom } from '../../chaos/sim/random.ts';
 import { discoverByNames, discoverInStore } from '../../src/cli/store-discovery.ts';
+import { errorText, KeelsonError } from '../../src/env/errors.ts';
 import { silentLog } from '../../src/env/log.ts';
 import type { Names, ServiceRecord } from '../../src/env/names.ts';
 import type { KeyValue } from '../../src/kv/index.ts';
+import { memberIdOf } from '../../src/kv/server/cluster-config.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
+import { mutated } from '../support/random-messages.ts';
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -142,5 +146,54 @@ describe('a token in a store', () => {
     );
     registry.put('/_etcd/registry/t/_config/size', 'three');
     await assert.rejects(join(registry, new FakeClock(), 'a'), /size key is bad/);
+  });
+
+  test('whose rows somebody else wrote ends in one line that says so, or in members that can be', async () => {
+    const random = seededRandom('registry');
+    const texts = [
+      'a=http://a:2380',
+      'a',
+      '=',
+      'a=',
+      '=http://a:1',
+      'a=b',
+      'a=http://',
+      'a=http://x:99999',
+      '\u0000=\u0000',
+      'a=b,c=d',
+    ];
+    for (let count = 0; count < 300; count++) {
+      const registry = new Registry();
+      registry.put(
+        '/_etcd/registry/t/_config/size',
+        ['1', '2', '-1', '1e999', ' ', '0x2'][random.integer(0, 5)] as string,
+      );
+      const self = memberIdOf(['http://a:2380'], 't').toString(16);
+      for (const key of [self, 'b', '']) {
+        const text = Buffer.from(texts[random.integer(0, texts.length - 1)] as string);
+        const value = random.next() < 0.5 ? text : Buffer.from(mutated(random, text));
+        registry.put(`/_etcd/registry/t/members/${key}`, value.toString());
+      }
+      const stopping = new AbortController();
+      const joined = discoverInStore(
+        {
+          client: registry.client,
+          clock: new FakeClock(),
+          log: silentLog,
+          token: 't',
+          requestTimeoutMs: 1_000,
+          signal: stopping.signal,
+        },
+        { name: 'a', peerUrls: ['http://a:2380'] },
+      );
+      const stopped = new Error('nobody else comes');
+      // Too few may have registered in a form that counts: then it waits for more.
+      void settle().then(() => stopping.abort(stopped));
+      const end: unknown = await joined.catch((error: unknown) => error);
+      if (end === stopped) continue;
+      if (Array.isArray(end))
+        assert.ok(end.every(({ peerUrls }) => peerUrls.every((url: string) => URL.canParse(url))));
+      else assert.ok(end instanceof KeelsonError && !end.message.includes('\n'), errorText(end));
+    }
   });
 });

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, test } from 'node:test';
 import * as jose from 'jose';
+import { seededRandom } from '../../../chaos/sim/random.ts';
+import { KeelsonError } from '../../../src/env/errors.ts';
 import { createJwtTokens } from '../../../src/kv/auth/jwt.ts';
+import { mutated } from '../../support/random-messages.ts';
 
 const pem = {
   private: (key: KeyObject) => Buffer.from(key.export({ type: 'pkcs8', format: 'pem' })),
@@ -135,5 +138,42 @@ test('options that cannot work are refused with what is wrong', () => {
   ] as const;
   for (const [options, message] of bad) {
     assert.throws(() => createJwtTokens({ clock, ttlMs, ...options }), { code: 'BAD_AUTH_TOKEN', message });
+  }
+});
+
+test('key files of other bytes are refused in one line, or are keys', () => {
+  const random = seededRandom('key files');
+  let refused = 0;
+  for (const [signMethod, pair] of Object.entries(pairs)) {
+    const files = { privateKey: pem.private(pair.privateKey), publicKey: pem.public(pair.publicKey) };
+    for (const name of ['privateKey', 'publicKey'] as const) {
+      for (let count = 0; count < 40; count++) {
+        const file = count % 8 === 0 ? random.bytes(random.integer(0, 400)) : mutated(random, files[name]);
+        try {
+          const tokens = createJwtTokens({ clock, signMethod, ttlMs, [name]: file });
+          // Damage may be to what nobody reads, or make another key of the kind.
+          if (name === 'privateKey') assert.deepEqual(tokens.find(tokens.sign(user)), user);
+        } catch (error) {
+          assert.ok(error instanceof KeelsonError && error.code === 'BAD_AUTH_TOKEN', String(error));
+          assert.ok(!error.message.includes('\n'), error.message);
+          refused += 1;
+        }
+      }
+    }
+  }
+  assert.ok(refused > 300, `${refused} refused`);
+});
+
+test('tokens of other bytes are nobody’s', () => {
+  const random = seededRandom('tokens');
+  for (const signMethod of Object.keys(pairs)) {
+    const tokens = tokensOf(signMethod);
+    const token = Buffer.from(tokens.sign(user));
+    for (let count = 0; count < 200; count++) {
+      const other = Buffer.from(count % 8 === 0 ? random.bytes(random.integer(0, 400)) : mutated(random, token));
+      const found = tokens.find(other.toString('latin1'));
+      // The last digit of a signature has bits that say nothing.
+      if (found !== undefined) assert.deepEqual(found, user);
+    }
   }
 });
