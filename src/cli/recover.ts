@@ -13,12 +13,17 @@ import { askPosition, type MemberPosition } from '../kv/client/member-status.ts'
 import type { Member } from '../kv/api.ts';
 import { makeNewCluster } from '../kv/snapshot/new-cluster.ts';
 import { openOffline } from '../kv/snapshot/offline.ts';
+import { finishSwitch } from '../kv/snapshot/switch-over.ts';
 import { rankSurvivors, type Survivor } from '../kv/snapshot/survivors.ts';
 import { type FlagTable, flagHelp, parseFlags, UsageError } from './flags.ts';
 import { readClientTls, storeClientFlags } from './store-client-flags.ts';
 
 const flags = {
   'data-dir': { type: 'list', help: 'data directories of survivors on this machine, none of them running' },
+  'wal-dir': {
+    type: 'list',
+    help: 'where their logs are, in the same order, when --wal-dir of keelson store was given (DIR/raft for one that was not)',
+  },
   endpoints: { type: 'list', help: 'client URLs of members that still run elsewhere: they are asked how far they are' },
   cacert: storeClientFlags.cacert,
   cert: storeClientFlags.cert,
@@ -34,7 +39,13 @@ const summary =
 
 const askTimeoutMs = 3_000;
 
-interface Found extends Survivor {
+/** A data directory, and where its log is when it is not in it. */
+interface Place {
+  readonly place: string;
+  readonly logDirectory?: string | undefined;
+}
+
+interface Found extends Survivor, Place {
   readonly members: readonly Member[];
   readonly uncommitted: number;
 }
@@ -46,10 +57,14 @@ export async function run(args: readonly string[]): Promise<number> {
     process.stdout.write(flagHelp('keelson recover --data-dir DIR [--yes]', summary, flags));
     return 0;
   }
-  const directories = values['data-dir'].map((each) => each.replace(/(?<=.)\/+$/, ''));
+  const directories = values['data-dir'];
   if (directories.length === 0) throw new UsageError('keelson recover: flag --data-dir is required: name a survivor');
+  const survivors = withLogs(directories, values['wal-dir']);
   const env = realEnv('warn');
-  const found = await lookAtAll(env, directories, values.scratch || tmpdir());
+  for (const { place } of survivors) {
+    if (await finishSwitch(env.disk, place)) print(`${place}: an earlier recovery was cut off: it is done now`);
+  }
+  const found = await lookAtAll(env, survivors, values.scratch || tmpdir());
   const best = rankSurvivors(found)[0];
   if (best === undefined) {
     throw new KeelsonError('NO_SURVIVOR', 'recover: none of the data directories can be used: restore a backup');
@@ -73,25 +88,42 @@ export async function run(args: readonly string[]): Promise<number> {
     print(`would make a new cluster of one out of ${best.place}: nothing was done, give --yes to do it`);
     return values.yes ? 1 : 0;
   }
-  const made = present(await makeNewCluster({ env, directory: best.place, openBackend }), 'the new cluster');
+  const { place: directory, logDirectory } = best;
+  const made = present(await makeNewCluster({ env, directory, logDirectory, openBackend }), 'the new cluster');
   print(
     `made cluster ${made.clusterId.toString(16)} of one member, ${made.name} (${made.memberId.toString(16)}), in ${best.place}: revision ${made.revision}, ${made.content.keys} keys`,
   );
-  print(`the old data is in ${made.aside}`);
+  print(`the old data is in ${made.aside}${made.logAside === undefined ? '' : `, its log in ${made.logAside}`}`);
+  const walDir = logDirectory === undefined ? '' : ` --wal-dir ${logDirectory}`;
   print(
-    `start it as before: --name ${made.name} --initial-cluster ${made.peerUrls.map((url) => `${made.name}=${url}`).join(',')} --initial-cluster-token ${made.token}`,
+    `start it as before:${walDir} --name ${made.name} --initial-cluster ${made.peerUrls.map((url) => `${made.name}=${url}`).join(',')} --initial-cluster-token ${made.token}`,
   );
   print('then start the others with --rejoin: they set what they hold aside and join as new members');
   return 0;
 }
 
+function withLogs(directories: readonly string[], logs: readonly string[]): readonly Place[] {
+  const trimmed = (path: string) => path.replace(/(?<=.)\/+$/, '');
+  if (logs.length > 0 && logs.length !== directories.length) {
+    throw new UsageError(
+      `keelson recover: ${directories.length} --data-dir and ${logs.length} --wal-dir: give one for each, DIR/raft for a log that does not lie apart`,
+    );
+  }
+  return directories.map((given, at) => {
+    const place = trimmed(given);
+    const log = logs[at] === undefined ? undefined : trimmed(logs[at]);
+    return log === undefined || log === `${place}/raft` ? { place } : { place, logDirectory: log };
+  });
+}
+
 /** What each directory holds; one that cannot be read is told and left out. */
-async function lookAtAll(env: Env, directories: readonly string[], scratch: string): Promise<readonly Found[]> {
+async function lookAtAll(env: Env, survivors: readonly Place[], scratch: string): Promise<readonly Found[]> {
   const found: Found[] = [];
-  for (const place of directories) {
+  for (const each of survivors) {
+    const { place } = each;
     try {
-      const survivor = await lookAt(env, place, `${scratch}/keelson-recover-${env.random.uuid()}`);
-      const other = found.find((each) => each.clusterId !== survivor.clusterId);
+      const survivor = await lookAt(env, each, `${scratch}/keelson-recover-${env.random.uuid()}`);
+      const other = found.find(({ clusterId }) => clusterId !== survivor.clusterId);
       if (other !== undefined) {
         throw new KeelsonError(
           'OTHER_CLUSTER',
@@ -111,16 +143,17 @@ async function lookAtAll(env: Env, directories: readonly string[], scratch: stri
   return found;
 }
 
-async function lookAt(env: Env, place: string, scratch: string): Promise<Found> {
-  const member = await openOffline({ env, directory: place, scratch, openBackend });
+async function lookAt(env: Env, { place, logDirectory }: Place, scratch: string): Promise<Found> {
+  const apart = logDirectory === undefined ? {} : { logDirectory };
+  const member = await openOffline({ env, directory: place, ...apart, scratch, openBackend });
   const { file, lastIndex, lastTerm, uncommitted, kv } = member;
   const members = [...kv.members().values()];
   await member.close();
-  const whole = await openOffline({ env, directory: place, scratch, openBackend, takeAll: true });
+  const whole = await openOffline({ env, directory: place, ...apart, scratch, openBackend, takeAll: true });
   const revision = whole.kv.revision();
   await whole.close();
   const { clusterId, memberId } = file;
-  return { place, clusterId, memberId, lastIndex, lastTerm, revision, members, uncommitted };
+  return { place, ...apart, clusterId, memberId, lastIndex, lastTerm, revision, members, uncommitted };
 }
 
 /** What the running ones say; one that does not answer is told. */

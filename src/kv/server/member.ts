@@ -18,6 +18,7 @@ import { openKvState, type KvState } from '../apply/index.ts';
 import type { Backend } from '../backend/contract.ts';
 import { noteDamage, openRebuildable } from '../backend/rebuildable.ts';
 import { makeNewCluster } from '../snapshot/new-cluster.ts';
+import { finishSwitch } from '../snapshot/switch-over.ts';
 import { Autopilot } from './autopilot.ts';
 import {
   type BeginningOptions,
@@ -133,6 +134,8 @@ const removalCheckElections = 5;
 export async function startMember(given: MemberOptions): Promise<RunningMember> {
   const options = { ...given, onRemoved: once(given.onRemoved) };
   const { env, directory } = options;
+  if (await finishSwitch(env.disk, directory))
+    env.log.warn('a new cluster was being made of this data: it is done now');
   // Giving an identity up may have been cut off by a crash.
   if (options.rejoin === true && (await readAbandoned(env.disk, directory))) await abandonIdentity(env.disk, directory);
   if (options.forceNewCluster === true) await forceNewCluster(options);
@@ -159,19 +162,14 @@ export async function startMember(given: MemberOptions): Promise<RunningMember> 
 /** As `--force-new-cluster`: the data that is here goes on as a cluster of one; without data there is nothing to do. */
 async function forceNewCluster({ env, directory, logDirectory, openBackend }: MemberOptions): Promise<void> {
   if ((await readMemberFile(env.disk, directory)) === undefined) return;
-  if (logDirectory !== undefined) {
-    throw new KeelsonError(
-      'BAD_FLAGS',
-      `make a new cluster from ${directory}: its log lies apart, in ${logDirectory}: move that to ${directory}/raft and start without --wal-dir`,
-    );
-  }
-  const made = await makeNewCluster({ env, directory, openBackend, unlessAlone: true });
+  const made = await makeNewCluster({ env, directory, logDirectory, openBackend, unlessAlone: true });
   if (made === undefined) return;
   env.log.warn('forced a new cluster of one member: start without --force-new-cluster from now on', {
     clusterId: made.clusterId.toString(16),
     memberId: made.memberId.toString(16),
     revision: made.revision,
     'old-data': made.aside,
+    ...(made.logAside !== undefined && { 'old-log': made.logAside }),
   });
 }
 

@@ -8,12 +8,23 @@ const pieceBytes = 1024 * 1024;
 const depthMax = 8;
 
 /** Copies `from` and everything in it to `to`, which must not exist. Other things than files and directories are refused. */
-export async function copyDirectory(disk: Disk, from: string, to: string, depth = 0): Promise<void> {
+export function copyDirectory(disk: Disk, from: string, to: string): Promise<void> {
+  return copyNamed(disk, from, to, () => true);
+}
+
+/** As copyDirectory, of what is wanted in `from` by its name. */
+export async function copyNamed(
+  disk: Disk,
+  from: string,
+  to: string,
+  isWanted: (name: string) => boolean,
+  depth = 0,
+): Promise<void> {
   assert(depth <= depthMax, () => `${from} is more than ${depthMax} directories deep`);
   await disk.makeDirectory(to);
-  for (const name of await disk.list(from)) {
+  for (const name of (await disk.list(from)).filter((each) => isWanted(each))) {
     const [source, target] = [`${from}/${name}`, `${to}/${name}`];
-    if (await isDirectory(disk, source)) await copyDirectory(disk, source, target, depth + 1);
+    if (await isDirectory(disk, source)) await copyNamed(disk, source, target, () => true, depth + 1);
     else await copyFile(disk, source, target);
   }
 }

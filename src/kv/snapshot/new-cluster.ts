@@ -3,22 +3,26 @@
  * survivor has, its log to the end; member, cluster id and key are new, so that members of the old cluster, wherever
  * they come back from, are strangers to it.
  *
- * The old directory is set aside and not changed.
+ * The old directory is set aside and not changed, and so is a log that lies apart (switch-over.ts).
  */
 import { assert } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { Env } from '../../env/env.ts';
 import type { Backend } from '../backend/contract.ts';
+import { noteLog } from '../server/data-directory.ts';
 import { readSucceeded, writeSucceeded } from '../server/succession.ts';
 import { SnapshotExporter } from './exporter.ts';
 import { openOffline } from './offline.ts';
 import { type Restored, restoreMember } from './restore.ts';
 import { saveSnapshot } from './save.ts';
 import { openSnapshotFile } from './snapshot-file.ts';
+import { finishSwitch, isOfLog, isSwitching, parentOf, switchOver } from './switch-over.ts';
 
 export interface NewClusterOptions {
   readonly env: Pick<Env, 'clock' | 'disk' | 'random'>;
   readonly directory: string;
+  /** Where the log is, when it is not in the data directory. */
+  readonly logDirectory?: string | undefined;
   readonly openBackend: (path: string) => Promise<Backend>;
   /** Does nothing when the member is its cluster's only one already. */
   readonly unlessAlone?: boolean;
@@ -30,6 +34,8 @@ export interface NewCluster extends Restored {
   readonly token: string;
   /** Where the old directory is now. */
   readonly aside: string;
+  /** And its log, when that lies apart. */
+  readonly logAside?: string;
 }
 
 /**
@@ -37,15 +43,25 @@ export interface NewCluster extends Restored {
  * its member was.
  */
 export async function makeNewCluster(options: NewClusterOptions): Promise<NewCluster | undefined> {
-  const { env, directory } = options;
+  const { env, directory, logDirectory, openBackend } = options;
   const { disk } = env;
+  await finishSwitch(disk, directory);
   const mark = env.random.uuid();
   const [made, snapshotPath, aside] = ['made', 'snapshot', 'before'].map((part) => `${directory}.${part}-${mark}`) as [
     string,
     string,
     string,
   ];
-  const member = await openOffline({ ...options, scratch: `${directory}.copy-${mark}`, takeAll: true });
+  const log = logDirectory === undefined ? undefined : { directory: logDirectory, ...namesInLog(mark) };
+  const logPaths = log && { made: `${log.directory}/${log.made}`, aside: `${log.directory}/${log.aside}` };
+  const member = await openOffline({
+    env,
+    directory,
+    openBackend,
+    ...(logDirectory !== undefined && { logDirectory }),
+    scratch: `${directory}.copy-${mark}`,
+    takeAll: true,
+  });
   try {
     const { voters, votersOutgoing, learners } = member.confState;
     const isAlone = voters.length === 1 && voters[0] === member.file.memberId;
@@ -73,6 +89,7 @@ export async function makeNewCluster(options: NewClusterOptions): Promise<NewClu
         disk,
         source,
         directory: made,
+        ...(logPaths && { logDirectory: logPaths.made }),
         name,
         initialCluster: [{ name, peerUrls }],
         peerUrls,
@@ -80,7 +97,7 @@ export async function makeNewCluster(options: NewClusterOptions): Promise<NewClu
         bumpRevision: 0,
         // Alone it need not agree with anybody, and two recoveries of one directory must not take each other for the same.
         salt: mark,
-        openBackend: options.openBackend,
+        openBackend,
       });
     } finally {
       await source.close();
@@ -88,15 +105,18 @@ export async function makeNewCluster(options: NewClusterOptions): Promise<NewClu
     assert(restored.clusterId !== member.file.clusterId, 'the new cluster has an id of its own');
     const before = await readSucceeded(disk, directory);
     await writeSucceeded(disk, made, [member.file.clusterId, ...before]);
-    // Between the two there is no directory of this name: a start then finds nothing, and says so.
-    await disk.rename(directory, aside);
-    await disk.rename(made, directory);
-    await disk.syncDirectory(parentOf(directory));
-    return { ...restored, name, peerUrls, token: member.file.token, aside };
+    await noteLog(disk, made);
+    const names = log && (await disk.list(log.directory)).filter((name) => isOfLog(name));
+    await switchOver(disk, directory, { made, aside, ...(log && names && { log: { ...log, names } }) });
+    const logAside = logPaths && { logAside: logPaths.aside };
+    return { ...restored, name, peerUrls, token: member.file.token, aside, ...logAside };
   } finally {
     await member.close();
-    if (await disk.exists(snapshotPath)) await disk.remove(snapshotPath);
-    if (await disk.exists(made)) await disk.remove(made);
+    // Once it is noted that it takes the place, what was made is not in the way any more.
+    const isInTheWay = !(await isSwitching(disk, directory));
+    for (const path of [snapshotPath, ...(isInTheWay ? [made, logPaths?.made] : [])]) {
+      if (path !== undefined && (await disk.exists(path))) await disk.remove(path);
+    }
   }
 }
 
@@ -107,8 +127,8 @@ function nameOf(published: string, initialCluster: readonly string[], peerUrls: 
   return pair === undefined ? 'default' : pair.slice(0, pair.indexOf('='));
 }
 
-function parentOf(path: string): string {
-  const slash = path.lastIndexOf('/');
-  if (slash < 0) return '.';
-  return slash === 0 ? '/' : path.slice(0, slash);
+function namesInLog(mark: string): { readonly made: string; readonly aside: string } {
+  const names = { made: `made-${mark}`, aside: `before-${mark}` };
+  assert(!isOfLog(names.made) && !isOfLog(names.aside), 'what is on the way is not taken for the log');
+  return names;
 }

@@ -20,7 +20,8 @@ import { openRebuildable } from '../backend/rebuildable.ts';
 import { lockDataDirectory, type MemberFile, readMemberFile } from '../server/data-directory.ts';
 import { StoreMachine } from '../server/state-machine.ts';
 import { Waiters } from '../server/waiters.ts';
-import { copyDirectory } from './copy-directory.ts';
+import { copyDirectory, copyNamed } from './copy-directory.ts';
+import { isOfLog } from './switch-over.ts';
 
 export interface OfflineMember {
   readonly file: MemberFile;
@@ -82,7 +83,7 @@ async function copyUnused({ env, directory, logDirectory, scratch }: OfflineOpti
   const lock = (await disk.exists(`${directory}/LOCK`)) ? await lockDataDirectory(disk, directory) : undefined;
   try {
     await copyDirectory(disk, directory, scratch);
-    if (logDirectory !== undefined) await copyDirectory(disk, logDirectory, `${scratch}/raft`);
+    if (logDirectory !== undefined) await copyNamed(disk, logDirectory, `${scratch}/raft`, isOfLog);
   } finally {
     await lock?.release();
   }

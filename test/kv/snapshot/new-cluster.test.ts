@@ -1,6 +1,6 @@
 /** A member whose cluster is lost goes on as a cluster of one, with all that its log holds. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -8,7 +8,8 @@ import { silentLog } from '../../../src/env/log.ts';
 import { putRequest, rangeRequest } from '../../../src/kv/api.ts';
 import { openLevelBackend } from '../../../src/kv/backend/level.ts';
 import { readMemberFile } from '../../../src/kv/server/data-directory.ts';
-import { realDisk } from '../../../src/env/real.ts';
+import { realClock, realDisk } from '../../../src/env/real.ts';
+import { openOffline } from '../../../src/kv/snapshot/offline.ts';
 import { rankSurvivors } from '../../../src/kv/snapshot/survivors.ts';
 import { freePorts } from '../../support/free-ports.ts';
 import { startTestMember } from '../server/test-members.ts';
@@ -68,6 +69,49 @@ test('with its other member gone for good it is forced on, once, and keeps every
   assert.deepEqual(await readMemberFile(realDisk, own.directory), made);
   const left = (await readdir(directory)).filter((name) => name.startsWith('forced-m1'));
   assert.equal(left.length, 2, `the old data is set aside, nothing else is left: ${left.join(', ')}`);
+});
+
+test('a log that lies apart goes the same way, and stays where it was wanted', async () => {
+  const [own, other] = await planPair('apart');
+  assert.ok(own && other);
+  const logDirectory = join(directory, 'logs', 'apart-m1');
+  // As at the root of a file system of its own.
+  await mkdir(join(logDirectory, 'lost+found'), { recursive: true });
+  const apart = { ...own, logDirectory };
+  const [survivor, lost] = await Promise.all([startTestMember(apart), startTestMember(other)]);
+  await Promise.all([survivor.member.server.publish(), lost.member.server.publish()]);
+  for (let number = 1; number <= 20; number++) await survivor.server.put(put(number));
+  const { clusterId } = survivor.server;
+  await Promise.all([survivor.stop(), lost.stop()]);
+
+  const forced = await startTestMember({ ...apart, forceNewCluster: true });
+  await forced.member.server.publish();
+  assert.equal((await forced.server.range(all)).count, 20);
+  assert.notEqual(forced.server.clusterId, clusterId);
+  await forced.server.put(put(21));
+  await forced.stop();
+  assert.equal((await readdir(own.directory)).includes('raft'), false, 'no log beside the data');
+  const names = (await readdir(logDirectory)).map((name) => name.replace(/-.*/, ''));
+  assert.deepEqual(names.sort(), ['before', 'lost+found', 'snap', 'wal']);
+
+  const again = await startTestMember(apart);
+  await again.member.server.publish();
+  assert.equal((await again.server.range(all)).count, 21);
+  await again.stop();
+  // The old one is whole, from where both parts are now.
+  const [aside] = (await readdir(directory)).filter((name) => name.startsWith('apart-m1.before-'));
+  const [asideLog] = (await readdir(logDirectory)).filter((name) => name.startsWith('before-'));
+  const old = await openOffline({
+    env: { clock: realClock, disk: realDisk },
+    directory: join(directory, aside as string),
+    logDirectory: join(logDirectory, asideLog as string),
+    scratch: join(directory, 'scratch'),
+    openBackend,
+    takeAll: true,
+  });
+  assert.equal(old.file.clusterId, clusterId);
+  assert.equal(old.kv.revision(), 21);
+  await old.close();
 });
 
 test('an empty directory is begun as always', async () => {
