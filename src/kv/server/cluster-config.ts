@@ -8,6 +8,9 @@ import { KeelsonError } from '../../env/errors.ts';
 import { areWitnessesCovered } from '../../raft/index.ts';
 import type { Member } from '../api.ts';
 
+/** In a cluster with witnesses. Two and a witness can lose any one; one and a witness bear less than that one alone. */
+export const fullVotersMin = 2;
+
 export interface InitialMember {
   readonly name: string;
   readonly peerUrls: readonly string[];
@@ -102,7 +105,8 @@ export function withWitnesses(
     );
   }
   const count = new Set(witnesses).size;
-  if (!areWitnessesCovered(members.length - count, count)) {
+  const full = members.length - count;
+  if (count > 0 && (full < fullVotersMin || !areWitnessesCovered(full, count))) {
     throw new KeelsonError(
       'BAD_CLUSTER',
       `--initial-cluster-witnesses: ${count} of ${members.length} members: a cluster with witnesses needs two full members, and no fewer than witnesses`,

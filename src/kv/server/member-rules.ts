@@ -2,7 +2,7 @@
 import { assert, present } from '../../env/assert.ts';
 import { areWitnessesCovered } from '../../raft/index.ts';
 import type { KvErrorCode, Member } from '../api.ts';
-import { isUrl } from './cluster-config.ts';
+import { fullVotersMin, isUrl } from './cluster-config.ts';
 import type { MemberChange } from './entry.ts';
 
 export interface MemberTable {
@@ -40,21 +40,33 @@ export function changeRefusal(
   }
 }
 
-/** Raft's rule about witnesses (raft/core/conf-change.ts), asked first so that the answer can say what to do. */
-function areCovered(members: readonly Member[]): boolean {
-  const voters = members.filter((member) => !member.isLearner);
+function countVoters(members: Iterable<Member>): { readonly full: number; readonly witnesses: number } {
+  const voters = [...members].filter((member) => !member.isLearner);
   const witnesses = voters.filter((member) => member.isWitness === true).length;
-  return areWitnessesCovered(voters.length - witnesses, witnesses);
+  return { full: voters.length - witnesses, witnesses };
 }
 
 function areCoveredWith(members: ReadonlyMap<number, Member>, added: Member): boolean {
   assert(added.isWitness === true && !added.isLearner, 'a witness votes from the beginning');
-  return areCovered([...members.values(), added]);
+  const { full, witnesses } = countVoters([...members.values(), added]);
+  return full >= fullVotersMin && areWitnessesCovered(full, witnesses);
 }
 
-/** What a removal leaves; a witness may always go. */
+/** Raft's own rule (raft/core/conf-change.ts), asked first so that the answer can say what to do. */
 function areCoveredWithout(members: ReadonlyMap<number, Member>, id: number): boolean {
-  return areCovered([...members.values()].filter((member) => member.id !== id));
+  const { full, witnesses } = countVoters([...members.values()].filter((member) => member.id !== id));
+  return areWitnessesCovered(full, witnesses);
+}
+
+/**
+ * Whether taking this member out would leave a witness with fewer full voters than it needs, and nobody to take its place:
+ * what an operator should not do. A member that comes back without its data makes room for itself.
+ */
+export function wouldStrandWitness(members: readonly Member[], id: number): boolean {
+  const remaining = members.filter((member) => member.id !== id);
+  const { full, witnesses } = countVoters(remaining);
+  if (witnesses === 0 || full >= fullVotersMin || full === countVoters(members).full) return false;
+  return !remaining.some((member) => member.isLearner);
 }
 
 function isAnyUrlTaken(members: ReadonlyMap<number, Member>, wanted: Member): boolean {

@@ -12,7 +12,7 @@ import { memberIdOf } from './cluster-config.ts';
 import type { MemberJoin, MemberMove } from './contract.ts';
 import type { MemberChange } from './entry.ts';
 import { addressText, isSignedBy } from './member-key.ts';
-import { arePeerUrlsValid, changeRefusal, wouldLoseQuorum } from './member-rules.ts';
+import { arePeerUrlsValid, changeRefusal, wouldLoseQuorum, wouldStrandWitness } from './member-rules.ts';
 import type { Proposer } from './proposer.ts';
 
 /** A learner whose log reaches this share of the leader's may be promoted, as in etcd. */
@@ -62,6 +62,11 @@ export class Membership {
   }
 
   async remove(id: number): Promise<void> {
+    if (wouldStrandWitness(this.list(), id)) throw new KvError('tooManyWitnesses');
+    await this.#remove(id);
+  }
+
+  async #remove(id: number): Promise<void> {
     await this.#change({ kind: 'remove', id }, 'remove', id);
   }
 
@@ -102,7 +107,7 @@ export class Membership {
       if (progress.get(old.id as ReplicaId)?.recentActive === true) throw new KvError('unhealthy');
       if (this.#isUnhealthyFor({ kind: 'remove', id: old.id })) throw new KvError('unhealthy');
       log.warn('a member that comes back without its data is removed', { id: old.id, name: old.name });
-      await this.remove(old.id);
+      await this.#remove(old.id);
     }
     assert(!kv.removedMembers().has(replaces) || !kv.members().has(replaces), 'who was removed is no member');
     const as = isWitness ? 'witness' : 'learner';

@@ -377,7 +377,8 @@ export class StoreServer implements KvServer {
   #leaderUrls(): readonly string[] | undefined {
     const { leader } = this.#softState;
     if (leader === 0) return undefined;
-    const urls = this.#kv.members().get(leader)?.peerUrls;
-    return urls && urls.length > 0 ? urls : undefined;
+    const member = this.#kv.members().get(leader);
+    // A witness hands leadership to somebody who can answer.
+    return member && member.peerUrls.length > 0 && member.isWitness !== true ? member.peerUrls : undefined;
   }
 }

@@ -7,8 +7,8 @@
  *                       the leader leaves it by itself (autoLeave)
  *   no steps            leave joint consensus: only the incoming voters count from now on
  *
- * Witnesses (witness.ts) are voters that keep no state. Every half of a membership that has any has at least two full
- * voters, and no fewer than witnesses: so no quorum is without somebody who keeps state.
+ * Witnesses (witness.ts) are voters that keep no state. No half of a membership has more of them than full voters: so no
+ * quorum is without somebody who keeps state.
  *
  * A voter that becomes a learner while it still votes in the outgoing half waits in `learnersNext`, since nobody may be
  * voter and learner at once.
@@ -88,10 +88,10 @@ function tooManyWitnesses({ voters, witnesses }: MutableSets): string | undefine
   return areWitnessesCovered(voters.size - count, count) ? undefined : 'too few full voters for the witnesses';
 }
 
-/** Two full voters at least, and no fewer than witnesses. */
+/** A majority is then more than the witnesses alone. */
 export function areWitnessesCovered(fullVoters: number, witnesses: number): boolean {
   assert(fullVoters >= 0 && witnesses >= 0, 'members are counted');
-  return witnesses === 0 || (fullVoters >= 2 && fullVoters >= witnesses);
+  return fullVoters >= witnesses;
 }
 
 /** Into joint consensus: both the old and the new voters must agree until it is left. */

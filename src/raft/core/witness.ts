@@ -10,7 +10,7 @@
  *   it drops entries once every full voter holds them (the leader tells it: `held`), or when they are too many bytes
  *   it is sent index, term and membership instead of a snapshot, and sends nobody but other witnesses any
  *
- * In every membership more than half of the votes need a full voter: whatever is committed, somebody who has state holds.
+ * No membership has more witnesses than full voters: whatever is committed, somebody who keeps state holds it.
  * A witness never becomes anything else, and nobody becomes one: it is added as one, and removed.
  */
 import { assert } from '../../env/assert.ts';
