@@ -7,21 +7,38 @@
  * Messages queue while connecting and open, up to the limits; while waiting they are dropped and the peer is reported
  * unreachable. Raft repeats what matters.
  */
-import * as grpc from '@grpc/grpc-js';
 import { assert, present } from '../../env/assert.ts';
 import type { Cancel } from '../../env/clock.ts';
 import type { Env } from '../../env/env.ts';
-import { errorText, KeelsonError } from '../../env/errors.ts';
+import { KeelsonError } from '../../env/errors.ts';
+import { grpcStatus } from '../../rpc/grpc-status.ts';
+import type { CallEnd, ClientCall } from '../../rpc/h2/client-call.ts';
+import { H2Client } from '../../rpc/h2/client-host.ts';
+import type { Flusher } from '../../rpc/h2/flusher.ts';
+import type { Timers } from '../../rpc/h2/timers.ts';
 import type { Message, ReplicaId } from '../core/types.ts';
-import { messageBytes, type ProtoMessageBatch, type ProtoSnapshotPart, toProto } from './message-codec.ts';
-import { addressOf, clientSecurity, encodeHeader, PeerClient } from './grpc-wire.ts';
 import type { RefusedAs } from './contract.ts';
+import { messageBytes } from './message-codec.ts';
+import {
+  addressOf,
+  clientTlsFor,
+  encodeHeader,
+  type PeerHeader,
+  peerLimits,
+  type PeerTls,
+  streamPath,
+} from './grpc-wire.ts';
+import { type CallKeys, encodeCallKeys, refusalOf } from './grpc-words.ts';
+import type { BatchEncoder } from './message-wire.ts';
 import type { PeerTraffic } from './peer-traffic.ts';
-import { type PeerHeader, peerLimits, type PeerTls } from './grpc-wire.ts';
-import { type CallKeys, refusalOf, stagedBytesOf, withCallKeys } from './grpc-words.ts';
+import { streamSnapshot } from './snapshot-sender.ts';
 
 export interface PeerLinkOptions {
   readonly env: Pick<Env, 'clock' | 'log' | 'random'>;
+  /** Of all links of a member. */
+  readonly timers: Timers;
+  readonly flusher: Flusher;
+  readonly encoder: BatchEncoder;
   readonly header: PeerHeader;
   /** Asked for each connection, as certificates change. */
   readonly tls: () => PeerTls | undefined;
@@ -32,26 +49,24 @@ export interface PeerLinkOptions {
   readonly refused: (peer: ReplicaId, as: RefusedAs) => void;
 }
 
-type BatchStream = grpc.ClientWritableStream<ProtoMessageBatch>;
-type PartStream = grpc.ClientWritableStream<ProtoSnapshotPart>;
-type EndCallback = (error: grpc.ServiceError | null) => void;
+/** No answer is longer than its status. */
+const answerBytesMax = 1024;
 
 export class PeerLink {
   readonly #options: PeerLinkOptions;
   #urls: readonly string[];
   #urlPosition = 0;
   #state: 'closed' | 'connecting' | 'open' | 'waiting' = 'closed';
-  #client: grpc.Client | undefined;
-  #stream: BatchStream | undefined;
+  #client: H2Client | undefined;
+  #call: ClientCall | undefined;
   #queue: Message[] = [];
   #queueBytes = 0;
-  #isFlushDue = false;
+  /** The connection has more than it can take: until it drains. */
   #isBlocked = false;
   #backoffMs: number = peerLimits.backoffFirstMs;
   #cancelTimer: Cancel = () => undefined;
   #isEnded = false;
   #openSinceMs: number | undefined;
-  readonly #snapshots = new Set<PartStream>();
 
   constructor(options: PeerLinkOptions, urls: readonly string[]) {
     assert(urls.length > 0, 'a peer has an address');
@@ -79,7 +94,8 @@ export class PeerLink {
     if (position < 0 && this.#state !== 'closed') this.#reset(peerLimits.backoffFirstMs);
   }
 
-  send(message: Message): void {
+  /** Takes a message; `flush` sends what was taken. */
+  push(message: Message): void {
     if (this.#isEnded) return;
     if (this.#state === 'closed') this.#connect();
     const bytes = messageBytes(message);
@@ -96,13 +112,26 @@ export class PeerLink {
     }
     this.#queue.push(message);
     this.#queueBytes += bytes;
-    if (this.#isFlushDue) return;
-    // Everything that is said in one turn travels together.
-    this.#isFlushDue = true;
-    queueMicrotask(() => {
-      this.#isFlushDue = false;
-      this.#flush();
-    });
+  }
+
+  /** Hands what waits to the connection, which writes it once this turn of the event loop is over. */
+  flush(): void {
+    while (this.#state === 'open' && !this.#isBlocked && this.#queue.length > 0) {
+      let bytes = 0;
+      let count = 0;
+      while (count < this.#queue.length && count < peerLimits.batchMessagesMax) {
+        const next = messageBytes(present(this.#queue[count], 'a message'));
+        if (count > 0 && bytes + next > peerLimits.batchBytesMax) break;
+        bytes += next;
+        count += 1;
+      }
+      const batch = count === this.#queue.length ? this.#queue : this.#queue.splice(0, count);
+      if (batch === this.#queue) this.#queue = [];
+      this.#queueBytes -= bytes;
+      assert(this.#queueBytes >= 0, 'what leaves the queue was counted');
+      this.#options.traffic?.sent(this.#options.header.to, batch, bytes);
+      this.#isBlocked = !present(this.#call, 'the stream').write(this.#options.encoder.encode(batch));
+    }
   }
 
   /** Streams a snapshot; resolves when the peer has stored and stepped it. */
@@ -112,51 +141,12 @@ export class PeerLink {
     const client = this.#client;
     if (!client) throw new KeelsonError('UNREACHABLE', `send snapshot: member ${message.to} cannot be reached now`);
     const { clock } = this.#options.env;
-    let settle: EndCallback = () => undefined;
-    const answered = new Promise<void>((resolve, reject) => {
-      settle = (error) => (error ? reject(error) : resolve());
+    await streamSnapshot(message, chunks, {
+      client,
+      clock,
+      metadata: this.#metadata(),
+      onResumed: (stagedBytes) => this.#log('info', 'a raft snapshot goes on where it broke off', { stagedBytes }),
     });
-    const stream = start<PartStream>(client, 'installSnapshot', this.#options, (error) => settle(error));
-    this.#snapshots.add(stream);
-    let cancelStall: Cancel = () => undefined;
-    const moved = () => {
-      cancelStall();
-      cancelStall = clock.after(peerLimits.snapshotStallMs, () => stream.cancel());
-    };
-    // An error ends `answered`; without a listener it would end the process.
-    stream.on('error', () => undefined);
-    answered.catch(() => undefined);
-    try {
-      moved();
-      const write = async (part: ProtoSnapshotPart) => {
-        if (!stream.write(part)) await Promise.race([once(stream, 'drain'), answered]);
-        moved();
-      };
-      const accepted = acceptedAfter(stream, answered);
-      await write({ message: toProto(message) });
-      const stagedBytes = await accepted;
-      if (stagedBytes > 0) this.#log('info', 'a raft snapshot goes on where it broke off', { stagedBytes });
-      let totalBytes = 0;
-      for await (const chunk of chunks) {
-        // What the peer has is read here all the same: it is verified, and cheap beside the network.
-        let from = Math.min(Math.max(stagedBytes - totalBytes, 0), chunk.length);
-        for (; from < chunk.length; from += peerLimits.snapshotChunkBytesMax) {
-          await write({ chunk: chunk.subarray(from, from + peerLimits.snapshotChunkBytesMax) });
-        }
-        totalBytes += chunk.length;
-      }
-      await write({ isLast: true, totalBytes });
-      stream.end();
-      await answered;
-    } catch (error) {
-      stream.cancel();
-      throw new KeelsonError('SNAPSHOT_NOT_DELIVERED', `send snapshot to member ${message.to}: ${errorText(error)}`, {
-        cause: error,
-      });
-    } finally {
-      cancelStall();
-      this.#snapshots.delete(stream);
-    }
   }
 
   close(): void {
@@ -164,49 +154,69 @@ export class PeerLink {
     this.#openSinceMs = undefined;
     this.#cancelTimer();
     this.#drop();
-    for (const snapshot of this.#snapshots) snapshot.cancel();
     this.#state = 'closed';
+  }
+
+  #metadata() {
+    return [...encodeHeader(this.#options.header), ...encodeCallKeys(this.#options.keys())];
   }
 
   #connect(): void {
     assert(!this.#client && !this.#isEnded, 'a link has one connection');
-    const { tls, env } = this.#options;
+    const { tls, env, timers, flusher } = this.#options;
     this.#state = 'connecting';
     this.#isBlocked = false;
     const url = present(this.#urls[this.#urlPosition % this.#urls.length], 'an address');
-    const { credentials, options } = clientSecurity(url, tls());
-    const client = new PeerClient(addressOf(url), credentials, options);
-    const stream = start<BatchStream>(client, 'stream', this.#options, (error) => {
-      if (this.#stream === stream) this.#broken(error);
+    const secure = clientTlsFor(url, tls());
+    const { connectTimeoutMs, keepaliveIntervalMs, keepaliveTimeoutMs } = peerLimits;
+    const client = new H2Client({
+      clock: env.clock,
+      timers,
+      flusher,
+      address: addressOf(url),
+      ...(secure ? { tls: secure } : {}),
+      connectTimeoutMs,
+      keepaliveIntervalMs,
+      keepaliveTimeoutMs,
+      messageBytesMax: answerBytesMax,
+      // The stream has heard of it.
+      onClosed: () => undefined,
     });
     this.#client = client;
-    this.#stream = stream;
-    stream.on('error', () => undefined);
-    // The peer answers with its metadata once it has accepted us.
-    stream.on('metadata', () => {
-      if (this.#stream !== stream) return;
-      this.#cancelTimer();
-      this.#state = 'open';
-      this.#options.traffic?.connected(this.#options.header.to, true);
-      this.#openSinceMs = env.clock.monotonicMs();
-      this.#backoffMs = peerLimits.backoffFirstMs;
-      this.#log('info', 'established TCP streaming connection with remote peer', { url });
-      this.#flush();
+    this.#call = client.call(streamPath, this.#metadata(), {
+      // The peer answers with its metadata once it has accepted us.
+      begun: () => this.#accepted(url),
+      message: () => undefined,
+      drained: () => {
+        this.#isBlocked = false;
+        this.flush();
+      },
+      ended: (end) => {
+        if (this.#client === client) this.#broken(end);
+      },
     });
-    stream.on('drain', () => {
-      this.#isBlocked = false;
-      if (this.#stream === stream) this.#flush();
-    });
-    this.#cancelTimer = env.clock.after(peerLimits.connectTimeoutMs, () => this.#broken(null));
+    assert(this.#call !== undefined, 'a new connection takes a call');
+    this.#cancelTimer = env.clock.after(connectTimeoutMs, () => this.#broken(undefined));
   }
 
-  #broken(error: grpc.ServiceError | null): void {
-    const isRefused = error?.code === grpc.status.FAILED_PRECONDITION;
-    const reason = error ? error.details || error.message : 'the peer closed the stream or did not answer in time';
+  #accepted(url: string): void {
+    this.#cancelTimer();
+    this.#state = 'open';
+    this.#options.traffic?.connected(this.#options.header.to, true);
+    this.#openSinceMs = this.#options.env.clock.monotonicMs();
+    this.#backoffMs = peerLimits.backoffFirstMs;
+    this.#log('info', 'established TCP streaming connection with remote peer', { url });
+    this.flush();
+  }
+
+  /** `end` absent: the peer did not answer in time. */
+  #broken(end: CallEnd | undefined): void {
+    const isRefused = end?.code === grpcStatus.failedPrecondition;
+    const reason = end?.details || 'the peer closed the stream or did not answer in time';
     if (isRefused) this.#log('error', 'peer refuses this member', { reason });
     else if (this.#state === 'open') this.#log('warn', 'peer connection broke', { reason });
     else this.#log('debug', 'peer cannot be reached', { reason });
-    const as = error ? refusalOf(error.metadata) : undefined;
+    const as = end && refusalOf((name) => end.metadata.get(name));
     if (as !== undefined) this.#options.refused(this.#options.header.to, as);
     this.#reset(isRefused ? peerLimits.backoffRefusedMs : this.#backoffMs);
     this.#backoffMs = Math.min(this.#backoffMs * 2, peerLimits.backoffLastMs);
@@ -232,55 +242,14 @@ export class PeerLink {
     this.#options.traffic?.connected(this.#options.header.to, false);
     this.#queue = [];
     this.#queueBytes = 0;
-    const stream = this.#stream;
-    this.#stream = undefined;
-    stream?.cancel();
-    this.#client?.close();
+    const client = this.#client;
     this.#client = undefined;
-  }
-
-  #flush(): void {
-    while (this.#state === 'open' && !this.#isBlocked && this.#queue.length > 0) {
-      let bytes = 0;
-      let count = 0;
-      while (count < this.#queue.length && count < peerLimits.batchMessagesMax) {
-        const next = messageBytes(present(this.#queue[count], 'a message'));
-        if (count > 0 && bytes + next > peerLimits.batchBytesMax) break;
-        bytes += next;
-        count += 1;
-      }
-      const batch = this.#queue.splice(0, count);
-      this.#queueBytes -= bytes;
-      assert(this.#queueBytes >= 0, 'what leaves the queue was counted');
-      this.#options.traffic?.sent(this.#options.header.to, batch, bytes);
-      this.#isBlocked = !present(this.#stream, 'the stream').write({ messages: batch.map(toProto) });
-    }
+    this.#call?.cancel();
+    this.#call = undefined;
+    client?.close();
   }
 
   #log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>): void {
     this.#options.env.log[level](message, { peer: this.#options.header.to, ...fields });
   }
-}
-
-/** Resolves with the bytes the peer has; rejects when it refuses the snapshot instead. */
-function acceptedAfter(stream: PartStream, answered: Promise<void>): Promise<number> {
-  const accepted = new Promise<number>((resolve) => {
-    stream.once('metadata', (metadata: grpc.Metadata) => {
-      resolve(stagedBytesOf(metadata));
-    });
-  });
-  // A peer that had all of it, or wants none, answers without beginning.
-  return Promise.race([accepted, answered.then(() => 0)]);
-}
-
-function start<T>(client: grpc.Client, method: string, options: PeerLinkOptions, ended: EndCallback): T {
-  const methods = client as unknown as Record<string, (metadata: grpc.Metadata, callback: EndCallback) => T>;
-  const metadata = withCallKeys(encodeHeader(options.header), options.keys());
-  return present(methods[method], method).call(client, metadata, ended);
-}
-
-function once(stream: grpc.ClientWritableStream<never>, event: string): Promise<void> {
-  return new Promise((resolve) => {
-    stream.once(event, () => resolve());
-  });
 }

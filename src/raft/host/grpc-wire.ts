@@ -1,15 +1,20 @@
 /** What both ends of a peer connection agree on: the service, its metadata, and every limit with its reason. */
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
-import * as grpc from '@grpc/grpc-js';
 import descriptor from '../../../proto/gen/raft.json' with { type: 'json' };
+import { present } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { loadService } from '../../proto/grpc-service.ts';
+import type { H2ClientOptions, ServerAddress } from '../../rpc/h2/client-host.ts';
+import type { FieldPair } from '../../rpc/h2/stream.ts';
 import type { ReplicaId } from '../core/types.ts';
-import { withLeanStream } from './message-wire.ts';
+import type { ReadField } from './grpc-words.ts';
 
-export const peerService = withLeanStream(loadService(descriptor, 'keelson.raft.v1.RaftTransport'));
-export const PeerClient = grpc.makeGenericClientConstructor(peerService, 'RaftTransport');
+export const peerService = loadService(descriptor, 'keelson.raft.v1.RaftTransport');
+
+const pathOf = (method: string) => present(peerService[method], method).path;
+export const streamPath = pathOf('Stream');
+export const snapshotPath = pathOf('InstallSnapshot');
 
 /** Raised when an older peer would misunderstand a message. */
 export const peerProtocolVersion = 1;
@@ -27,33 +32,17 @@ export const peerLimits = {
   /** A snapshot stream that moves nothing for so long is given up. */
   snapshotStallMs: 30_000,
   connectTimeoutMs: 5_000,
+  /** A peer that says nothing for so long is asked, and given up when it does not answer in time. */
+  keepaliveIntervalMs: 10_000,
+  keepaliveTimeoutMs: 5_000,
+  /** Calls of one peer at a time: a stream, a snapshot, and what members ask each other beside Raft. */
+  concurrentCallsMax: 1_000,
   backoffFirstMs: 50,
   /** Well under an election timeout: a peer that is back hears the leader before it campaigns. */
   backoffLastMs: 500,
   /** A peer that refuses us (another cluster, another member) will not change its mind soon. */
   backoffRefusedMs: 5_000,
 } as const;
-
-const commonOptions: grpc.ChannelOptions = {
-  'grpc.max_receive_message_length': peerLimits.frameBytesMax,
-  'grpc.max_send_message_length': peerLimits.frameBytesMax,
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
-  // Node's session limit of 10 MB is below one large frame; frameBytesMax is the limit that counts.
-  'grpc-node.max_session_memory': Number.MAX_SAFE_INTEGER,
-};
-
-/** Channelz stays on: without it grpc-js forgets its sessions, and a forced shutdown leaves them open. */
-export const serverOptions = commonOptions;
-
-export const clientOptions: grpc.ChannelOptions = {
-  ...commonOptions,
-  // Connection attempts are ours to time, so no attempt may share a connection's state with an earlier one.
-  'grpc.use_local_subchannel_pool': 1,
-  // A retry would repeat messages that Raft repeats itself, and keep a copy of them until then.
-  'grpc.enable_retries': 0,
-  'grpc.enable_channelz': 0,
-};
 
 export interface PeerHeader {
   readonly clusterId: string;
@@ -74,18 +63,18 @@ export interface PeerTls {
   readonly check?: (certificate: PeerCertificate) => string | undefined;
 }
 
-export function encodeHeader(header: PeerHeader): grpc.Metadata {
-  const metadata = new grpc.Metadata();
-  metadata.set('keelson-protocol', String(peerProtocolVersion));
-  metadata.set('keelson-cluster-id', header.clusterId);
-  metadata.set('keelson-from', String(header.from));
-  metadata.set('keelson-to', String(header.to));
-  return metadata;
+export function encodeHeader(header: PeerHeader): FieldPair[] {
+  return [
+    ['keelson-protocol', String(peerProtocolVersion)],
+    ['keelson-cluster-id', header.clusterId],
+    ['keelson-from', String(header.from)],
+    ['keelson-to', String(header.to)],
+  ];
 }
 
 /** The caller, or why it is refused. */
-export function acceptHeader(metadata: grpc.Metadata, self: Omit<PeerHeader, 'from' | 'to'> & { id: ReplicaId }) {
-  const text = (key: string) => String(metadata.get(key)[0] ?? '');
+export function acceptHeader(read: ReadField, self: Omit<PeerHeader, 'from' | 'to'> & { id: ReplicaId }) {
+  const text = (key: string) => read(key) ?? '';
   const refused = (reason: string) => ({ reason, clusterId: text('keelson-cluster-id'), from: text('keelson-from') });
   if (text('keelson-protocol') !== String(peerProtocolVersion)) {
     return refused(`peer protocol "${text('keelson-protocol')}" is not ${peerProtocolVersion}: run the same version`);
@@ -106,43 +95,35 @@ export function acceptHeader(metadata: grpc.Metadata, self: Omit<PeerHeader, 'fr
   return { from: from as ReplicaId };
 }
 
-/** host:port of a peer URL; the port is 2380 when it has none. (URL drops a port that is its scheme's default.) */
-export function addressOf(url: string): string {
+/** Where a peer URL leads; the port is 2380 when it has none. (URL drops a port that is its scheme's default.) */
+export function addressOf(url: string): ServerAddress {
   const unix = /^unixs?:\/\/(.+)$/.exec(url);
-  if (unix) return `unix:${unix[1]}`;
+  if (unix) return { path: unix[1] as string };
   const match = /^https?:\/\/(\[[^\]]+\]|[^:/]+)(?::([0-9]+))?\/?$/.exec(url);
   if (!match) throw new KeelsonError('BAD_PEER_URL', `peer URL ${JSON.stringify(url)}: want http(s)://host:port`);
-  return `${match[1]}:${match[2] ?? '2380'}`;
+  return { host: (match[1] as string).replace(/^\[|\]$/g, ''), port: Number(match[2] ?? '2380') };
 }
 
-/** Name sent in the handshake with a peer that is addressed by IP, for which TLS has no name. */
-const namelessServer = 'keelson-peer';
-
-/** Credentials and options to connect to `url`. The peer's certificate must carry `serverName`, else the URL's host. */
-export function clientSecurity(url: string, tls: PeerTls | undefined) {
-  if (!tls || !/^(https|unixs):/.test(url)) {
-    return { credentials: grpc.credentials.createInsecure(), options: clientOptions };
-  }
-  const host = url.startsWith('unixs:') ? 'localhost' : new URL(url).hostname.replace(/^\[|\]$/g, '');
-  const isAddress = isIP(host) !== 0;
+/** What TLS needs to connect to `url`, whose certificate must carry `serverName`, else the URL's host. Undefined: plain text. */
+export function clientTlsFor(url: string, tls: PeerTls | undefined): H2ClientOptions['tls'] {
+  if (!tls || !/^(https|unixs):/.test(url)) return undefined;
+  const address = addressOf(url);
+  const host = 'path' in address ? 'localhost' : address.host;
   const wanted = tls.serverName ?? host;
-  const ca = tls.ca ? Buffer.from(tls.ca) : null;
-  const [key, cert] = [Buffer.from(tls.key), Buffer.from(tls.cert)];
-  // grpc-js would send the IP as server name, which TLS forbids, so the certificate's check is told the host instead.
-  const credentials = grpc.credentials.createSsl(ca, key, cert, {
+  return {
+    ...(tls.ca ? { ca: Buffer.from(tls.ca) } : {}),
+    key: Buffer.from(tls.key),
+    cert: Buffer.from(tls.cert),
     rejectUnauthorized: tls.isUnverified !== true,
     checkServerIdentity: (_name, certificate) => {
       const reason = tls.check?.(certificate);
       if (reason !== undefined) return new Error(reason);
       return tls.isUnverified === true ? undefined : checkServerIdentity(wanted, certificate);
     },
-  });
-  const name = tls.serverName ?? (isAddress ? namelessServer : host);
-  return { credentials, options: { ...clientOptions, 'grpc.ssl_target_name_override': name } };
+    // TLS has no name for an address.
+    servername: isIP(wanted) === 0 ? wanted : namelessServer,
+  };
 }
 
-export function serverCredentials(tls: PeerTls | undefined): grpc.ServerCredentials {
-  if (!tls) return grpc.ServerCredentials.createInsecure();
-  const pair = { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) };
-  return grpc.ServerCredentials.createSsl(tls.ca ? Buffer.from(tls.ca) : null, [pair], true);
-}
+/** Name sent in the handshake with a peer that is addressed by IP. */
+const namelessServer = 'keelson-peer';

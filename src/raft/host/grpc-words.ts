@@ -1,7 +1,10 @@
 /** What peers tell each other in the metadata of a call, beside the header: a sender's key, a refusal, how far a snapshot has come. */
-import * as grpc from '@grpc/grpc-js';
 import { assert } from '../../env/assert.ts';
+import type { FieldPair } from '../../rpc/h2/stream.ts';
 import type { RefusedAs } from './contract.ts';
+
+/** The first value of a field; undefined when it was not sent. */
+export type ReadField = (name: string) => string | undefined;
 
 const fromKeyName = 'keelson-from-key';
 const toKeyName = 'keelson-to-key';
@@ -22,40 +25,36 @@ export interface CallKeys {
   readonly to: string | undefined;
 }
 
-export function withCallKeys(metadata: grpc.Metadata, keys: CallKeys): grpc.Metadata {
+export function encodeCallKeys(keys: CallKeys): FieldPair[] {
   assert(keys.from !== '' && keys.to !== '', 'a key is not empty');
-  if (keys.from !== undefined) metadata.set(fromKeyName, keys.from);
-  if (keys.to !== undefined) metadata.set(toKeyName, keys.to);
-  return metadata;
+  const fields: FieldPair[] = [];
+  if (keys.from !== undefined) fields.push([fromKeyName, keys.from]);
+  if (keys.to !== undefined) fields.push([toKeyName, keys.to]);
+  return fields;
 }
 
-export function callKeysOf(metadata: grpc.Metadata): CallKeys {
-  const textOf = (name: string) => String(metadata.get(name)[0] ?? '') || undefined;
-  return { from: textOf(fromKeyName), to: textOf(toKeyName) };
+export function callKeysOf(read: ReadField): CallKeys {
+  return { from: read(fromKeyName) || undefined, to: read(toKeyName) || undefined };
 }
 
-export function encodeRefusal(as: RefusedAs): grpc.Metadata {
-  const metadata = new grpc.Metadata();
-  metadata.set(refusalName, as);
-  return metadata;
+export function encodeRefusal(as: RefusedAs): readonly FieldPair[] {
+  return [[refusalName, as]];
 }
 
 /** Undefined for any other error. */
-export function refusalOf(metadata: grpc.Metadata | undefined): RefusedAs | undefined {
-  const as = metadata?.get(refusalName)[0];
+export function refusalOf(read: ReadField): RefusedAs | undefined {
+  const as = read(refusalName);
   return as === 'otherKey' || as === 'removed' ? as : undefined;
 }
 
 /** The answer to the first message of a snapshot stream: how much of its content the receiver has already. */
-export function encodeStagedBytes(stagedBytes: number): grpc.Metadata {
+export function encodeStagedBytes(stagedBytes: number): readonly FieldPair[] {
   assert(Number.isSafeInteger(stagedBytes) && stagedBytes >= 0, 'staged bytes are a number of bytes');
-  const metadata = new grpc.Metadata();
-  metadata.set(stagedBytesName, String(stagedBytes));
-  return metadata;
+  return [[stagedBytesName, String(stagedBytes)]];
 }
 
 /** 0 for anything but a number of bytes. */
-export function stagedBytesOf(metadata: grpc.Metadata): number {
-  const stagedBytes = Number(metadata.get(stagedBytesName)[0] ?? 0);
+export function stagedBytesOf(read: ReadField): number {
+  const stagedBytes = Number(read(stagedBytesName) ?? 0);
   return Number.isSafeInteger(stagedBytes) && stagedBytes >= 0 ? stagedBytes : 0;
 }

@@ -5,7 +5,17 @@
 import { unreachable } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { type Int64Like, numberFromInt64 } from '../../proto/int64.ts';
-import type { ConfState, Entry, Index, Message, MessageType, ReplicaId, SnapshotMeta, Term } from '../core/types.ts';
+import type {
+  ConfState,
+  Entry,
+  Index,
+  Message,
+  MessageType,
+  ProposedEntry,
+  ReplicaId,
+  SnapshotMeta,
+  Term,
+} from '../core/types.ts';
 
 /** Numbers of proto enum MessageType. */
 const typeNumbers: Readonly<Record<MessageType, number>> = {
@@ -86,17 +96,23 @@ export function messageBytes(message: Message): number {
   return bytes;
 }
 
-function toProtoEntry(entry: Entry): ProtoEntry {
-  return { term: entry.term, index: entry.index, kind: entry.kind === 'confChange' ? 1 : 0, data: entry.data };
+function toProtoEntry(entry: Entry | ProposedEntry): ProtoEntry {
+  const place = 'index' in entry ? { term: entry.term, index: entry.index } : {};
+  return { ...place, kind: entry.kind === 'confChange' ? 1 : 0, data: entry.data };
 }
 
 export function toProto(message: Message): ProtoMessage {
+  const head = headOf(message);
+  return 'entries' in message ? { ...head, entries: message.entries.map(toProtoEntry) } : head;
+}
+
+/** All of a message but its entries. */
+export function headOf(message: Message): ProtoMessage {
   const common = { type: typeNumbers[message.type], from: message.from, to: message.to, term: message.term };
   switch (message.type) {
     case 'app': {
       const { prevIndex: index, prevTerm: logTerm, commit, held } = message;
-      const entries = message.entries.map(toProtoEntry);
-      return { ...common, index, logTerm, entries, commit, ...(held !== undefined && { hintIndex: held }) };
+      return { ...common, index, logTerm, commit, ...(held !== undefined && { hintIndex: held }) };
     }
     case 'appResp': {
       const { index, reject, hintIndex, hintTerm } = message;
@@ -126,10 +142,7 @@ export function toProto(message: Message): ProtoMessage {
     case 'timeoutNow':
       return common;
     case 'prop':
-      return {
-        ...common,
-        entries: message.entries.map(({ kind, data }) => ({ kind: kind === 'confChange' ? 1 : 0, data })),
-      };
+      return common;
     case 'readIndex':
       return { ...common, context: message.context };
     case 'readIndexResp':
@@ -141,7 +154,7 @@ export function toProto(message: Message): ProtoMessage {
   }
 }
 
-function bad(what: string): KeelsonError {
+export function bad(what: string): KeelsonError {
   return new KeelsonError('BAD_PEER_MESSAGE', `decode raft message: ${what}`);
 }
 
@@ -186,6 +199,11 @@ function heldOf(message: ProtoMessage): { readonly held?: Index } {
 }
 
 export function fromProto(message: ProtoMessage): Message {
+  return messageOf(message, (message.entries ?? []).map(toEntry));
+}
+
+/** A message of its head and its entries. */
+export function messageOf(message: ProtoMessage, entries: readonly Entry[]): Message {
   const type = typeNames.get(message.type ?? 0);
   if (!type) throw bad(`unknown type ${message.type}`);
   const common = { from: replica(message.from), to: replica(message.to), term: term(message.term) };
@@ -193,7 +211,6 @@ export function fromProto(message: ProtoMessage): Message {
   const context = natural(message.context, 'a context');
   switch (type) {
     case 'app': {
-      const entries = (message.entries ?? []).map(toEntry);
       const commit = index(message.commit);
       const previous = { prevIndex: index(message.index), prevTerm: term(message.logTerm) };
       return { ...common, type, ...previous, entries, commit, ...heldOf(message) };
@@ -220,13 +237,8 @@ export function fromProto(message: ProtoMessage): Message {
       return { ...common, type, snapshot: toSnapshotMeta(message.snapshot) };
     case 'timeoutNow':
       return { ...common, type };
-    case 'prop': {
-      const entries = (message.entries ?? []).map((entry) => ({
-        kind: entry.kind === 1 ? ('confChange' as const) : ('normal' as const),
-        data: entry.data ?? noData,
-      }));
-      return { ...common, type, entries };
-    }
+    case 'prop':
+      return { ...common, type, entries: entries.map(({ kind, data }) => ({ kind, data })) };
     case 'readIndex':
       return { ...common, type, context };
     case 'readIndexResp':
