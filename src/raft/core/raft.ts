@@ -96,7 +96,7 @@ export class Raft implements RaftCore {
       isSnapshotWanted: false,
       leaseUntilMs: Number.NEGATIVE_INFINITY,
       isLeaseForfeited: false,
-      heldByFull: noIndex,
+      droppable: noIndex,
       ticksSinceStart: 0,
       confChangesOwed: [],
       softStateTaken: { role: 'follower', leader: nobody },

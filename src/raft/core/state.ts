@@ -63,8 +63,8 @@ export interface RaftState {
   leaseUntilMs: number;
   /** Leader: a transfer was begun in this term. */
   isLeaseForfeited: boolean;
-  /** Witness: every full voter holds the entries up to here, as leaders have said since the start. */
-  heldByFull: Index;
+  /** Witness: every full voter holds the entries up to here, as was learned since the start, or they were too many bytes. */
+  droppable: Index;
 
   /** Ticks since this replica was started, up to an election time-out. */
   ticksSinceStart: number;

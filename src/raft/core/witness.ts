@@ -49,10 +49,10 @@ export function heldFor(state: RaftState, to: ReplicaId): { readonly held?: Inde
   return held > 0 ? { held } : {};
 }
 
-/** Follower: the leader said what every full voter holds. */
+/** Nobody needs entries up to `held` from this replica; undefined = nothing is known. */
 export function learnHeld(state: RaftState, held: Index | undefined): void {
   if (held === undefined) return;
-  state.heldByFull = maxIndex(state.heldByFull, held);
+  state.droppable = maxIndex(state.droppable, held);
 }
 
 /**
@@ -74,9 +74,10 @@ export function compactionPoint(state: RaftState): LogPoint | undefined {
 export function droppableByWitness(state: RaftState): Index {
   assert(isWitness(state), 'only a witness keeps entries for others');
   const { log, config } = state;
-  const held = state.role === 'leader' ? maxIndex(state.heldByFull, heldByFullVoters(state)) : state.heldByFull;
-  const tooMany = log.indexBefore(config.witnessLogBytesMax ?? witnessLogBytesDefault);
-  return minIndex(log.applied, maxIndex(held, tooMany));
+  if (state.role === 'leader') learnHeld(state, heldByFullVoters(state));
+  // What may go once may go ever after, also when the end of the log was cut off meanwhile.
+  learnHeld(state, log.indexBefore(config.witnessLogBytesMax ?? witnessLogBytesDefault));
+  return minIndex(log.applied, state.droppable);
 }
 
 /**
