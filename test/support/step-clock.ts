@@ -18,8 +18,20 @@ export class StepClock implements Clock {
       this.#timers = this.#timers.filter((each) => each !== timer);
     };
   }
-  every(): () => void {
-    return () => undefined;
+  every(periodMs: number, callback: () => void): () => void {
+    let cancel = (): void => undefined;
+    const arm = () => {
+      cancel = this.after(periodMs, () => {
+        arm();
+        callback();
+      });
+    };
+    arm();
+    return () => cancel();
+  }
+  /** Timers that have not run and were not cancelled. */
+  get pending(): number {
+    return this.#timers.length;
   }
   step(byMs: number): void {
     this.#nowMs += byMs;
