@@ -7,13 +7,14 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Sample } from './load/closed-loop.ts';
 import { median } from './load/usage.ts';
+import { measureCrowd } from './store-bench/crowd.ts';
 import { findSides, type Running, type Side, startSide, targetOf } from './store-bench/sides.ts';
 import { leaderOf, measureFailover, measureIdle, measureMemory } from './store-bench/sizes.ts';
 import { profileWork } from './store-bench/profile.ts';
 import { type Figure, type Line, printHead, printLine } from './store-bench/table.ts';
 import { fillKeys, type Work, works } from './store-bench/works.ts';
 
-const sizes = ['memory', 'idle', 'failover'] as const;
+const sizes = ['memory', 'idle', 'failover', 'crowd'] as const;
 
 const help = `npm run bench -- store [flags]
 
@@ -116,10 +117,13 @@ interface Shape {
 async function compare(options: Options, shape: Shape, report: Report): Promise<void> {
   const chosen = works.filter((work) => isWanted(options, work.name) && (shape.count === 3 || !work.isDegraded));
   if (chosen.length > 0) await compareWorks(options, shape, chosen, report);
-  // Sizes do not depend on TLS; memory is one member's affair, failing over and idling three's.
+  // Sizes do not depend on TLS; memory and the crowd are one member's affair, failing over and idling three's.
   if (shape.tls !== options.tls[0]) return;
   if (shape.count === 1 && isWanted(options, 'memory')) {
     await compareSizes(options, shape, 'memory', (running) => measureMemory(running, options.keys), report);
+  }
+  if (shape.count === 1 && isWanted(options, 'crowd')) {
+    await compareSizes(options, shape, 'crowd', (running) => measureCrowd(running, options.seconds), report);
   }
   if (shape.count === 3 && isWanted(options, 'idle')) {
     await compareSizes(options, shape, 'idle', (running) => measureIdle(running, 10), report);

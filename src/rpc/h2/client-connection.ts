@@ -96,7 +96,8 @@ export class ClientConnection extends Http2End {
     (stream.handler as ResponseHandler).fields(fields, isEndStream);
     if (isEndStream && !stream.isOver) this.remoteEnds(stream);
     // Any number of them may come before the head.
-    if (fields.some(({ kind, value }) => kind === fieldKind.status && value.startsWith('1'))) this.guard.idleFrame(this.nowMs);
+    if (fields.some(({ kind, value }) => kind === fieldKind.status && value.startsWith('1')))
+      this.guard.idleFrame(this.nowMs);
   }
 
   protected override get lastRemoteStreamId(): number {

@@ -5,6 +5,7 @@
  */
 import { assert } from '../../env/assert.ts';
 import type { SharedMessage } from '../shared-message.ts';
+import { SharedRun } from './shared-run.ts';
 import { streamQueueBytesHigh, streamWindowBytes, windowStepShare } from './limits.ts';
 
 export interface StreamHandler {
@@ -113,7 +114,7 @@ export class Stream {
       return;
     }
     assert(!this.isEnding && !this.isOver, 'a stream that has ended holds no run');
-    run.numbers.push(number);
+    run.add(number);
     this.queuedBytes += bytes;
     this.owner.queued(this, bytes);
   }
@@ -191,10 +192,10 @@ export class Stream {
 
   /** Whole messages; one that does not fit becomes a chunk of its own. */
   #writeRun(run: SharedRun, target: Buffer, start: number, end: number): number {
-    const { message, numbers } = run;
+    const { message } = run;
     let at = start;
-    for (; run.at < numbers.length; run.at++) {
-      const number = numbers[run.at] as number;
+    for (; !run.isOver; run.at++) {
+      const { number } = run;
       const length = message.length(number);
       if (at + messagePrefixBytes + length > end) break;
       target[at] = 0;
@@ -204,10 +205,11 @@ export class Stream {
       target[at + 4] = length;
       at = message.writeTo(target, at + messagePrefixBytes, number);
     }
-    if (run.at < numbers.length) {
+    if (!run.isOver) {
       if (at === end) return at;
-      this.#first = bytesOf(message, numbers[run.at++] as number);
-      if (run.at < numbers.length) {
+      this.#first = run.bytes();
+      run.at++;
+      if (!run.isOver) {
         this.#cutRun = run;
         return at;
       }
@@ -249,28 +251,8 @@ export class Stream {
   }
 }
 
-/** One message to several receivers on one stream, to each with its number. */
-class SharedRun {
-  readonly message: SharedMessage;
-  readonly numbers: number[];
-  /** Those before it have been written. */
-  at = 0;
-
-  constructor(message: SharedMessage, number: number) {
-    this.message = message;
-    this.numbers = [number];
-  }
-}
-
 /** The bytes of a message, or of part of a body, or several messages. */
 type Chunk = Uint8Array | SharedRun;
-
-function bytesOf(message: SharedMessage, number: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(message.length(number));
-  const end = message.writeTo(bytes, 0, number);
-  assert(end === bytes.length, 'a message is as long as it says');
-  return bytes;
-}
 
 const noBytes = new Uint8Array(0);
 /** Below it a loop is faster than a call out of JavaScript. */
