@@ -29,3 +29,4 @@ export {
   startRaftNode,
 } from './host/start-raft-node.ts';
 export { readWal, type WalItem } from './wal/read-wal.ts';
+export { newestSnapshotUpTo, type StoredSnapshotFile } from './wal/stored-snapshot.ts';

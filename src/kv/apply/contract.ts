@@ -64,6 +64,8 @@ export interface KvState {
   /** What permissions reads need; writes are checked by `apply`. */
   guard(): Guard;
   hashKv(revision: number): ReturnType<MvccStore['hashKv']>;
+  /** The same in slices, while the state goes on. `unhealthy` while it is being replaced. */
+  beginHash(revision: number): ReturnType<MvccStore['beginHash']>;
   stats(): ReturnType<MvccStore['stats']>;
   /** Every row of the backend in key order, as of the call. Throws `unhealthy` while the state is being replaced. */
   rows(): AsyncIterable<Row>;

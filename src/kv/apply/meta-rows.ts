@@ -136,7 +136,7 @@ export class RowReader {
     const letter = String.fromCharCode(key[0] ?? 0);
     switch (letter) {
       case 'a':
-        this.#applied = parse(value) as Applied;
+        this.#applied = parseApplied(value);
         return;
       case 'c':
         this.#compactRevision = parse(value) as number;
@@ -184,6 +184,16 @@ export class RowReader {
       auth: { switch: this.#authSwitch, users: this.#users, roles: this.#roles },
     };
   }
+}
+
+/** What the applied row says. */
+export function parseApplied(value: Uint8Array): Applied {
+  const { index, revision } = parse(value) as Partial<Applied>;
+  assert(
+    Number.isSafeInteger(index) && Number.isSafeInteger(revision),
+    'the applied row holds an index and a revision',
+  );
+  return { index: index as number, revision: revision as number };
 }
 
 function put(key: string, value: unknown): BackendWrite {

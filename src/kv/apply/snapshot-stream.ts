@@ -5,7 +5,8 @@
  *     { key length u32, value length u32, key, value } …          lengths big-endian
  *     0xffffffff, CRC-32 of everything before it
  *
- * The reader takes chunks cut anywhere and hands out rows only of a stream that turns out whole.
+ * Readers take chunks cut anywhere. `decodeSnapshot` hands out rows only of a stream that turns out whole; `readRows`
+ * shows them as they come, and tells at the end whether they counted.
  */
 import { crc32 } from 'node:zlib';
 import { assert } from '../../env/assert.ts';
@@ -49,9 +50,11 @@ export async function* encodeSnapshot(rows: AsyncIterable<Row>): AsyncGenerator<
 
 /** The rows of a stream; throws KeelsonError SNAPSHOT_CORRUPT unless it is whole. Each row has memory of its own. */
 export async function decodeSnapshot(chunks: AsyncIterable<Uint8Array>): Promise<Row[]> {
-  const decoder = new SnapshotDecoder();
-  for await (const chunk of chunks) decoder.push(chunk);
-  return decoder.finish();
+  const rows: Row[] = [];
+  await readRows(chunks, (bytes, { keyAt, valueAt, end }) => {
+    rows.push([copyOf(bytes.subarray(keyAt, valueAt)), copyOf(bytes.subarray(valueAt, end))]);
+  });
+  return rows;
 }
 
 /** Whether a stream is whole, without keeping it: told the chunks as they come, it throws SNAPSHOT_CORRUPT when it is not. */
@@ -112,55 +115,117 @@ export class SnapshotCheck {
   }
 }
 
-class SnapshotDecoder {
-  readonly #rows: Row[] = [];
+/** Key from `keyAt` to `valueAt`, value from there to `end`. */
+export interface RowPlaceSeen {
+  readonly keyAt: number;
+  readonly valueAt: number;
+  readonly end: number;
+}
+
+/**
+ * Shows all rows of a stream, which is checked only at its end. So what `onRow` throws at a row is kept until then: in a stream
+ * that is not whole it says nothing, and this rejects with SNAPSHOT_CORRUPT. Only a KeelsonError ends the reading at once.
+ */
+export async function readRows(chunks: AsyncIterable<Uint8Array>, onRow: RowSeen): Promise<void> {
+  let failure: { readonly error: unknown } | undefined;
+  const splitter = new SnapshotSplitter((...row) => {
+    if (failure) return;
+    try {
+      onRow(...row);
+    } catch (error) {
+      failure = { error };
+    }
+  });
+  for await (const chunk of chunks) {
+    splitter.push(chunk);
+    if (failure?.error instanceof KeelsonError) throw failure.error;
+  }
+  splitter.finish();
+  if (failure) throw failure.error;
+}
+
+/** Shown where in `bytes` a row lies. `chunk`: the pushed one that these are of; undefined: they are a row that was cut. */
+export type RowSeen = (bytes: Buffer, place: RowPlaceSeen, chunk: Buffer | undefined) => void;
+
+/**
+ * Finds the rows of a stream without copying them: one that lies in a single chunk is shown there. What was shown counts only
+ * when `finish` does not throw SNAPSHOT_CORRUPT.
+ */
+class SnapshotSplitter {
+  readonly #onRow: RowSeen;
+  /** The beginning of a row, or of the magic, that ended with the chunk. Invariant: shorter than that row. */
   #rest: Buffer = Buffer.alloc(0);
   #crc = 0;
+  #rows = 0;
   #hasMagic = false;
   #isEnded = false;
 
+  constructor(onRow: RowSeen) {
+    this.#onRow = onRow;
+  }
+
   push(chunk: Uint8Array): void {
-    this.#rest = this.#rest.length === 0 ? asBuffer(chunk) : Buffer.concat([this.#rest, chunk]);
-    let at = this.#takeMagic();
-    while (this.#hasMagic) {
-      const end = this.#takeRow(at);
-      if (end === undefined) break;
+    let bytes = asBuffer(chunk);
+    while (this.#rest.length > 0 && bytes.length > 0) bytes = this.#completeRest(bytes);
+    if (bytes.length === 0) return;
+    const end = this.#take(bytes, bytes);
+    // A copy: the beginning of one row must not keep the whole chunk.
+    this.#rest = Buffer.from(bytes.subarray(end));
+  }
+
+  finish(): void {
+    if (!this.#isEnded) throw corrupt(`it ends after ${this.#rows} rows without its end mark`);
+    if (this.#rest.length > 0) throw corrupt(`${this.#rest.length} bytes follow its end`);
+  }
+
+  /** Takes as many bytes as the row at the end of the last chunk lacks; returns the others. */
+  #completeRest(bytes: Buffer): Buffer {
+    const lacking = Math.max(1, this.#restWanted() - this.#rest.length);
+    const joined = Buffer.concat([this.#rest, bytes.subarray(0, lacking)]);
+    this.#rest = joined.subarray(this.#take(joined, undefined));
+    return bytes.subarray(lacking);
+  }
+
+  /** Length of what began at the end of the last chunk, as far as it is known. */
+  #restWanted(): number {
+    if (!this.#hasMagic) return magic.length;
+    if (this.#rest.length < rowHeaderBytes) return rowHeaderBytes;
+    const first = this.#rest.readUInt32BE(0);
+    return first === endMark ? rowHeaderBytes : rowHeaderBytes + first + this.#rest.readUInt32BE(4);
+  }
+
+  /** Takes all that is whole; returns where that ends. */
+  #take(bytes: Buffer, chunk: Buffer | undefined): number {
+    let at = this.#takeMagic(bytes);
+    const from = at;
+    while (this.#hasMagic && !this.#isEnded && at + rowHeaderBytes <= bytes.length) {
+      const first = bytes.readUInt32BE(at);
+      const second = bytes.readUInt32BE(at + 4);
+      if (first === endMark) {
+        this.#crc = crc32(bytes.subarray(from, at), this.#crc);
+        if (second !== this.#crc) throw corrupt(`its checksum is ${this.#crc}, its end mark says ${second}`);
+        this.#isEnded = true;
+        return at + rowHeaderBytes;
+      }
+      const keyAt = at + rowHeaderBytes;
+      const valueAt = keyAt + first;
+      const end = valueAt + second;
+      if (end > bytes.length) break;
+      if (first === 0) throw corrupt(`row ${this.#rows} has no key`);
+      this.#onRow(bytes, { keyAt, valueAt, end }, chunk);
+      this.#rows += 1;
       at = end;
     }
-    this.#rest = this.#rest.subarray(at);
+    if (at > from) this.#crc = crc32(bytes.subarray(from, at), this.#crc);
+    return at;
   }
 
-  finish(): Row[] {
-    if (!this.#isEnded) throw corrupt(`it ends after ${this.#rows.length} rows without its end mark`);
-    if (this.#rest.length > 0) throw corrupt(`${this.#rest.length} bytes follow its end`);
-    return this.#rows;
-  }
-
-  #takeMagic(): number {
-    if (this.#hasMagic || this.#rest.length < magic.length) return 0;
-    if (!this.#rest.subarray(0, magic.length).equals(magic)) throw corrupt('it does not begin as a snapshot does');
+  #takeMagic(bytes: Buffer): number {
+    if (this.#hasMagic || bytes.length < magic.length) return 0;
+    if (!bytes.subarray(0, magic.length).equals(magic)) throw corrupt('it does not begin as a snapshot does');
     this.#hasMagic = true;
     this.#crc = crc32(magic);
     return magic.length;
-  }
-
-  /** Where the row at `at` ends, or undefined when it is not all there. */
-  #takeRow(at: number): number | undefined {
-    if (this.#isEnded || this.#rest.length < at + rowHeaderBytes) return undefined;
-    const first = this.#rest.readUInt32BE(at);
-    const second = this.#rest.readUInt32BE(at + 4);
-    const keyStart = at + rowHeaderBytes;
-    if (first === endMark) {
-      if (second !== this.#crc) throw corrupt(`its checksum is ${this.#crc}, its end mark says ${second}`);
-      this.#isEnded = true;
-      return keyStart;
-    }
-    const valueStart = keyStart + first;
-    const end = valueStart + second;
-    if (this.#rest.length < end) return undefined;
-    this.#crc = crc32(this.#rest.subarray(at, end), this.#crc);
-    this.#rows.push([copyOf(this.#rest.subarray(keyStart, valueStart)), copyOf(this.#rest.subarray(valueStart, end))]);
-    return end;
   }
 }
 

@@ -6,6 +6,8 @@
  * member; how far cleaning and syncing have got is the only thing that may differ.
  */
 import { assert } from '../../env/assert.ts';
+import { DiskError } from '../../env/disk.ts';
+import { KeelsonError } from '../../env/errors.ts';
 import type {
   ApplyResult,
   InternalRequest,
@@ -25,11 +27,13 @@ import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
 import { Store } from '../mvcc/store.ts';
 import type { KvState, MemberTableChange } from './contract.ts';
 import { Executor } from './executor.ts';
-import type { Alarm, StoredState } from './meta-rows.ts';
-import { allRowsFrom, allRowsTo, appliedKey, appliedRow, isRevisionRow, memberRow, RowReader } from './meta-rows.ts';
-import { decodeSnapshot, encodeSnapshot, type Row } from './snapshot-stream.ts';
-import type { TxnTarget } from './txn.ts';
-import { checkTxn, chooseTxn, isReadOnlyTxn, runTxn } from './txn.ts';
+import { GatheredRows } from './gathered-rows.ts';
+import { type LoadedState, loadBackend, loadWithSnapshot, type StoredSnapshot } from './load.ts';
+import type { Alarm } from './meta-rows.ts';
+import { allRowsFrom, allRowsTo, appliedKey, appliedRow, memberRow, parseApplied } from './meta-rows.ts';
+import { readSnapshot, replaceBackend } from './restore-rows.ts';
+import { encodeSnapshot, type Row } from './snapshot-stream.ts';
+import { checkTxn, chooseTxn, isReadOnlyTxn, readOnlyTarget, runTxn } from './txn.ts';
 import { validateOp } from './validate.ts';
 
 export interface KvStateOptions {
@@ -43,9 +47,6 @@ export interface KvStateOptions {
 const syncEntriesDefault = 10_000;
 /** Bytes of rows between two syncs: what a start has to apply again, and what the log keeps in memory, at most. */
 const syncBytes = 16 * 1024 * 1024;
-/** Rows of a restored snapshot in one batch. */
-const restoreBatchRows = 1000;
-
 /** A new state on an empty backend. */
 export function createKvState(options: KvStateOptions): KvState {
   const used = options.backend.get(appliedKey);
@@ -55,18 +56,43 @@ export function createKvState(options: KvStateOptions): KvState {
   return state;
 }
 
+export interface OpenOptions extends KvStateOptions {
+  /** The newest whole snapshot of this state at or before the index, if there is one: what it holds need not be read row by row. */
+  readonly snapshotUpTo?: (index: number) => Promise<StoredSnapshot | undefined>;
+  /** Told why the snapshot could not be used; then all is read from the backend. */
+  readonly onUnusable?: (error: Error) => void;
+}
+
 /** The state that a backend holds; a new one when it holds none, or only the remains of an interrupted restore. */
-export async function openKvState(options: KvStateOptions): Promise<KvState> {
+export async function openKvState(options: OpenOptions): Promise<KvState> {
   const { backend } = options;
-  if (backend.get(appliedKey) === undefined) {
+  const applied = backend.get(appliedKey);
+  if (applied === undefined) {
     await backend.clear();
     return createKvState(options);
   }
   const state = new AppliedState(options);
-  const loader = state.load();
-  for await (const [key, value] of backend.scan(allRowsFrom, allRowsTo)) loader.add(key, value);
-  loader.finish();
+  const loaded = await loadFromSnapshot(options, parseApplied(applied).index);
+  state.adopt(loaded ?? (await loadBackend(backend)));
   return state;
+}
+
+/** Undefined when there is no snapshot, or none that can be used. */
+async function loadFromSnapshot(
+  { backend, snapshotUpTo, onUnusable }: OpenOptions,
+  index: number,
+): Promise<LoadedState | undefined> {
+  try {
+    const snapshot = await snapshotUpTo?.(index);
+    return snapshot && (await loadWithSnapshot(backend, snapshot));
+  } catch (error) {
+    // What is wrong with the backend is its owner's business; the log looks at the snapshot again and tells.
+    const isOfSnapshot =
+      error instanceof KeelsonError ? !error.code.startsWith('BACKEND_') : error instanceof DiskError;
+    if (!isOfSnapshot) throw error;
+    onUnusable?.(error as Error);
+    return undefined;
+  }
 }
 
 class AppliedState implements KvState {
@@ -78,12 +104,9 @@ class AppliedState implements KvState {
   #index = 0;
   #durableIndex = 0;
   #syncingIndex = 0;
-  /** Bytes of revisions since the last sync began. */
-  #unsyncedBytes = 0;
   #isFlushed = true;
-  /** Rows of applied entries that the backend does not have yet; not empty only within a batch. */
-  #gathered: BackendWrite[] = [];
-  #gatheredApplied: { readonly index: number; readonly revision: number } | undefined;
+  /** Rows of applied entries that the backend does not have yet: some only within a batch. */
+  readonly #gathered: GatheredRows;
   #isBatching = false;
   #isRestoring = false;
   #restores = 0;
@@ -92,9 +115,10 @@ class AppliedState implements KvState {
     this.#backend = options.backend;
     this.#syncEntries = options.syncEntries ?? syncEntriesDefault;
     assert(this.#syncEntries > 0, 'syncs are some entries apart');
+    this.#gathered = new GatheredRows(options.backend);
     const read: Pick<Backend, 'get' | 'write' | 'bytesOnDisk'> = {
-      get: (key) => this.#handedOver().get(key),
-      write: (batch) => this.#handedOver().write(batch),
+      get: (key) => this.#gathered.backend().get(key),
+      write: (batch) => this.#gathered.backend().write(batch),
       bytesOnDisk: () => options.backend.bytesOnDisk(),
     };
     this.#store = new Store({ backend: read, commit: (rows) => this.#flush(rows) });
@@ -124,7 +148,7 @@ class AppliedState implements KvState {
   endBatch(): void {
     assert(this.#isBatching, 'a batch ends once');
     this.#isBatching = false;
-    this.#handOver();
+    this.#gathered.handOver();
     this.#store.releaseEvents();
     this.#syncWhenDue();
   }
@@ -200,7 +224,7 @@ class AppliedState implements KvState {
   setMember(member: Member): void {
     assert(!this.#isRestoring, 'members do not change while the state is replaced');
     this.#executor.members.set(member.id, member);
-    this.#handedOver().write([memberRow(member)]);
+    this.#gathered.backend().write([memberRow(member)]);
   }
 
   alarms(): readonly Alarm[] {
@@ -223,6 +247,10 @@ class AppliedState implements KvState {
     return this.#store.hashKv(revision);
   }
 
+  beginHash(revision: number): ReturnType<MvccStore['beginHash']> {
+    return this.#isRestoring ? 'unhealthy' : this.#store.beginHash(revision);
+  }
+
   stats(): ReturnType<MvccStore['stats']> {
     const stats = this.#store.stats();
     // The row that says how far it was applied is always there, so that what is in use is never nothing.
@@ -243,8 +271,8 @@ class AppliedState implements KvState {
     const index = this.#index;
     const restores = this.#restores;
     this.#syncingIndex = index;
-    this.#unsyncedBytes = 0;
-    await this.#handedOver().sync();
+    this.#gathered.unsyncedBytes = 0;
+    await this.#gathered.backend().sync();
     // What was synced may have been replaced meanwhile; and a later sync may have finished first.
     if (restores !== this.#restores) return;
     this.#durableIndex = Math.max(this.#durableIndex, index);
@@ -262,20 +290,18 @@ class AppliedState implements KvState {
   snapshot(): AsyncIterable<Uint8Array> {
     assert(!this.#isRestoring, 'a snapshot is not taken while the state is replaced');
     // The scan is as of this call, and everything that makes up the state is a row.
-    return encodeSnapshot(this.#handedOver().scan(allRowsFrom, allRowsTo));
+    return encodeSnapshot(this.#gathered.backend().scan(allRowsFrom, allRowsTo));
   }
 
   async restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     assert(!this.#isRestoring, 'one restore at a time');
     this.#isRestoring = true;
     try {
-      const rows = await decodeSnapshot(chunks);
-      const reader = this.load();
+      const { rows, loader } = await readSnapshot(chunks);
       // From here to the sync nobody else gets a turn, so that readers see the old state or the new one.
-      const replaced = this.#replaceBackend(rows, index);
-      for (const [key, value] of rows) reader.add(key, value);
-      const stored = reader.finish();
-      assert(stored.index <= index, () => `the snapshot of index ${index} holds index ${stored.index}`);
+      const loaded = loader.finish();
+      const replaced = replaceBackend(this.#backend, rows, loaded, index);
+      this.adopt(loaded);
       this.#index = index;
       this.#restores += 1;
       this.#syncingIndex = index;
@@ -288,61 +314,14 @@ class AppliedState implements KvState {
     }
   }
 
-  /** Takes all rows in key order, then `finish`; the content is replaced by what they say. */
-  load(): { add(key: Uint8Array, value: Uint8Array): void; finish(): { readonly index: number } } {
-    const reader = new RowReader();
-    let isLoading = false;
-    const beginRevisions = () => {
-      const { applied, compactRevision } = reader.state();
-      assert(applied !== undefined, 'the applied row comes before the revisions');
-      this.#store.beginLoad({ revision: applied.revision, compactRevision });
-      isLoading = true;
-    };
-    return {
-      add: (key, value) => {
-        if (!isRevisionRow(key)) return reader.add(key, value);
-        if (!isLoading) beginRevisions();
-        this.#store.loadRow(key, value);
-      },
-      finish: () => {
-        if (!isLoading) beginRevisions();
-        this.#store.endLoad();
-        return { index: this.#adopt(reader.state()) };
-      },
-    };
-  }
-
-  #adopt(stored: StoredState): number {
+  /** Replaces the content by what was loaded, which the backend holds or is about to. */
+  adopt({ stored, content }: LoadedState): void {
     assert(stored.applied !== undefined, 'a stored state says how far it was applied');
+    this.#store.replace(content);
     this.#index = stored.applied.index;
     this.#syncingIndex = this.#index;
     this.#durableIndex = this.#index;
     this.#executor.adopt(stored);
-    return this.#index;
-  }
-
-  /**
-   * Without the applied row the backend counts as empty, so that row goes first and comes last: a crash in between leaves
-   * remains that the next start clears away.
-   */
-  #replaceBackend(rows: readonly (readonly [Uint8Array, Uint8Array])[], index: number): Promise<unknown> {
-    this.#backend.write([{ type: 'delete', key: appliedKey }]);
-    const cleared = this.#backend.clear();
-    let revision: number | undefined;
-    let batch: BackendWrite[] = [];
-    for (const [key, value] of rows) {
-      if (key.length === 1 && key[0] === appliedKey[0]) {
-        revision = (JSON.parse(Buffer.from(value).toString('utf8')) as { revision: number }).revision;
-        continue;
-      }
-      batch.push({ type: 'put', key, value });
-      if (batch.length < restoreBatchRows) continue;
-      this.#backend.write(batch);
-      batch = [];
-    }
-    assert(revision !== undefined, 'a snapshot says how far it was applied');
-    this.#backend.write([...batch, appliedRow({ index, revision })]);
-    return Promise.all([cleared, this.#backend.sync()]);
   }
 
   #startEntry(index: number): void {
@@ -356,43 +335,21 @@ class AppliedState implements KvState {
   #finishEntry(): void {
     if (!this.#isFlushed) this.#flush([]);
     if (this.#isBatching) return;
-    this.#handOver();
+    this.#gathered.handOver();
     this.#syncWhenDue();
   }
 
   #syncWhenDue(): void {
-    if (this.#index - this.#syncingIndex < this.#syncEntries && this.#unsyncedBytes < syncBytes) return;
+    if (this.#index - this.#syncingIndex < this.#syncEntries && this.#gathered.unsyncedBytes < syncBytes) return;
     this.#syncInBackground();
   }
 
-  /** The entry's revisions and what else it changed; they stay together until they are handed over. */
   #flush(revisionRows: readonly BackendWrite[]): void {
     assert(!this.#isFlushed, 'an entry is gathered once');
     this.#isFlushed = true;
-    for (const row of revisionRows) {
-      this.#gathered.push(row);
-      if (row.type === 'put') this.#unsyncedBytes += row.value.length;
-    }
-    for (const row of this.#executor.rows) this.#gathered.push(row);
+    const { rows } = this.#executor;
     this.#executor.rows = [];
-    this.#gatheredApplied = { index: this.#index, revision: this.#store.revision() };
-  }
-
-  /** One batch of the backend: whole entries, and the index of the last of them. */
-  #handOver(): void {
-    const applied = this.#gatheredApplied;
-    if (applied === undefined) return;
-    this.#gatheredApplied = undefined;
-    this.#gathered.push(appliedRow(applied));
-    const rows = this.#gathered;
-    this.#gathered = [];
-    this.#backend.write(rows);
-  }
-
-  /** The backend with everything that was applied. */
-  #handedOver(): Backend {
-    this.#handOver();
-    return this.#backend;
+    this.#gathered.add({ index: this.#index, revision: this.#store.revision() }, revisionRows, rows);
   }
 
   #syncInBackground(): void {
@@ -401,17 +358,4 @@ class AppliedState implements KvState {
       // The backend has told its owner, who stops the process, and throws the same failure at the next write.
     });
   }
-}
-
-function readOnlyTarget(store: Store): TxnTarget {
-  const refuse = (): never => {
-    assert(false, 'a read-only transaction does not write');
-  };
-  return {
-    revision: () => store.revision(),
-    compactRevision: () => store.compactRevision(),
-    range: (request) => store.range(request),
-    put: refuse,
-    deleteRange: refuse,
-  };
 }

@@ -166,3 +166,17 @@ function resultHolds(compare: Compare, difference: number): boolean {
       return unreachable(compare.result);
   }
 }
+
+/** For transactions that only read. */
+export function readOnlyTarget(store: ReadView): TxnTarget {
+  const refuse = (): never => {
+    assert(false, 'a read-only transaction does not write');
+  };
+  return {
+    revision: () => store.revision(),
+    compactRevision: () => store.compactRevision(),
+    range: (request) => store.range(request),
+    put: refuse,
+    deleteRange: refuse,
+  };
+}

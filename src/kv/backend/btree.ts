@@ -5,6 +5,7 @@
  * it. This file unwraps it once; everything else imports `OrderedMap` from here.
  */
 import library from 'sorted-btree';
+import bulkLibrary from 'sorted-btree/extended/bulkLoad.js';
 
 /** Keys are latin1 strings: one UTF-16 unit per byte, so that string order is byte order. */
 export type OrderedMap<V> = library.default<string, V>;
@@ -18,3 +19,14 @@ export function orderedMap<V>(): OrderedMap<V> {
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
+
+/** Of strictly ascending keys and their values: the nodes are made full, from the leaves up, without a search. */
+export function orderedMapOf<V>(keys: string[], values: V[]): OrderedMap<V> {
+  if (keys.length === 0) return orderedMap();
+  return bulkLibrary.bulkLoad(keys, values, nodeKeysMax, compareText, leafShare);
+}
+
+/** The library's own number. */
+const nodeKeysMax = 32;
+/** Some room in each leaf, so that the first key that comes does not split it. */
+const leafShare = 0.8;

@@ -15,6 +15,9 @@ import type {
   RangeResult,
   WatchRequest,
 } from '../api.ts';
+import type { StoreHash } from './hash.ts';
+
+export type { StoreHash } from './hash.ts';
 
 export interface ReadView {
   /** Head revision (main); 1 for an empty store. */
@@ -55,9 +58,9 @@ export interface MvccStore extends ReadView {
    */
   watch(request: WatchRequest, sink: WatchSink): Watcher;
   /** CRC-32 over (key, revision, value) of everything kept at `revision`; equal on all members. 0 = the head. */
-  hashKv(
-    revision: number,
-  ): { readonly hash: number; readonly compactRevision: number; readonly revision: number } | KvErrorCode;
+  hashKv(revision: number): StoreHash | KvErrorCode;
+  /** The same in slices of a few milliseconds, for a store that goes on meanwhile. */
+  beginHash(revision: number): HashTask | KvErrorCode;
   /** Live keys and approximate bytes in use, for quota, status and metrics. */
   stats(): {
     readonly keys: number;
@@ -71,6 +74,14 @@ export interface MvccStore extends ReadView {
     /** Rows that cleaning has taken away since the start. */
     readonly rowsCleaned: number;
   };
+}
+
+/** A hash being taken; until `end`, nothing that was compacted is cleaned up. */
+export interface HashTask {
+  /** Undefined: go on. `unhealthy`: the content was replaced meanwhile. */
+  step(): StoreHash | KvErrorCode | undefined;
+  /** Owed, also after a step that failed. */
+  end(): void;
 }
 
 /**

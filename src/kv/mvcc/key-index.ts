@@ -23,31 +23,19 @@
  * A key whose last generation is dropped has no history left and its entry is removed from the index.
  */
 import { assert } from '../../env/assert.ts';
+import {
+  firstKept,
+  type FoundRevision,
+  foundAt,
+  type Generation,
+  type KeptRevision,
+  latestAtOrBelow,
+  revisionAt,
+  stride,
+} from './generation.ts';
 import type { Slab } from './row-arena.ts';
 
-/** Revisions lie flat in one array, three numbers each, because there is one for every write that compaction has left. */
-const stride = 3;
-
-interface Generation {
-  /** Main revision of the put that began it. */
-  readonly created: number;
-  /** Puts so far, dropped ones included. */
-  readonly version: number;
-  /** True once the last revision is a tombstone. */
-  readonly ended: boolean;
-  /** main, sub, row bytes, … Invariant: main grows; at least one revision. */
-  revisions: number[];
-}
-
-export interface FoundRevision {
-  readonly main: number;
-  readonly sub: number;
-}
-
-export interface KeptRevision extends FoundRevision {
-  readonly rowBytes: number;
-  readonly isTombstone: boolean;
-}
+export type { FoundRevision, KeptRevision } from './generation.ts';
 
 /**
  * There is one of these for every key, so what nearly all keys have lies in the entry itself: the newest revision and what
@@ -112,21 +100,26 @@ export class KeyEntry {
     this.#ended = true;
   }
 
-  /**
-   * Records a version read back from the backend, where older ones may be gone: a put says itself when its generation
-   * began and how many puts that had; a tombstone whose generation is gone makes one of its own.
-   */
-  restore(row: KeptRevision, put: { readonly created: number; readonly version: number } | undefined): void {
-    assert(row.main > this.#main, () => `row at ${row.main} follows one at ${this.#main}`);
-    assert(row.isTombstone === (put === undefined), 'a row is either a put or a tombstone');
-    this.#push(row.main, row.sub, row.rowBytes, put?.created ?? row.main);
-    if (put === undefined) {
-      this.#ended = true;
-      return;
-    }
+  /** Records a put read back, which says itself when its generation began and how many puts that had: older ones may be gone. */
+  restorePut(put: {
+    readonly main: number;
+    readonly sub: number;
+    readonly rowBytes: number;
+    readonly created: number;
+    readonly version: number;
+  }): void {
+    assert(put.main > this.#main, () => `row at ${put.main} follows one at ${this.#main}`);
+    this.#push(put.main, put.sub, put.rowBytes, put.created);
     assert(this.#created === put.created, () => `two create revisions in one life: ${put.created}`);
     assert(put.version > this.#version, () => `version ${put.version} after ${this.#version}`);
     this.#version = put.version;
+  }
+
+  /** Records a tombstone read back; one whose generation is gone makes one of its own. */
+  restoreTombstone(main: number, sub: number, rowBytes: number): void {
+    assert(main > this.#main, () => `row at ${main} follows one at ${this.#main}`);
+    this.#push(main, sub, rowBytes, main);
+    this.#ended = true;
   }
 
   /** Main revision of the last write; 0 for a key never written. */
@@ -271,48 +264,4 @@ export class KeyEntry {
     assert(newest.revisions.at(-stride) === this.#main, 'the newest revision goes last of all');
     this.#older = newest.revisions.length > stride ? newest.revisions.slice(0, -stride) : undefined;
   }
-}
-
-/** Where the kept part begins: the last revision at or below `atMain` of the first generation that did not end before it. */
-function firstKept(
-  generations: readonly Generation[],
-  atMain: number,
-): { readonly generation: number; readonly at: number } {
-  let index = 0;
-  while (index < generations.length) {
-    const generation = generations[index] as Generation;
-    if (!generation.ended || (generation.revisions.at(-stride) as number) >= atMain) break;
-    index += 1;
-  }
-  const generation = generations[index];
-  if (generation === undefined || (generation.revisions[0] as number) > atMain) return { generation: index, at: 0 };
-  return { generation: index, at: latestAtOrBelow(generation.revisions, atMain) };
-}
-
-function foundAt(revisions: readonly number[], at: number): FoundRevision {
-  return { main: revisions[at] as number, sub: revisions[at + 1] as number };
-}
-
-function revisionAt(generation: Generation, at: number): KeptRevision {
-  const { revisions } = generation;
-  assert(at % stride === 0 && at < revisions.length, () => `no revision at ${at} of ${revisions.length}`);
-  return {
-    main: revisions[at] as number,
-    sub: revisions[at + 1] as number,
-    rowBytes: revisions[at + 2] as number,
-    isTombstone: generation.ended && at === revisions.length - stride,
-  };
-}
-
-/** Place of the last revision whose main is at or below `main`; the first one must be. */
-function latestAtOrBelow(revisions: readonly number[], main: number): number {
-  assert((revisions[0] as number) <= main, 'the search begins at or below the wanted revision');
-  let low = 0;
-  let high = revisions.length / stride - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if ((revisions[middle * stride] as number) <= main) low = middle;
-    else high = middle - 1;
-  }
-  return low * stride;
 }

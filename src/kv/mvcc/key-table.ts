@@ -6,16 +6,28 @@
  * and keys that nobody asks for take no place in it. The tree changes only when a key appears for the first time or its
  * last revision is dropped, not with every put.
  */
-import { assert } from '../../env/assert.ts';
+import { assert, present } from '../../env/assert.ts';
 import type { OrderedMap } from '../backend/btree.ts';
-import { orderedMap } from '../backend/btree.ts';
+import { compareText, orderedMap, orderedMapOf } from '../backend/btree.ts';
 import { KeyEntry } from './key-index.ts';
 import type { KeyRange } from './key-range.ts';
 
 export class KeyTable {
   /** Invariant: every entry in it is the tree's of the same key. */
   readonly #byKey = new Map<string, KeyEntry>();
-  readonly #ordered: OrderedMap<KeyEntry> = orderedMap();
+  readonly #ordered: OrderedMap<KeyEntry>;
+
+  constructor(ordered: OrderedMap<KeyEntry> = orderedMap()) {
+    this.#ordered = ordered;
+  }
+
+  /** Of entries by their keys, in any order. */
+  static of(entries: ReadonlyMap<string, KeyEntry>): KeyTable {
+    // Sorting is cheap where the keys came in order, as they often do.
+    const keys = [...entries.keys()].sort(compareText);
+    const sorted = keys.map((key) => present(entries.get(key), 'the entry of a key'));
+    return new KeyTable(orderedMapOf(keys, sorted));
+  }
 
   get(key: string): KeyEntry | undefined {
     const asked = this.#byKey.get(key);
@@ -59,5 +71,10 @@ export class KeyTable {
   /** Every entry, in key order. */
   entries(): Iterable<KeyEntry> {
     return this.#ordered.values();
+  }
+
+  /** Every entry after the key, in key order; all of them for undefined. The table may change once nobody asks for the next. */
+  *entriesAfter(key: string | undefined): Generator<KeyEntry> {
+    for (const [found, entry] of this.#ordered.entries(key)) if (found !== key) yield entry;
   }
 }

@@ -7,6 +7,7 @@
  * alone.
  */
 import { assert } from '../../env/assert.ts';
+import { asBuffer } from '../backend/bytes.ts';
 
 export interface Revision {
   readonly main: number;
@@ -34,12 +35,25 @@ export function encodeRevision(main: number, sub: number): Uint8Array {
   return key;
 }
 
+/** Whether a row key of a revision stands at `at`. */
+export function isRevisionKeyAt(bytes: Buffer, at: number): boolean {
+  return bytes[at] === prefixByte && at + revisionKeyBytes <= bytes.length;
+}
+
+/** The main revision of the row key at `at`. */
+export function mainAt(bytes: Buffer, at: number): number {
+  return bytes.readUInt32BE(at + 1) * wordValues + bytes.readUInt32BE(at + 5);
+}
+
+/** The sub revision of the row key at `at`. */
+export function subAt(bytes: Buffer, at: number): number {
+  return bytes.readUInt32BE(at + 9) * wordValues + bytes.readUInt32BE(at + 13);
+}
+
 /** The revision of a row key. */
 export function decodeRevision(key: Uint8Array): Revision {
   assert(key.length === revisionKeyBytes, () => `a revision key has ${revisionKeyBytes} bytes, not ${key.length}`);
   assert(key[0] === prefixByte, () => `a revision key begins with r, not with byte ${key[0]}`);
-  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-  const main = view.getUint32(1) * wordValues + view.getUint32(5);
-  const sub = view.getUint32(9) * wordValues + view.getUint32(13);
-  return { main, sub };
+  const bytes = asBuffer(key);
+  return { main: mainAt(bytes, 0), sub: subAt(bytes, 0) };
 }

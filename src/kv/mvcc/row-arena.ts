@@ -28,13 +28,13 @@ export class Slab {
   /** Bytes of rows that live. Invariant: 0 <= live <= used. */
   live = 0;
 
-  constructor(size: number) {
-    this.bytes = Buffer.allocUnsafeSlow(size);
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
   }
 }
 
 export class RowArena {
-  #current = new Slab(slabBytes);
+  #current = new Slab(Buffer.allocUnsafeSlow(slabBytes));
   /** All others that hold a live row. */
   readonly #full = new Set<Slab>();
   #liveBytes = 0;
@@ -64,6 +64,27 @@ export class RowArena {
     return slab;
   }
 
+  /** A slab of memory that holds rows already; which of them live, `place` says. Its first one makes it count. */
+  adopt(bytes: Buffer): Slab {
+    const slab = new Slab(bytes);
+    slab.used = bytes.length;
+    return slab;
+  }
+
+  /** The row of `length` bytes at `at` of an adopted slab is the owner's. */
+  place(
+    owner: RowOwner,
+    { slab, at, length }: { readonly slab: Slab; readonly at: number; readonly length: number },
+  ): void {
+    assert(at + length <= slab.used, 'a row lies in its slab');
+    if (slab.live === 0) this.#full.add(slab);
+    owner.slab = slab;
+    owner.slabAt = at;
+    slab.owners.push(owner);
+    slab.live += length;
+    this.#liveBytes += length;
+  }
+
   /** A row of `length` bytes in `slab` has died or moved. */
   release(slab: Slab, length: number): void {
     slab.live -= length;
@@ -86,14 +107,14 @@ export class RowArena {
 
   #slabFor(length: number): Slab {
     if (length > sharedRowBytesMax) {
-      const own = new Slab(length);
+      const own = new Slab(Buffer.allocUnsafeSlow(length));
       this.#full.add(own);
       return own;
     }
     if (this.#current.used + length > this.#current.bytes.length) {
       if (this.#current.live > 0) this.#full.add(this.#current);
       this.#filled = this.#current;
-      this.#current = new Slab(slabBytes);
+      this.#current = new Slab(Buffer.allocUnsafeSlow(slabBytes));
     }
     return this.#current;
   }

@@ -69,6 +69,16 @@ export function isTombstone(row: Uint8Array): boolean {
   return row[0] === tombstoneKind;
 }
 
+/** The same of the row of `length` bytes at `at`; its lengths fit. */
+export function isTombstoneAt(bytes: Buffer, at: number, length: number): boolean {
+  const kind = bytes[at];
+  assert(kind === putKind || kind === tombstoneKind, () => `a revision row begins with byte ${kind}`);
+  assert(length >= headerBytes, () => `a revision row has ${length} bytes, fewer than its header`);
+  const keyEnd = headerBytes + bytes.readUInt32BE(at + 25);
+  assert(keyEnd <= length, () => `a revision row of ${length} bytes claims a key up to byte ${keyEnd}`);
+  return kind === tombstoneKind;
+}
+
 /** The version in a row, written at `modRevision`. A tombstone gives key and modRevision only. */
 export function decodeRow(row: Uint8Array, modRevision: number): KeyValue {
   return decodeRowAt(asBuffer(row), 0, row.length, modRevision);
@@ -102,9 +112,14 @@ export function keyTextAt(bytes: Buffer, at: number): string {
   return bytes.toString('latin1', from, from + bytes.readUInt32BE(at + 25));
 }
 
-/** Create revision and version in the row of a put at `at`. */
-export function countsAt(bytes: Buffer, at: number): { readonly created: number; readonly version: number } {
-  return { created: readNumber(bytes, at + 1), version: readNumber(bytes, at + 9) };
+/** Create revision in the row of a put at `at`. */
+export function createdAt(bytes: Buffer, at: number): number {
+  return readNumber(bytes, at + 1);
+}
+
+/** Version in the row of a put at `at`. */
+export function versionAt(bytes: Buffer, at: number): number {
+  return readNumber(bytes, at + 9);
 }
 
 function writeNumber(row: Buffer, value: number, at: number): void {

@@ -4,7 +4,14 @@
  */
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable } from '../../env/files.ts';
-import { bootstrapRaftNode, raftDataExists, type RaftNode, startRaftNode } from '../../raft/index.ts';
+import {
+  bootstrapRaftNode,
+  newestSnapshotUpTo,
+  raftDataExists,
+  type RaftNode,
+  startRaftNode,
+  type StoredSnapshotFile,
+} from '../../raft/index.ts';
 import { openKvState, type KvState } from '../apply/index.ts';
 import type { Backend } from '../backend/contract.ts';
 import { noteDamage, openRebuildable } from '../backend/rebuildable.ts';
@@ -90,13 +97,25 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
   if (logDirectory !== undefined) await makeDirectoryDurable(disk, logDirectory);
   const space = new DiskSpace({ ...options.env, directory, ...(logDirectory !== undefined && { logDirectory }) });
   await space.prepare();
-  const openFull = () =>
-    openRebuildable({ disk, log: options.env.log, directory: `${directory}/kv`, open: options.openBackend }, (opened) =>
-      openKvState({ backend: opened, ...(options.syncEntries && { syncEntries: options.syncEntries }) }),
-    );
+  const { log } = options.env;
+  let snapshot: StoredSnapshotFile | undefined;
+  const openFull = () => openRebuildable(
+    { disk, log, directory: `${directory}/kv`, open: options.openBackend },
+    (opened) =>
+      openKvState({
+        backend: opened,
+        ...(options.syncEntries && { syncEntries: options.syncEntries }),
+        snapshotUpTo: async (index) => {
+          snapshot = await newestSnapshotUpTo(disk, raftDirectoryOf(options), { index, ...raftIdentityOf(file) });
+          return snapshot && { index: snapshot.id.index, chunks: snapshot.chunks };
+        },
+        onUnusable: (error) => log.warn('the state is read without its snapshot', { error: errorText(error) }),
+      }),
+  );
   const { backend, used: kv } = options.isWitness === true ? openWitnessState() : await openFull();
+  const wholeSnapshot = snapshot?.wasRead() ? snapshot.id : undefined;
   try {
-    return await run(options, { backend, kv, space }, file, key);
+    return await run(options, { backend, kv, space, wholeSnapshot }, file, key);
   } catch (error) {
     await backend.close();
     if (error instanceof KeelsonError && error.code === 'STATE_TO_REBUILD') {
@@ -106,15 +125,34 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
   }
 }
 
+/** What a member begins to run with. */
+interface OpenedParts {
+  readonly backend: Backend;
+  readonly kv: KvState;
+  readonly space: DiskSpace;
+  /** Of Raft, known to be whole. */
+  readonly wholeSnapshot: StoredSnapshotFile['id'] | undefined;
+}
+
+function raftDirectoryOf({ directory, logDirectory }: MemberOptions): string {
+  return logDirectory ?? `${directory}/raft`;
+}
+
+/** As Raft's files have it. */
+function raftIdentityOf({ clusterId, memberId }: MemberFile) {
+  const hex = (id: number) => id.toString(16).padStart(16, '0');
+  return { clusterId: hex(clusterId), memberId: hex(memberId) };
+}
+
 async function run(
   options: MemberOptions,
-  { backend, kv, space }: { readonly backend: Backend; readonly kv: KvState; readonly space: DiskSpace },
+  { backend, kv, space, wholeSnapshot }: OpenedParts,
   file: MemberFile,
   key: MemberKey,
 ): Promise<RunningMember> {
   const { env, directory } = options;
   const { clusterId, memberId } = file;
-  const raftDirectory = options.logDirectory ?? `${directory}/raft`;
+  const raftDirectory = raftDirectoryOf(options);
   const hasLog = await raftDataExists(env.disk, raftDirectory);
   if (!hasLog && kv.consistentIndex() > 0) {
     throw new KeelsonError(
@@ -140,8 +178,9 @@ async function run(
     const raftOptions = {
       ...raftOptionsOf(options, { memberId, directory: raftDirectory, transport, server }),
       giveSpace: () => space.wait(),
+      ...(wholeSnapshot && { wholeSnapshot }),
     };
-    const raftClusterId = clusterId.toString(16).padStart(16, '0');
+    const raftClusterId = raftIdentityOf(file).clusterId;
     const raft = hasLog
       ? await startRaftNode(raftOptions, { clusterId: raftClusterId })
       : await bootstrapRaftNode(raftOptions, {

@@ -150,6 +150,8 @@ export interface RaftNodeOptions {
   readonly segmentBytes: number;
   /** The only voter of a cluster goes on without entries that damage took (WalOptions.acceptLoss). */
   readonly acceptLoss?: boolean;
+  /** The snapshot that the state machine was read from, whole (WalOptions.wholeSnapshot). */
+  readonly wholeSnapshot?: Pick<SnapshotMeta, 'index' | 'term'>;
   /** Called when the log finds the disk full (WalOptions.giveSpace). */
   readonly giveSpace?: () => Promise<boolean>;
   readonly transport: PeerTransport;

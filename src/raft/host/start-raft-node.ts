@@ -80,7 +80,7 @@ export async function startRaftNode(
 }
 
 function walOptions(options: RaftNodeOptions): WalOptions {
-  const { env, directory, segmentBytes, stateMachine, acceptLoss, giveSpace } = options;
+  const { env, directory, segmentBytes, stateMachine, acceptLoss, giveSpace, wholeSnapshot } = options;
   const state = {
     index: stateMachine.appliedIndex(),
     snapshot: () => stateMachine.snapshot(),
@@ -93,6 +93,7 @@ function walOptions(options: RaftNodeOptions): WalOptions {
     state,
     ...(acceptLoss !== undefined && { acceptLoss }),
     ...(giveSpace !== undefined && { giveSpace }),
+    ...(wholeSnapshot !== undefined && { wholeSnapshot }),
   };
 }
 

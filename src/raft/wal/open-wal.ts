@@ -10,7 +10,7 @@ import { assert, present } from '../../env/assert.ts';
 import type { Disk, DiskFile } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable } from '../../env/files.ts';
-import type { Index, ReplicaId, Term } from '../core/types.ts';
+import type { Entry, Index, ReplicaId, Term } from '../core/types.ts';
 import { createSegment } from './create-segment.ts';
 import { findLog, type FoundLog, segmentNames } from './find-log.ts';
 import { newestName, writeNewest } from './newest.ts';
@@ -129,7 +129,7 @@ export async function openWal(
     restored: {
       hardState,
       snapshot: plan.base.meta,
-      entries: plan.entries,
+      entries: plan.entries.map(ownMemory),
       ...(lost && { lostUpTo: lost.upTo, lostTerm: lost.term }),
     },
     confMarks: confMarks.filter((conf) => conf.index > plan.base.meta.index && conf.index <= lastIndex),
@@ -216,15 +216,22 @@ async function settleTail(
   }
 }
 
+/** What a log that is open keeps of its segments must not keep them whole in memory. */
+function ownMemory(entry: Entry): Entry {
+  return { ...entry, data: Uint8Array.prototype.slice.call(entry.data) };
+}
+
 /** The newest whole snapshot that counts, and those before it that are damaged. */
 async function chooseSnapshot(
   options: WalOptions,
   replay: Replay,
 ): Promise<{ readonly mark: SnapshotMark | undefined; readonly setAside: OpenedWal['setAside'] }> {
-  const { disk, directory } = options;
+  const { disk, directory, wholeSnapshot: whole } = options;
+  const isWhole = ({ index, term }: SnapshotMark['meta']) =>
+    index === 0 || (index === whole?.index && term === whole.term);
   const setAside: { path: string; reason: string }[] = [];
   for (const mark of replay.marks) {
-    const reason = mark.meta.index === 0 ? undefined : await verifySnapshotFile(disk, `${directory}/snap`, mark.meta);
+    const reason = isWhole(mark.meta) ? undefined : await verifySnapshotFile(disk, `${directory}/snap`, mark.meta);
     if (reason === undefined) return { mark, setAside };
     setAside.push({ path: `${directory}/snap/${snapshotName(mark.meta)}`, reason });
   }

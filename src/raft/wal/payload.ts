@@ -54,8 +54,8 @@ export interface ConfMark {
   readonly confState: ConfState;
 }
 
-// Buffers are copied out of the segment's bytes, so that one entry in memory does not pin a whole segment.
-const packr = new Packr({ useRecords: false, copyBuffers: true, int64AsType: 'number' });
+// Entries' data are views of the segment's bytes: most are of no use any more when they are read. Who keeps one copies it.
+const packr = new Packr({ useRecords: false, copyBuffers: false, int64AsType: 'number' });
 const kindNumbers = { normal: 0, confChange: 1 } as const;
 
 type Packed = readonly unknown[];

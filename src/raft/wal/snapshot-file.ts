@@ -148,7 +148,12 @@ export async function createSnapshotFile(options: SnapshotWriterOptions): Promis
   };
 }
 
-export async function openSnapshotFile(disk: Disk, directory: string, id: SnapshotId): Promise<SnapshotReader> {
+/** `identity`: of the member that wrote it. */
+export async function openSnapshotFile(
+  disk: Disk,
+  directory: string,
+  id: SnapshotId,
+): Promise<SnapshotReader & { readonly identity: WalIdentity }> {
   const path = `${directory}/${snapshotName(id)}`;
   let file: DiskFile;
   try {
@@ -168,7 +173,7 @@ export async function openSnapshotFile(disk: Disk, directory: string, id: Snapsh
       );
     }
     if (meta.index !== id.index || meta.term !== id.term) throw corrupt(path, 0, 'name and header differ');
-    return { meta, chunks: () => readChunks(file, header), close: () => file.close() };
+    return { identity, meta, chunks: () => readChunks(file, header), close: () => file.close() };
   } catch (error) {
     await file.close();
     throw error;

@@ -31,6 +31,8 @@ export interface WalOptions {
     readonly snapshot: () => AsyncIterable<Uint8Array>;
     readonly holdsMembership?: ((confState: ConfState) => boolean) | undefined;
   };
+  /** This snapshot was read whole since the process began: it is not read again to see whether it is damaged. */
+  readonly wholeSnapshot?: Pick<SnapshotMeta, 'index' | 'term'>;
   /** The only voter goes on without entries that are lost, instead of refusing to start. */
   readonly acceptLoss?: boolean;
   /**
