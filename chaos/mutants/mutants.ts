@@ -2,6 +2,8 @@
  * Planted bugs: each a small patch on a copy of the sources, each a mistake that somebody has really made in a system of
  * this kind. The simulation must find every one; a bug it cannot find would be a promise it cannot check.
  */
+import type { Profile } from '../sim/plan.ts';
+
 export interface Mutant {
   readonly name: string;
   /** What goes wrong, in one sentence. */
@@ -10,6 +12,8 @@ export interface Mutant {
   /** Occurs exactly once in the file. */
   readonly find: string;
   readonly replace: string;
+  /** Worlds about just this, where chance alone would take too long. Default: swarm. */
+  readonly profile?: Profile;
 }
 
 export const mutants: readonly Mutant[] = [
@@ -141,5 +145,43 @@ export const mutants: readonly Mutant[] = [
     await this.#timedRestore(meta.index, chunks);`,
     replace: `    await this.#timedRestore(meta.index, chunks);
     requests.lostBefore(meta.term);`,
+  },
+  {
+    name: 'lost-log-votes',
+    story:
+      'A member that lost part of its log votes as if it had not: somebody leads without what it had acknowledged.',
+    file: 'src/raft/core/loss.ts',
+    find: '  return last.term > loss.term || (last.term === loss.term && last.index >= loss.upTo);',
+    replace: '  return last.term >= 0;',
+    profile: 'lostLog',
+  },
+  {
+    name: 'lease-without-an-end',
+    story: 'A leader that reads by lease believes in it for ever once it had one.',
+    file: 'src/raft/core/lease.ts',
+    find: '  return hasCommittedInTerm(state) && lease.nowMs() < state.leaseUntilMs;',
+    replace: '  return hasCommittedInTerm(state) && state.leaseUntilMs > 0;',
+    profile: 'oldLeaders',
+  },
+  {
+    name: 'deaf-leader-stays',
+    story:
+      'A leader that hears nobody does not make room: all follow its heartbeats, and nothing is ever committed again.',
+    file: 'src/raft/core/leader.ts',
+    find: 'if (state.config.checkQuorum && !keepsQuorum(state)) return becomeFollower(state, state.term, nobody);',
+    replace: 'if (state.config.checkQuorum) keepsQuorum(state);',
+    profile: 'liveness',
+  },
+  {
+    name: 'renewal-by-an-old-leader',
+    story:
+      'A leader renews a lease without asking whether it still leads; the next one ends it early (found here, too).',
+    file: 'src/kv/server/lease-keeper.ts',
+    find: `        await this.#options.reader.point();
+        if (!this.#lessor.isLeader()) return undefined;
+        const renewed`,
+    replace: `        if (!this.#options.kv.leases().get(id)) await this.#options.reader.point();
+        if (!this.#lessor.isLeader()) return undefined;
+        const renewed`,
   },
 ];

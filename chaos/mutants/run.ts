@@ -42,9 +42,15 @@ interface Outcome {
   readonly output: string;
 }
 
-function simulate(copy: string, seeds: number): Promise<Outcome> {
+function simulate(copy: string, seeds: number, profile: string): Promise<Outcome> {
   return new Promise((resolve) => {
-    const args = ['--disable-warning=ExperimentalWarning', 'chaos/sim/run.ts', `--seeds=${seeds}`, '--jobs=1'];
+    const args = [
+      '--disable-warning=ExperimentalWarning',
+      'chaos/sim/run.ts',
+      `--seeds=${seeds}`,
+      '--jobs=1',
+      `--profile=${profile}`,
+    ];
     const child = spawn(process.execPath, args, { cwd: copy, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -60,7 +66,7 @@ async function hunt(mutant: Mutant, seeds: number): Promise<boolean> {
   const copy = await plant(mutant);
   try {
     const startMs = performance.now();
-    const { code, output } = await simulate(copy, seeds);
+    const { code, output } = await simulate(copy, seeds, mutant.profile ?? 'swarm');
     const verdict = /FAILED seed \S+: [^\n]*/.exec(output)?.[0] ?? '';
     const worlds = /^(\d+) worlds/m.exec(output)?.[1] ?? '?';
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);

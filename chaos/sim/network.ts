@@ -38,6 +38,7 @@ export class SimNetwork {
   /** `from>to` of every link that is cut. */
   readonly #cuts = new Set<string>();
   /** Called when the process they stream to ends. */
+  readonly #slow = new Map<ReplicaId, number>();
   readonly #streams = new Map<ReplicaId, Set<() => void>>();
   #conditions: NetworkConditions;
   delivered = 0;
@@ -59,6 +60,17 @@ export class SimNetwork {
 
   healAll(): void {
     this.#cuts.clear();
+  }
+
+  /** One link, both ways. */
+  heal(a: ReplicaId, b: ReplicaId): void {
+    this.#cuts.delete(`${a}>${b}`);
+    this.#cuts.delete(`${b}>${a}`);
+  }
+
+  /** Everything to and from this member takes up to so much longer from now on. */
+  slowDown(id: ReplicaId, byMs: number): void {
+    this.#slow.set(id, byMs);
   }
 
   attach(id: ReplicaId, attachment: Attachment): void {
@@ -113,7 +125,7 @@ export class SimNetwork {
         lost();
         continue;
       }
-      this.#scheduler.afterMs(this.#delayMs(), () => {
+      this.#scheduler.afterMs(this.#delayMs() + this.#slownessMs(from, to), () => {
         const receiver = this.#attached.get(to);
         if (receiver === undefined || this.#cuts.has(`${from}>${to}`)) {
           this.lost += 1;
@@ -146,6 +158,11 @@ export class SimNetwork {
   breaksAfter(chunkCount: number): number {
     if (this.#random.next() >= this.#conditions.loss) return chunkCount;
     return this.#random.integer(0, chunkCount);
+  }
+
+  #slownessMs(from: ReplicaId, to: ReplicaId): number {
+    const byMs = Math.max(this.#slow.get(from) ?? 0, this.#slow.get(to) ?? 0);
+    return byMs === 0 ? 0 : this.#random.next() * byMs;
   }
 
   #delayMs(): number {

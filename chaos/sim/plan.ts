@@ -3,6 +3,8 @@
  * and every fault with its time. The same seed gives the same plan; a plan can be printed and read.
  */
 import type { NetworkConditions } from './network.ts';
+import { planLiveness } from './plan-liveness.ts';
+import { planElections, planLostLog, planOldLeaders } from './plan-special.ts';
 import type { SeededRandom } from './random.ts';
 
 export type Fault =
@@ -12,11 +14,14 @@ export type Fault =
   /** Whoever leads when it strikes. */
   | { readonly kind: 'crashLeader'; readonly downMs: number }
   | { readonly kind: 'pause'; readonly member: number; readonly pauseMs: number }
+  | { readonly kind: 'pauseLeader'; readonly pauseMs: number }
   /** Members on different sides do not hear each other; sides are numbered. */
   | { readonly kind: 'partition'; readonly sides: readonly number[]; readonly healMs: number }
   /** One direction of one member's links. */
   | { readonly kind: 'deaf' | 'mute'; readonly member: number; readonly healMs: number }
   | { readonly kind: 'isolateLeader'; readonly healMs: number }
+  /** Whoever begins to lead in this time ends soon after, and comes back soon: logs part, and meet again. */
+  | { readonly kind: 'ambush'; readonly forMs: number; readonly withinMs: number; readonly downMs: number }
   | { readonly kind: 'weather'; readonly conditions: NetworkConditions }
   | { readonly kind: 'transfer'; readonly member: number }
   /** A spare member is added as a learner; a learner is promoted; a member is removed for good. */
@@ -36,10 +41,12 @@ export const faultKinds: readonly FaultKind[] = [
   'crashAll',
   'crashLeader',
   'pause',
+  'pauseLeader',
   'partition',
   'deaf',
   'mute',
   'isolateLeader',
+  'ambush',
   'weather',
   'transfer',
   'addLearner',
@@ -53,6 +60,17 @@ export const faultKinds: readonly FaultKind[] = [
 /** Damage for good: at most one of these in a world, on one member, or nobody could be sure that a quorum is left. */
 const lasting: readonly FaultKind[] = ['remove', 'wipe', 'rot'];
 
+/** For ever, on one member outside a healthy majority. */
+export interface OutsideFault {
+  readonly kind: 'down' | 'links' | 'flapping' | 'slowDisk' | 'slowLinks' | 'crashLoop' | 'pauseLoop';
+  readonly member: number;
+  /** By peer: which directions are cut, when links are. */
+  readonly links: readonly { readonly to: boolean; readonly from: boolean }[];
+  /** How long, or how slow; and the time between. */
+  readonly onMs: number;
+  readonly offMs: number;
+}
+
 export interface TimedFault {
   readonly atMs: number;
   readonly fault: Fault;
@@ -60,6 +78,8 @@ export interface TimedFault {
 
 export interface WorldPlan {
   readonly seed: string;
+  /** What was asked for. */
+  readonly profile: Profile;
   readonly members: number;
   /** Not started before they are added. */
   readonly spares: number;
@@ -89,11 +109,45 @@ export interface WorldPlan {
   readonly watchClients: number;
   /** Share of answers after which a watching client reads nothing for a while. */
   readonly watchSlowness: number;
+  /** Never end; empty but in worlds about liveness. */
+  readonly outside: readonly OutsideFault[];
+  /** The first of them strikes whoever leads then. */
+  readonly isLeaderOutside: boolean;
 }
 
 export const calm: NetworkConditions = { delayMinMs: 0.2, delayMeanMs: 1, loss: 0, duplication: 0 };
 
-export function planWorld(seed: string, random: SeededRandom): WorldPlan {
+/**
+ * What a world is about. `swarm` draws one of the others now and then: each makes one rare order of events common, which by
+ * chance alone takes thousands of worlds.
+ */
+export const profiles = ['swarm', 'liveness', 'elections', 'lostLog', 'oldLeaders'] as const;
+export type Profile = (typeof profiles)[number];
+
+/** Share of the worlds of a swarm that are about each of the others. */
+const specialShare = 0.07;
+
+export function planWorld(seed: string, random: SeededRandom, profile: Profile = 'swarm'): WorldPlan {
+  const plan: WorldPlan = { ...planSwarm(seed, random), profile };
+  const special = random.fork('special');
+  const dice = special.next() / specialShare;
+  const others = profiles.filter((one) => one !== 'swarm');
+  const drawn = profile === 'swarm' ? others[Math.floor(dice)] : profile;
+  switch (drawn) {
+    case 'liveness':
+      return { ...plan, ...planLiveness(plan, special) };
+    case 'elections':
+      return { ...plan, ...planElections(special) };
+    case 'lostLog':
+      return { ...plan, ...planLostLog(plan, special) };
+    case 'oldLeaders':
+      return { ...plan, ...planOldLeaders(plan, special) };
+    default:
+      return plan;
+  }
+}
+
+function planSwarm(seed: string, random: SeededRandom): Omit<WorldPlan, 'profile'> {
   const members = random.next() < 0.7 ? 3 : 5;
   const faultyMs = 6_000;
   // Swarm: each world leaves out some kinds of faults altogether, so that the others can unfold.
@@ -137,6 +191,8 @@ export function planWorld(seed: string, random: SeededRandom): WorldPlan {
     clockRates: Array.from({ length: members + spares }, () => pick(random, [1, 1, 0.9, 1.1])),
     weather,
     faults,
+    outside: [],
+    isLeaderOutside: false,
     ...planWork(random.fork('work')),
   };
 }
@@ -182,6 +238,8 @@ function drawFault(kind: FaultKind, { members, spares, victim }: Cast, random: S
       return { kind, downMs: random.integer(1, 800) };
     case 'pause':
       return { kind, member, pauseMs: random.integer(20, 1_500) };
+    case 'pauseLeader':
+      return { kind, pauseMs: random.integer(20, 1_500) };
     case 'partition': {
       const sides = random.next() < 0.7 ? 2 : 3;
       return { kind, sides: Array.from({ length: all }, () => random.integer(0, sides - 1)), healMs };
@@ -191,6 +249,13 @@ function drawFault(kind: FaultKind, { members, spares, victim }: Cast, random: S
       return { kind, member, healMs };
     case 'isolateLeader':
       return { kind, healMs };
+    case 'ambush':
+      return {
+        kind,
+        forMs: random.integer(300, 2_500),
+        withinMs: pick(random, [5, 20, 50]),
+        downMs: pick(random, [60, 150, 400]),
+      };
     case 'weather':
       return { kind, conditions: drawWeather(random) };
     case 'transfer':

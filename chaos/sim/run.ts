@@ -6,12 +6,13 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { flagHelp, parseFlags, UsageError } from '../../src/cli/flags.ts';
 import { realClock } from '../../src/env/real.ts';
-import { type FaultKind, faultKinds } from './plan.ts';
+import { type FaultKind, faultKinds, type Profile, profiles } from './plan.ts';
 import { World, type WorldResult } from './world.ts';
 
 const flags = {
   seed: { type: 'string', help: 'run this one world and print its trace hash' },
   seeds: { type: 'number', default: 500, min: 1, help: 'how many worlds to run' },
+  profile: { type: 'string', default: 'swarm', help: `what the worlds are about: ${profiles.join(', ')}` },
   first: { type: 'number', default: 1, help: 'seed of the first world' },
   jobs: { type: 'number', default: 2, min: 1, max: 64, help: 'processes' },
   minutes: { type: 'number', min: 1, help: 'stop after this long instead of after a number of worlds' },
@@ -67,7 +68,8 @@ function describeFailure(result: WorldResult): string {
     `FAILED seed ${plan.seed}: ${violation?.message ?? ''}`,
     `  after ${result.events} events, ${Math.round(result.simulatedMs)} simulated ms, ${plan.members} members, election ${plan.electionTicks} ticks of ${plan.tickMs} ms, snapshot every ${plan.snapshotEntries} entries, disk up to ${plan.diskDelayMaxMs} ms`,
     ...story,
-    `Replay it with: npm run sim -- --seed ${plan.seed}`,
+    ...plan.outside.map((fault) => `     for ever  ${JSON.stringify(fault)}`),
+    `Replay it with: npm run sim -- --seed ${plan.seed}${plan.profile === 'swarm' ? '' : ` --profile ${plan.profile}`}`,
   ].join('\n');
 }
 
@@ -84,10 +86,14 @@ type FromWorker =
   | { readonly kind: 'failed'; readonly text: string; readonly totals: Totals };
 
 /** Every `step`-th seed from `first`, in this process. */
-async function work(first: number, step: number, count: number, endMs: number): Promise<FromWorker> {
+async function work(
+  [first, step, count]: readonly [number, number, number],
+  endMs: number,
+  profile: Profile,
+): Promise<FromWorker> {
   const totals = newTotals();
   for (let number = 0; number < count && realClock.monotonicMs() < endMs; number++) {
-    const result = await new World(String(first + number * step)).run();
+    const result = await new World(String(first + number * step), profile).run();
     add(totals, result);
     if (result.violation !== undefined) return { kind: 'failed', text: describeFailure(result), totals };
   }
@@ -97,7 +103,7 @@ async function work(first: number, step: number, count: number, endMs: number): 
 async function runMany(
   first: number,
   seeds: number,
-  options: { readonly jobs: number; readonly minutes: number | undefined },
+  options: { readonly jobs: number; readonly minutes: number | undefined; readonly profile: Profile },
 ): Promise<number> {
   const startMs = realClock.monotonicMs();
   const totals = newTotals();
@@ -110,6 +116,7 @@ async function runMany(
       String(options.jobs),
       String(count),
       String(options.minutes ?? 0),
+      options.profile,
     ]);
     return new Promise<void>((resolve) => {
       let hasReported = false;
@@ -130,8 +137,8 @@ async function runMany(
   return failures.length === 0 ? 0 : 1;
 }
 
-async function runOne(seed: string): Promise<number> {
-  const result = await new World(seed).run();
+async function runOne(seed: string, profile: Profile): Promise<number> {
+  const result = await new World(seed, profile).run();
   const totals = newTotals();
   add(totals, result);
   console.log(describe(totals, 1));
@@ -142,13 +149,9 @@ async function runOne(seed: string): Promise<number> {
 
 async function main(args: readonly string[]): Promise<number> {
   if (args[0] === 'worker') {
-    const [first, step, count, minutes] = args.slice(1).map(Number) as [number, number, number, number];
-    const message = await work(
-      first,
-      step,
-      count,
-      minutes === 0 ? Number.POSITIVE_INFINITY : realClock.monotonicMs() + minutes * 60_000,
-    );
+    const [first, step, count, minutes] = args.slice(1, 5).map(Number) as [number, number, number, number];
+    const endMs = minutes === 0 ? Number.POSITIVE_INFINITY : realClock.monotonicMs() + minutes * 60_000;
+    const message = await work([first, step, count], endMs, profileOf(args[5] ?? 'swarm'));
     await new Promise<void>((resolve) => {
       process.send?.(message, undefined, {}, () => resolve());
     });
@@ -166,8 +169,15 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { values } = parseFlags(flags, { command: 'sim', args });
-  if (values.seed !== undefined) return runOne(values.seed);
-  return runMany(values.first, values.seeds, { jobs: values.jobs, minutes: values.minutes });
+  const profile = profileOf(values.profile);
+  if (values.seed !== undefined) return runOne(values.seed, profile);
+  return runMany(values.first, values.seeds, { jobs: values.jobs, minutes: values.minutes, profile });
+}
+
+function profileOf(name: string): Profile {
+  const profile = profiles.find((one) => one === name);
+  if (profile === undefined) throw new UsageError(`sim: no profile ${name}: want one of ${profiles.join(', ')}`);
+  return profile;
 }
 
 try {

@@ -355,6 +355,12 @@ export class SimMember {
     this.onCrash();
   }
 
+  /** Gone, and nobody starts it again. */
+  endForGood(): void {
+    this.#isGone = true;
+    this.crash();
+  }
+
   pause(pauseMs: number): void {
     const clock = this.#life?.clock;
     if (clock === undefined) return;

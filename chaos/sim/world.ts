@@ -12,10 +12,11 @@ import { RaftInvariants } from '../check/raft-invariants.ts';
 import { RequestsOnce } from '../check/requests-once.ts';
 import { checkRevisions } from '../check/revisions.ts';
 import { Violation } from '../check/violation.ts';
+import { Liveness } from './liveness.ts';
 import { MembershipFaults } from './membership.ts';
 import { SimNetwork } from './network.ts';
-import { calm, type Fault, type FaultKind, planWorld, type WorldPlan } from './plan.ts';
-import { seededRandom } from './random.ts';
+import { calm, type Fault, type FaultKind, planWorld, type Profile, type WorldPlan } from './plan.ts';
+import { type SeededRandom, seededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { settle } from './settle.ts';
 import { NobodyAnswered, SimMember } from './sim-member.ts';
@@ -45,6 +46,13 @@ const askAgainMs = 300;
 /** Comparing whole logs costs more than the other checks: every so many events. */
 const logMatchingEvery = 50;
 
+interface Ambush {
+  readonly untilMs: number;
+  readonly fault: Fault & { readonly kind: 'ambush' };
+  /** Who was struck, and in which term. */
+  readonly known: Set<string>;
+}
+
 export class World {
   readonly plan: WorldPlan;
   readonly #scheduler = new Scheduler();
@@ -60,13 +68,20 @@ export class World {
     this.#commits.take(entry);
   });
   readonly #struck: Partial<Record<FaultKind, number>> = {};
+  readonly #ambushRandom: SeededRandom;
+  readonly #livenessRandom: SeededRandom;
   readonly #trace = createHash('sha256');
+  /** By position, for ever. */
+  readonly #slowDisks = new Map<number, number>();
   #isHealing = false;
+  #ambush: Ambush | undefined;
   #violation: Violation | undefined;
 
-  constructor(seed: string) {
+  constructor(seed: string, profile: Profile = 'swarm') {
     const random = seededRandom(seed);
-    this.plan = planWorld(seed, random.fork('plan'));
+    this.plan = planWorld(seed, random.fork('plan'), profile);
+    this.#ambushRandom = random.fork('ambush');
+    this.#livenessRandom = random.fork('liveness');
     this.#network = new SimNetwork(this.#scheduler, random.fork('network'), this.plan.weather);
     for (let position = 0; position < this.plan.members + this.plan.spares; position++) {
       const member = new SimMember(
@@ -76,7 +91,7 @@ export class World {
           network: this.#network,
           invariants: this.#invariants,
           ask: (clock, limitMs, question) => this.#ask(clock, limitMs, question),
-          diskDelayMaxMs: () => (this.#isHealing ? 1 : this.plan.diskDelayMaxMs),
+          diskDelayMaxMs: () => this.#slowDisks.get(position) ?? (this.#isHealing ? 1 : this.plan.diskDelayMaxMs),
           members: () => this.#members,
           fail: (error) => this.#fail(error),
         },
@@ -111,8 +126,11 @@ export class World {
       this.#work.start();
       for (const { atMs, fault } of this.plan.faults) this.#scheduler.at(atMs * 1000, () => this.#strike(fault));
       await this.#runUntil(this.plan.faultyMs);
-      await this.#heal();
-      isVerdictUnknown = this.#work.check() === 'unknown';
+      if (this.plan.outside.length > 0) await this.#testLiveness();
+      else {
+        await this.#heal();
+        isVerdictUnknown = this.#work.check() === 'unknown';
+      }
       checkRevisions(this.#history.entries);
       if (checkLinearizable(this.#history.entries) === 'unknown') isVerdictUnknown = true;
     } catch (error) {
@@ -146,6 +164,7 @@ export class World {
 
   #observe(): void {
     for (const member of this.#members) member.check();
+    if (this.#ambush !== undefined) this.#spring(this.#ambush);
     if (this.#scheduler.events % logMatchingEvery === 0) {
       this.#invariants.checkLogMatching(
         this.#members.flatMap((member) => (member.core === undefined ? [] : [member.core])),
@@ -173,6 +192,8 @@ export class World {
         return crash(leader, fault.downMs);
       case 'pause':
         return this.#members[fault.member]?.pause(fault.pauseMs);
+      case 'pauseLeader':
+        return leader?.pause(fault.pauseMs);
       case 'partition':
         return this.#cut((from, to) => fault.sides[from] !== fault.sides[to], fault.healMs);
       case 'deaf':
@@ -181,6 +202,9 @@ export class World {
         return this.#cut((from) => from === fault.member, fault.healMs);
       case 'isolateLeader':
         return this.#cut((from, to) => from === leader?.position || to === leader?.position, fault.healMs);
+      case 'ambush':
+        this.#ambush = { untilMs: this.#scheduler.nowUs / 1000 + fault.forMs, fault, known: new Set() };
+        return;
       case 'weather':
         return this.#network.setConditions(fault.conditions);
       case 'transfer': {
@@ -210,21 +234,60 @@ export class World {
     }
   }
 
+  /** A leader of an ambush's time is struck once in each term. */
+  #spring({ untilMs, fault, known }: Ambush): void {
+    if (this.#isHealing || this.#scheduler.nowUs / 1000 > untilMs) {
+      this.#ambush = undefined;
+      return;
+    }
+    for (const member of this.#members) {
+      const leads = member.isLeader() ? `${member.name} ${member.core?.view().term}` : '';
+      if (leads === '' || known.has(leads)) continue;
+      known.add(leads);
+      this.#scheduler.afterMs(this.#ambushRandom.next() * fault.withinMs, () => {
+        if (this.#isHealing) return;
+        member.crash();
+        this.#scheduler.afterMs(this.#ambushRandom.next() * fault.downMs, () => member.start());
+      });
+    }
+  }
+
   #cut(isCut: (from: number, to: number) => boolean, healMs: number): void {
     for (const from of this.#members) {
       for (const to of this.#members) {
         if (from !== to && isCut(from.position, to.position)) this.#network.cut(from.id, to.id);
       }
     }
-    this.#scheduler.afterMs(healMs, () => this.#network.healAll());
+    this.#scheduler.afterMs(healMs, () => {
+      // Cuts that last are not the business of a fault that ends late.
+      if (!this.#isHealing) this.#network.healAll();
+    });
   }
 
-  /** Everything works again: soon every member serves, and all hold the same. */
-  async #heal(): Promise<void> {
+  /** The core works again, the others never. */
+  async #testLiveness(): Promise<void> {
+    this.#calm();
+    await new Liveness({
+      plan: this.plan,
+      scheduler: this.#scheduler,
+      network: this.#network,
+      members: this.#members,
+      random: this.#livenessRandom,
+      runUntil: (untilMs, isDone) => this.#runUntil(untilMs, isDone),
+      setDiskDelay: (member, delayMs) => this.#slowDisks.set(member.position, delayMs),
+    }).run();
+  }
+
+  #calm(): void {
     this.#isHealing = true;
     this.#work.stop();
     this.#network.healAll();
     this.#network.setConditions(calm);
+  }
+
+  /** Everything works again: soon every member serves, and all hold the same. */
+  async #heal(): Promise<void> {
+    this.#calm();
     for (const member of this.#members) member.start();
     const endMs = this.#scheduler.nowUs / 1000 + healLimitMs;
     await this.#reconcile(endMs);
@@ -264,7 +327,7 @@ export class World {
     const calmSinceMs = this.#scheduler.nowUs / 1000;
     await this.#runUntil(calmSinceMs + this.#work.endWithinMs(), () => this.#work.isLeaseless());
     await this.#runUntil(this.#scheduler.nowUs / 1000 + lastNewsMs);
-    for (const member of this.#belonging()) this.#work.checkState(present(member.server, 'a server'), member.name);
+    for (const { server, name } of this.#belonging()) if (server !== undefined) this.#work.checkState(server, name);
     // Their answers are at hand, but answers take a turn.
     await settle();
     this.#work.calmSinceMs = calmSinceMs;

@@ -1,0 +1,87 @@
+/** Worlds that are about one thing each: their knobs and faults are drawn so that one rare order of events becomes common. */
+import type { Fault, TimedFault, WorldPlan } from './plan.ts';
+import type { SeededRandom } from './random.ts';
+
+/**
+ * Leaders that end just after they began (figure 8 of the Raft paper): entries of several terms lie about in several logs, each
+ * message carries one entry, and no snapshot hides what became of them.
+ */
+export function planElections(random: SeededRandom): Partial<WorldPlan> {
+  const ambush: Fault = {
+    kind: 'ambush',
+    forMs: 5_500,
+    withinMs: pick(random, [20, 50, 100]),
+    downMs: pick(random, [60, 150, 300]),
+  };
+  return {
+    members: 5,
+    spares: 0,
+    electionTicks: 3,
+    messageBytesMax: 1,
+    inflightMessagesMax: 1,
+    snapshotEntries: 1_000,
+    syncEntries: 1_000,
+    diskDelayMaxMs: pick(random, [2, 15, 30]),
+    thinkMs: 5,
+    weather: { delayMinMs: 0.5, delayMeanMs: pick(random, [1, 5, 15]), loss: pick(random, [0, 0.1]), duplication: 0 },
+    clockRates: [1, 1, 1, 1, 1],
+    leaseReads: false,
+    faults: [{ atMs: 100, fault: ambush }],
+  };
+}
+
+/**
+ * A member loses what it has just acknowledged, when of three members one did not hear of it and the one that led is not
+ * heard any more: the two that are left may elect somebody only who has it.
+ */
+export function planLostLog(plan: WorldPlan, random: SeededRandom): Partial<WorldPlan> {
+  const faults: TimedFault[] = [];
+  const victim = random.integer(0, 2);
+  for (let atMs = 500; atMs < plan.faultyMs - 1_200; atMs += random.integer(1_200, 1_600)) {
+    const deaf = (victim + random.integer(1, 2)) % 3;
+    const apartMs = random.integer(100, 400);
+    const sides = [0, 1, 2].map((member) => (member === deaf ? 1 : 0));
+    faults.push({ atMs, fault: { kind: 'partition', sides, healMs: apartMs } });
+    const rot: Fault = { kind: 'rot', member: victim, downMs: random.integer(1, 30), bytes: random.integer(1, 2) };
+    faults.push({ atMs: atMs + apartMs, fault: { kind: 'crashLeader', downMs: random.integer(300, 900) } });
+    faults.push({ atMs: atMs + apartMs + 1, fault: rot });
+  }
+  return {
+    members: 3,
+    spares: 0,
+    electionTicks: 3,
+    snapshotEntries: 1_000,
+    syncEntries: 1_000,
+    diskDelayMaxMs: pick(random, [0, 2]),
+    thinkMs: 5,
+    faults,
+  };
+}
+
+/** Leaders that are cut off or stand still while another is elected: whoever asks them then must not be told what was. */
+export function planOldLeaders(plan: WorldPlan, random: SeededRandom): Partial<WorldPlan> {
+  const faults: TimedFault[] = [];
+  const electionMs = 10 * plan.tickMs;
+  for (let atMs = 400; atMs < plan.faultyMs; atMs += random.integer(700, 1_100)) {
+    const healMs = random.integer(electionMs, 3 * electionMs);
+    const fault: Fault =
+      random.next() < 0.5 ? { kind: 'isolateLeader', healMs } : { kind: 'pauseLeader', pauseMs: healMs };
+    faults.push({ atMs, fault });
+  }
+  return {
+    members: 3,
+    spares: 0,
+    electionTicks: 10,
+    leaseReads: random.next() < 0.7,
+    diskDelayMaxMs: 2,
+    thinkMs: 5,
+    clients: 5,
+    keys: 1,
+    clockRates: [1, 0.9, 1.1],
+    faults,
+  };
+}
+
+function pick<T>(random: SeededRandom, choices: readonly T[]): T {
+  return choices[random.integer(0, choices.length - 1)] as T;
+}
