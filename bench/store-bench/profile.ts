@@ -26,14 +26,14 @@ interface CpuProfile {
 
 /** First match wins. */
 const areas: readonly (readonly [name: string, url: RegExp])[] = [
-  ['HTTP/2 server', /kv\/rpc\/(h2|tls)\//],
+  ['HTTP/2 and gRPC, of clients and members', /src\/rpc\//],
   ['methods and messages', /kv\/rpc\/|src\/proto\//],
   ['proposing, waiting, answering', /kv\/server\//],
   ['applying, multi-version store', /kv\/(apply|mvcc|lease|auth)\//],
   ['LevelDB', /kv\/backend\/|classic-level|abstract-level/],
   ['Raft core', /raft\/core\//],
   ['log: framing, checksums, files', /raft\/wal\/|msgpackr|node:zlib|node:internal\/fs|env\/real/],
-  ['messages between members', /raft\/host\/(grpc|message)|grpc-js|protobufjs|node:internal\/http2/],
+  ['messages between members', /raft\/host\/(grpc|message|peer|plain|snapshot-)|grpc-js|protobufjs|node:internal\/http2/],
   ['Raft host', /raft\/host\//],
   ['sockets, streams, microtasks of Node', /^node:/],
 ];
