@@ -5,12 +5,17 @@ import type { ApiClient } from '../control/client/contract.ts';
 import { createApiClient } from '../control/client/http-client.ts';
 import type { Env } from '../env/env.ts';
 import { createKvClient } from '../kv/client/client.ts';
-import type { KvClient } from '../kv/index.ts';
+import type { KvClient, KvClientOptions } from '../kv/index.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 export function adminStore(env: Env, plan: ClusterPlan, credentials: Credentials): KvClient {
-  return createKvClient({
+  return createKvClient(adminStoreOptions(env, plan, credentials));
+}
+
+/** How to reach the store. */
+export function adminStoreOptions(env: Env, plan: ClusterPlan, credentials: Credentials): KvClientOptions {
+  return {
     clock: env.clock,
     endpoints: storeEndpoints(plan),
     tls: {
@@ -18,7 +23,7 @@ export function adminStore(env: Env, plan: ClusterPlan, credentials: Credentials
       cert: bytes(credentials.storeClient.certificatePem),
       key: bytes(credentials.storeClient.keyPem),
     },
-  });
+  };
 }
 
 export function adminApi(

@@ -68,6 +68,7 @@ export function masterComponents(config: MasterConfig): readonly Component[] {
         `--initial-cluster=${all((address, name) => `${name}=https://${address}:2380`)}`,
         `--initial-cluster-token=${config.clusterToken}`,
         '--initial-cluster-state=new',
+        '--autopilot',
         `--listen-metrics-urls=http://${config.address}:2381`,
         `--cert-file=${pki('store-server.crt')}`,
         `--key-file=${pki('store-server.key')}`,

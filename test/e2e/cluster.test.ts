@@ -348,7 +348,7 @@ test('two masters down: writes are refused clearly, nothing hangs, and it heals 
   assert.match(create.stderr, /Timeout|timed out|unavailable/i);
   const status = await cluster.keelson('status');
   assert.equal(status.code, 1);
-  assert.match(status.stdout, /NO quorum: 1 of 3 masters answer, 2 are needed/);
+  assert.match(status.stdout, /NO quorum: 1 of 3 voters answer, 2 are needed/);
   await cluster.must('start', followers[0]);
   await eventually('writes again', 30_000, async () => {
     await cluster.etcdctl('put', '/quorum-again', 'x', '--command-timeout=3s');

@@ -116,12 +116,12 @@ export function unary<Request extends object, Answer extends object>(
 
 /** A witness has no data. It tells how it is, and who has some. */
 function isForWitnesses(method: string): boolean {
-  return method === 'Status' || method === 'Check' || method === 'MemberList';
+  return ['Status', 'QuorumState', 'Check', 'MemberList'].includes(method);
 }
 
 /** A learner may lag by any amount: it tells how it is, and what it holds to those who do not mind. */
 function isForLearners(method: string, request: unknown): boolean {
-  if (method === 'Status' || method === 'Check') return true;
+  if (['Status', 'QuorumState', 'Check'].includes(method)) return true;
   const isSerializable = typeof request === 'object' && request !== null && 'serializable' in request;
   return method === 'Range' && isSerializable && request.serializable === true;
 }

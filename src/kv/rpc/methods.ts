@@ -8,6 +8,7 @@ import { kvFace } from './kv-face.ts';
 import { leaseFace } from './lease-face.ts';
 import { lockFace } from './lock-face.ts';
 import { maintenanceFace } from './maintenance-face.ts';
+import { quorumFace } from './quorum-face.ts';
 import { reflectionFace } from './reflection-face.ts';
 import type { RpcMethod } from '../../rpc/service.ts';
 import { watchFace, type WatchFaceOptions } from './watch-face.ts';
@@ -28,7 +29,8 @@ export function storeMethods(face: Face, options: StoreMethodsOptions): readonly
     ...lockFace(face),
     ...healthFace(face),
   ];
-  const all = [...methods, ...reflectionFace(face, methods)];
+  // What is ours alone is not told by reflection, which describes etcd's services.
+  const all = [...methods, ...reflectionFace(face, methods), ...quorumFace(face)];
   const { messages } = face.counters;
   if (messages === undefined) return all;
   return all.map((method) => {

@@ -9,13 +9,18 @@
  *   standbys       (learners that are stable: there, and caught up, for a while) are promoted when that makes the number of
  *                  voters odd, two of them when there are two. A second and a fourth server wait.
  *   dead standbys  are removed, as they only stand in the way of the next one
+ *   witnesses      are voters like any other, and make a number odd; they are never promoted, and removed when dead. They
+ *                  need two full voters: a dead one of these goes only after a standby votes in its place
  */
 import { assert } from '../../env/assert.ts';
+import { fullVotersMin } from './cluster-config.ts';
 
 export interface PilotedMember {
   readonly id: number;
   readonly name: string;
   readonly isLearner: boolean;
+  /** Votes and keeps no data. */
+  readonly isWitness?: boolean;
   readonly isLeader: boolean;
   /** Since it was last heard of; 0 = just now. */
   readonly silentMs: number;
@@ -42,6 +47,8 @@ export type AutopilotDecision = {
 export interface AutopilotPlan {
   readonly decision: AutopilotDecision | undefined;
   readonly voters: number;
+  /** Of the voters. */
+  readonly witnesses: number;
   /** Voters that may be lost now, and writes go on; below 0 there is no quorum. */
   readonly tolerance: number;
   /** Names of learners that wait. */
@@ -71,10 +78,23 @@ export function planMembership(members: readonly PilotedMember[], limits: Autopi
   return {
     decision,
     voters: voters.length,
+    witnesses: voters.filter(isWitness).length,
     tolerance: present.length - majorityOf(voters.length),
     standbys: standbys.map(nameOf),
     notes: notesOf(voters, present, standbys, limits),
   };
+}
+
+function isWitness(member: PilotedMember): boolean {
+  return member.isWitness === true;
+}
+
+/** Whether the witnesses among `voters` would miss the full voter `member`. */
+function isNeededByWitnesses(member: PilotedMember, voters: readonly PilotedMember[]): boolean {
+  const witnesses = voters.filter(isWitness).length;
+  if (witnesses === 0 || isWitness(member)) return false;
+  const fullAfter = voters.length - witnesses - 1;
+  return fullAfter < Math.max(fullVotersMin, witnesses);
 }
 
 function isStable(member: PilotedMember, limits: AutopilotLimits): boolean {
@@ -88,7 +108,8 @@ function removeDeadVoter(
   limits: AutopilotLimits,
 ): AutopilotDecision | undefined {
   const dead = voters.filter((member) => !member.isLeader && member.silentMs >= limits.deadAfterMs);
-  const [first] = dead.sort((a, b) => b.silentMs - a.silentMs || a.id - b.id);
+  const able = dead.filter((member) => !isNeededByWitnesses(member, voters));
+  const [first] = able.sort((a, b) => b.silentMs - a.silentMs || a.id - b.id);
   if (first === undefined || present.length < majorityOf(voters.length - 1)) return undefined;
   const now = present.length - majorityOf(voters.length);
   const replacements = Math.min(standbys.filter((member) => isStable(member, limits)).length, dead.length);
@@ -118,6 +139,13 @@ function promoteStandby(
   if (first === undefined || voters.length >= votersMax) return undefined;
   // With the new one, who is there must be a quorum; otherwise the promotion itself could stop the writes.
   if (present.length + 1 < majorityOf(voters.length + 1)) return undefined;
+  const replaced = voters.find(
+    (member) => !member.isLeader && member.silentMs >= limits.deadAfterMs && isNeededByWitnesses(member, voters),
+  );
+  if (replaced !== undefined) {
+    const why = `stable, and takes the place of ${nameOf(replaced)}, without which there are too few full voters for the witnesses`;
+    return { kind: 'promote', id: first.id, name: nameOf(first), why };
+  }
   const isEven = voters.length % 2 === 0;
   if (!isEven && (stable.length < 2 || voters.length + 2 > votersMax)) return undefined;
   const why = isEven

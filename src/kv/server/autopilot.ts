@@ -27,7 +27,12 @@ export interface AutopilotOptions {
 
 export interface AutopilotStatus extends AutopilotPlan {
   /** The newest one first. */
-  readonly decisions: readonly (AutopilotDecision & { readonly outcome: string })[];
+  readonly decisions: readonly (AutopilotDecision & {
+    /** `done`, or why it could not be carried out. */
+    readonly outcome: string;
+    /** Wall time. */
+    readonly atMs: number;
+  })[];
   readonly promotions: number;
   readonly removals: number;
 }
@@ -126,7 +131,8 @@ export class Autopilot {
       if (silentMs > electionMs || !isCaughtUp) watched.stableSinceMs = undefined;
       else watched.stableSinceMs ??= nowMs;
       const stableMs = watched.stableSinceMs === undefined ? 0 : nowMs - watched.stableSinceMs;
-      return { id, name: names.get(id) ?? '', isLearner: peer.isLearner, isLeader: isSelf, silentMs, stableMs };
+      const { isLearner, isWitness = false } = peer;
+      return { id, name: names.get(id) ?? '', isLearner, isWitness, isLeader: isSelf, silentMs, stableMs };
     });
   }
 
@@ -145,6 +151,6 @@ export class Autopilot {
       this.#notBeforeMs = clock.monotonicMs() + retryAfterMs;
       log.warn(`autopilot: could not ${kind} ${name}`, { id: id.toString(16), error: outcome });
     }
-    this.#decisions = [{ ...decision, outcome }, ...this.#decisions].slice(0, decisionsKept);
+    this.#decisions = [{ ...decision, outcome, atMs: clock.wallMs() }, ...this.#decisions].slice(0, decisionsKept);
   }
 }

@@ -175,6 +175,7 @@ export interface KvStatus {
   readonly quotaBytes: number;
   readonly alarms: readonly Alarm[];
   readonly isStopping: boolean;
+  readonly hasAutopilot: boolean;
   /** Only on a leader whose autopilot is on. */
   readonly autopilot?: AutopilotStatus;
 }

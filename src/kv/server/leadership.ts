@@ -28,7 +28,9 @@ export class Leadership {
     if (!raft) throw new KvError('noLeader');
     const { role, confState } = raft.status();
     if (role !== 'leader') throw new KvError('notLeader');
-    if (!confState.voters.includes(to as ReplicaId)) throw new KvError('badLeaderTransferee');
+    // A witness leads for nobody.
+    const isWitness = confState.witnesses?.includes(to as ReplicaId) === true;
+    if (isWitness || !confState.voters.includes(to as ReplicaId)) throw new KvError('badLeaderTransferee');
     if (!(await this.#transfer(raft, to))) throw new KvError('timeoutLeaderTransfer');
   }
 
@@ -40,7 +42,7 @@ export class Leadership {
     if (role !== 'leader' || confState.voters.length < 2) return;
     let best: { readonly to: number; readonly match: number } | undefined;
     for (const [to, peer] of progress) {
-      if (to === id || peer.isLearner || !peer.recentActive) continue;
+      if (to === id || peer.isLearner || peer.isWitness === true || !peer.recentActive) continue;
       if (!best || peer.match > best.match) best = { to, match: peer.match };
     }
     if (best) await this.#transfer(raft, best.to);

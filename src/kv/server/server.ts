@@ -293,6 +293,7 @@ export class StoreServer implements KvServer {
       quotaBytes: this.limits.quotaBytes,
       alarms: this.#kv.alarms(),
       isStopping: this.#stopped.signal.aborted,
+      hasAutopilot: this.#autopilot !== undefined,
       ...(autopilot === undefined ? {} : { autopilot }),
     };
   }

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { present } from '../../../src/env/assert.ts';
+import { describeAutopilot } from '../../../src/kv/server/autopilot-words.ts';
 import { majorityOf, type PilotedMember, planMembership } from '../../../src/kv/server/autopilot-plan.ts';
 
 const limits = { deadAfterMs: 60_000, stableAfterMs: 10_000, absentAfterMs: 2_000 };
@@ -107,4 +109,32 @@ test('whatever the cluster, each decision keeps a quorum of those who are there,
     }),
     { numRuns: 500, seed: 4 },
   );
+});
+
+test('a witness counts as a voter, and a dead full one beside it goes only once a standby votes', () => {
+  const witness = { ...present(membersOf('voter')[0], 'a member'), id: 9, name: 'w', isWitness: true };
+  const plan = (...whats: What[]) => planMembership([...membersOf(...whats), witness], limits);
+  assert.deepEqual([plan('leader', 'voter').voters, plan('leader', 'voter').witnesses], [3, 1]);
+  assert.equal(plan('leader', 'voter', 'standby').decision, undefined, 'three voters are odd');
+  assert.equal(plan('leader', 'deadVoter').decision, undefined);
+  const promoted = plan('leader', 'deadVoter', 'standby').decision;
+  assert.deepEqual([promoted?.kind, promoted?.name], ['promote', 'm3']);
+  assert.match(promoted?.why ?? '', /takes the place of m2/);
+  const removed = plan('leader', 'deadVoter', 'voter').decision;
+  assert.deepEqual([removed?.kind, removed?.name], ['remove', 'm2']);
+});
+
+test('a dead witness is removed when its vote is worth less than its silence costs, and never promoted', () => {
+  const dead = { ...present(membersOf('deadVoter')[0], 'a member'), id: 9, name: 'w', isWitness: true };
+  const plan = (...whats: What[]) => planMembership([...membersOf(...whats), dead], limits);
+  assert.equal(plan('leader', 'voter').decision, undefined, 'two of three bear as much as two of two');
+  assert.deepEqual(plan('leader', 'voter', 'voter').decision?.name, 'w');
+});
+
+test('words name the numbers, what is done and what is waited for', () => {
+  const words = (...whats: What[]) => describeAutopilot(planMembership(membersOf(...whats), limits));
+  assert.equal(words('leader', 'voter', 'voter'), '3 voters: nothing to wait for');
+  assert.equal(words('leader', 'standby'), '1 voter + 1 standby: m2 is a standby until one more server comes');
+  assert.match(words('leader', 'voter', 'newStandby'), /^2 voters \+ 1 standby: .*m3 is a standby and not stable yet$/);
+  assert.match(words('leader', 'voter', 'standby'), /^2 voters \+ 1 standby: to promote m3: stable/);
 });
