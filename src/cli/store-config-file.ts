@@ -29,10 +29,9 @@ const security = (side: '' | 'peer-'): Section => ({
   'trusted-ca-file': `${side}trusted-ca-file`,
   'auto-tls': `${side}auto-tls`,
   'allowed-hostname': side === '' ? 'client-cert-allowed-hostname' : 'peer-cert-allowed-hostname',
+  'allowed-cn': side === '' ? 'client-cert-allowed-cn' : 'peer-cert-allowed-cn',
   'crl-file': side === '' ? 'client-crl-file' : 'peer-crl-file',
-  ...(side === ''
-    ? {}
-    : { 'allowed-cn': 'peer-cert-allowed-cn', 'skip-client-san-verification': 'peer-skip-client-san-verification' }),
+  ...(side === '' ? {} : { 'skip-client-san-verification': 'peer-skip-client-san-verification' }),
 });
 
 /** What the keys of etcd's sections are called on the command line. */

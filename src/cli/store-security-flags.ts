@@ -8,6 +8,8 @@ export const securityFlags = {
   'trusted-ca-file': { type: 'string', default: '', help: 'authority of client certificates' },
   'client-crl-file': { type: 'string', default: '', help: 'revoked certificates of clients' },
   'client-cert-allowed-hostname': { type: 'list', help: 'names, one of which a client’s certificate must carry' },
+  // etcd has this one in its configuration file alone.
+  'client-cert-allowed-cn': { type: 'list', help: 'common names, one of which a client’s certificate must have' },
   'client-cert-file': { type: 'string', default: '', help: 'certificate shown to other members as their client' },
   'client-key-file': { type: 'string', default: '', help: 'key of --client-cert-file' },
   'auto-tls': { type: 'boolean', help: 'make a certificate for clients when none is given' },

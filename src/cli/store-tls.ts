@@ -84,7 +84,7 @@ export async function readSideTls(
   if ((cert === '') !== (key === '')) throw fail(`--${certFlag} and --${keyFlag} go together`);
   if (isVerified && ca === '') throw fail(`--${prefix}client-cert-auth needs --${caFlag}`);
   const hostNames = flags[`${side}-cert-allowed-hostname`].filter((name) => name !== '');
-  const commonNames = side === 'client' ? [] : flags['peer-cert-allowed-cn'].filter((name) => name !== '');
+  const commonNames = flags[`${side}-cert-allowed-cn`].filter((name) => name !== '');
   if (hostNames.length > 0 && commonNames.length > 0) {
     throw fail(
       `AllowedCNs and AllowedHostnames are mutually exclusive (cns=${JSON.stringify(commonNames)}, hostnames=${JSON.stringify(hostNames)})`,

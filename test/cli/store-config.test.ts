@@ -107,6 +107,7 @@ describe('the store’s flags', () => {
     [['--cert-file=a'], /go together/],
     [['--client-cert-auth'], /--client-cert-auth needs --trusted-ca-file/],
     [['--peer-cert-allowed-cn=a', '--peer-cert-allowed-hostname=b'], /mutually exclusive/],
+    [['--client-cert-allowed-cn=a', '--client-cert-allowed-hostname=b'], /mutually exclusive/],
     [['--cipher-suites=A'], /unexpected TLS cipher suite "A"/],
     [['--tls-min-version=TLS1.1'], /unexpected TLS version "TLS1\.1" \(must be one of: TLS1\.2, TLS1\.3\)/],
     [
@@ -203,6 +204,13 @@ describe('a configuration file', () => {
       read.notices[0]?.message ?? '',
       /^loaded server configuration, other configuration command line flags/,
     );
+  });
+
+  test('names the clients and the members that are let in, section by section', async () => {
+    const file = 'client-transport-security:\n  allowed-cn: [a, b]\npeer-transport-security:\n  allowed-cn: [c]\n';
+    const { flags } = await parse(['--config-file=store.yml'], {}, file);
+    assert.deepEqual(flags['client-cert-allowed-cn'], ['a', 'b']);
+    assert.deepEqual(flags['peer-cert-allowed-cn'], ['c']);
   });
 
   test('is named by a variable as well', async () => {
