@@ -27,9 +27,12 @@ import { StoreWatcher, type WatcherOwner } from './store-watcher.ts';
 import { WatcherGroup } from './watcher-group.ts';
 import { WatcherIndex } from './watcher-index.ts';
 
-/** A catch-up batch ends with the revision that reaches one of these: enough to amortise the call, little to hold. */
+/**
+ * A catch-up batch ends with the revision that reaches one of these: enough to amortise the call, little to hold. Unlike
+ * events at the head, a thousand slow watchers share none of it.
+ */
 const batchEventsMax = 1000;
-const batchBytesMax = 1024 * 1024;
+const batchBytesMax = 256 * 1024;
 
 /** What the hub sees of the store. */
 export interface WatchSource {

@@ -124,7 +124,7 @@ test('a slow watch catches up in bounded batches that end with whole revisions',
 
 test('large values end a batch by their bytes', () => {
   const store = new TestStore();
-  const large = 'x'.repeat(600 * 1024);
+  const large = 'x'.repeat(150 * 1024);
   store.write(`a=${large}`, `a=${large}`, `a=${large}`);
   const { notebook } = watch(store, { ...everything, startRevision: 2 });
   assert.deepEqual(
