@@ -134,6 +134,8 @@ export interface ClusterOptions {
   readonly count: 1 | 3;
   readonly tls?: boolean;
   readonly flags?: readonly string[];
+  /** More of them for one member. */
+  readonly flagsOf?: (name: string) => readonly string[];
   /** The program and its first arguments, when it is not the one that is installed or checked out here. */
   readonly command?: readonly string[];
   /** Where the members' directories are made; the system's place for temporary files by default. */
@@ -166,7 +168,12 @@ export async function startStoreCluster(options: ClusterOptions): Promise<StoreC
       ['--listen-metrics-urls', metricsUrl],
       ...(certificates ? tlsFlags(certificates.paths) : []),
     ].flat();
-    const member = new Process([...(options.command ?? program(options.kind)), ...flags, ...(options.flags ?? [])]);
+    const member = new Process([
+      ...(options.command ?? program(options.kind)),
+      ...flags,
+      ...(options.flags ?? []),
+      ...(options.flagsOf?.(name) ?? []),
+    ]);
     return {
       name,
       endpoint,

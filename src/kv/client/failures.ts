@@ -35,9 +35,9 @@ export function silentMember(endpoint: string): ServiceError {
   });
 }
 
-/** True when a learner has sent the call away, which it did not carry out: a voter will take it. */
+/** True when a learner or a witness has sent the call away, which it did not carry out: a voter with data will take it. */
 export function isLearnerRefusal(error: ServiceError): boolean {
-  return error.details === kvErrors.notSupportedForLearner[1];
+  return error.details === kvErrors.notSupportedForLearner[1] || error.details === kvErrors.notSupportedForWitness[1];
 }
 
 /** True when another member, or the same one a little later, may well answer. */
