@@ -29,6 +29,8 @@ const partsMax = 10_000;
 /** A listing that goes on for longer than this goes round in circles. */
 const pagesMax = 1_000;
 const bodyBytesShown = 300;
+/** A page of a listing has a thousand names of a kilobyte; no other answer that is read as text is longer. */
+const textBytesMax = 4 * 1024 * 1024;
 
 export function s3Destination(options: S3Options): Destination {
   return new S3(options);
@@ -172,16 +174,24 @@ class S3 implements Destination {
       throw this.#failed(action, errorText(cause ?? error), error);
     }
     if (response.ok || alsoFine.includes(response.status)) return response;
-    const said = reasonIn(await response.text());
+    const said = reasonIn(await this.#text(action, response));
     throw this.#failed(action, `the service answered ${response.status} ${response.statusText} ${said}`.trim());
   }
 
   async #text(action: string, response: Response): Promise<string> {
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
     try {
-      return await response.text();
+      for await (const chunk of response.body ?? []) {
+        bytes += chunk.length;
+        if (bytes > textBytesMax) break;
+        chunks.push(chunk);
+      }
     } catch (error) {
       throw this.#failed(action, errorText(error), error);
     }
+    if (bytes > textBytesMax) throw this.#failed(action, `the service answered more than ${textBytesMax} bytes`);
+    return Buffer.concat(chunks).toString();
   }
 
   #failed(action: string, what: string, cause?: unknown): KeelsonError {
@@ -221,13 +231,15 @@ function reasonIn(body: string): string {
   return text.replace(/\s+/g, ' ');
 }
 
+const codePointMax = 0x10ffff;
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
 function fromXml(text: string): string {
   return text.replace(/&(#x?[0-9a-fA-F]+|\w+);/g, (whole, name: string) => {
-    if (name.startsWith('#x')) return String.fromCodePoint(Number.parseInt(name.slice(2), 16));
-    if (name.startsWith('#')) return String.fromCodePoint(Number(name.slice(1)));
-    return entities[name] ?? whole;
+    if (!name.startsWith('#')) return entities[name] ?? whole;
+    const code = name.startsWith('#x') ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1));
+    // What is no character stays as it was written.
+    return code <= codePointMax ? String.fromCodePoint(code) : whole;
   });
 }
 
