@@ -66,7 +66,6 @@ export const keyCases: readonly Request[] = [
   call('KV', 'Range', { key: bytes('a'), limit: '9223372036854775807' }),
   call('KV', 'Range', { key: bytes('a'), rangeEnd: bytes('z'), minModRevision: farFuture }),
   call('KV', 'Range', { key: bytes('many'), rangeEnd: bytes('mao'), keysOnly: true, sortOrder: 2, limit: 5 }),
-  // etcd takes revision 0 as long as nothing has been compacted, and has then compacted nothing.
   call('KV', 'Put', { key: bytes('compacted'), value: bytes('1') }),
   call('KV', 'Put', { key: bytes('compacted'), value: bytes('2') }),
   call('KV', 'Compact', { revision: 2 }),
@@ -109,6 +108,11 @@ export const emptyCases: readonly Request[] = [
   call('Cluster', 'MemberList', { linearizable: true }),
   call('Auth', 'UserList'),
   call('Auth', 'RoleList'),
+  // etcd takes revision 0 once, as long as nothing has been compacted, and has then compacted nothing.
+  call('KV', 'Compact', { revision: -7 }),
+  call('KV', 'Compact', { revision: 0 }),
+  call('KV', 'Compact', { revision: 0 }),
+  call('Maintenance', 'HashKV', {}),
 ];
 
 export const maintenanceCases: readonly Request[] = [

@@ -52,6 +52,8 @@ export interface KvState {
   watch(request: WatchRequest, sink: WatchSink): Watcher;
   revision(): number;
   compactRevision(): number;
+  /** Whether there was a compaction ever, be it to revision 0, which is taken once. */
+  wasCompacted(): boolean;
   leases(): LeaseTable;
   members(): ReadonlyMap<number, Member>;
   removedMembers(): ReadonlySet<number>;

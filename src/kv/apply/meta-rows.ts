@@ -106,6 +106,8 @@ export function authRow(row: AuthRow): BackendWrite {
 export interface StoredState {
   readonly applied: Applied | undefined;
   readonly compactRevision: number;
+  /** Compacted to revision 0 counts, too. */
+  readonly wasCompacted: boolean;
   readonly leases: readonly { readonly id: LeaseId; readonly ttlSeconds: number; readonly remainingSeconds: number }[];
   readonly members: readonly Member[];
   readonly removedMembers: readonly number[];
@@ -122,7 +124,7 @@ export function isRevisionRow(key: Uint8Array): boolean {
 /** Gathers what all the other rows say. `a` and `c` come before the revisions in the order of keys. */
 export class RowReader {
   #applied: Applied | undefined;
-  #compactRevision = 0;
+  #compactRevision: number | undefined;
   readonly #leases: { id: LeaseId; ttlSeconds: number; remainingSeconds: number }[] = [];
   readonly #members: Member[] = [];
   readonly #removedMembers: number[] = [];
@@ -175,7 +177,8 @@ export class RowReader {
   state(): StoredState {
     return {
       applied: this.#applied,
-      compactRevision: this.#compactRevision,
+      compactRevision: this.#compactRevision ?? 0,
+      wasCompacted: this.#compactRevision !== undefined,
       leases: this.#leases,
       members: this.#members,
       removedMembers: this.#removedMembers,

@@ -209,6 +209,10 @@ class AppliedState implements KvState {
     return this.#store.compactRevision();
   }
 
+  wasCompacted(): boolean {
+    return this.#store.wasCompacted();
+  }
+
   leases(): LeaseTable {
     return this.#executor.leases;
   }
@@ -317,7 +321,7 @@ class AppliedState implements KvState {
   /** Replaces the content by what was loaded, which the backend holds or is about to. */
   adopt({ stored, content }: LoadedState): void {
     assert(stored.applied !== undefined, 'a stored state says how far it was applied');
-    this.#store.replace(content);
+    this.#store.replace(content, stored.wasCompacted);
     this.#index = stored.applied.index;
     this.#syncingIndex = this.#index;
     this.#durableIndex = this.#index;

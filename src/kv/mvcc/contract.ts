@@ -48,6 +48,8 @@ export interface MvccStore extends ReadView {
    * below the compacted revision already, `futureRevision` when it is above the head.
    */
   compact(revision: number): KvErrorCode | undefined;
+  /** Whether there was a compaction ever, be it to revision 0, which is taken once. */
+  wasCompacted(): boolean;
   /** Forgets a bounded slice of what was compacted, in memory and in the backend; true when there is more. */
   cleanStep(): boolean;
   /**

@@ -49,6 +49,7 @@ export class Store implements MvccStore {
   #history = new History(emptyRevision + 1);
   #revision = emptyRevision;
   #compactRevision = 0;
+  #wasCompacted = false;
   /** Bytes of the rows that the index keeps. */
   #bytesInUse = 0;
   #rowsCleaned = 0;
@@ -76,6 +77,10 @@ export class Store implements MvccStore {
     return this.#compactRevision;
   }
 
+  wasCompacted(): boolean {
+    return this.#wasCompacted;
+  }
+
   range(request: RangeRequest): RangeResult | KvErrorCode {
     assert(request.revision >= 0, () => `a range cannot be at revision ${request.revision}`);
     if (request.revision > this.#revision) return 'futureRevision';
@@ -101,8 +106,11 @@ export class Store implements MvccStore {
 
   compact(revision: number): KvErrorCode | undefined {
     assert(this.#openTxn === undefined, 'compaction waits for the transaction to end');
-    if (revision <= this.#compactRevision) return 'compacted';
+    // A store that was never compacted takes revision 0, which compacts nothing, once: as etcd does.
+    if (revision <= this.#compactRevision && (revision !== 0 || this.#wasCompacted)) return 'compacted';
     if (revision > this.#revision) return 'futureRevision';
+    this.#wasCompacted = true;
+    if (revision === 0) return undefined;
     this.#compactRevision = revision;
     this.#cleaner.aim(revision);
     return undefined;
@@ -224,7 +232,7 @@ export class Store implements MvccStore {
   }
 
   /** Replaces the content; `resumeWatchers` follows. Readers must not get a turn before what the rows say is there, too. */
-  replace(content: LoadedContent): void {
+  replace(content: LoadedContent, wasCompacted: boolean): void {
     assert(this.#openTxn === undefined, 'loading waits for the transaction to end');
     this.#hub.hold();
     this.#table = content.table;
@@ -232,6 +240,8 @@ export class Store implements MvccStore {
     this.#history = content.history;
     this.#revision = content.revision;
     this.#compactRevision = content.compactRevision;
+    this.#wasCompacted = wasCompacted;
+    assert(wasCompacted || content.compactRevision === 0, 'what was never compacted has no compacted revision');
     this.#bytesInUse = content.bytesInUse - this.#cleaner.reset(content.compactRevision, content.table);
     assert(this.#bytesInUse >= 0, () => `${this.#bytesInUse} bytes are in use`);
   }

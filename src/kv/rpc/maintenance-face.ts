@@ -15,8 +15,6 @@ const alarmTypes: readonly AlarmType[] = ['none', 'noSpace', 'corrupt'];
 const alarmNames: Readonly<Record<AlarmType, string>> = { none: 'NONE', noSpace: 'NOSPACE', corrupt: 'CORRUPT' };
 const downgradeEnable = 1;
 const downgradeCancel = 2;
-/** What etcd says of a store that has never been compacted. */
-const neverCompacted = -1;
 const alarmGet = 0;
 
 interface AlarmRequest {
@@ -60,7 +58,7 @@ export function maintenanceFace(face: Face): readonly RpcMethod[] {
       return {
         header: headerOf(server),
         hash,
-        compactRevision: compactRevision || neverCompacted,
+        compactRevision,
         hashRevision: revision,
       };
     }),

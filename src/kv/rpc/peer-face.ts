@@ -104,14 +104,14 @@ interface WireHash {
 }
 
 function hashHandler(server: () => KvServer | undefined): grpc.handleUnaryCall<WireHashRequest, object> {
-  return ({ request }, callback) => {
+  return async ({ request }, callback) => {
     try {
       const running = server();
       if (!running) throw new KvError('noLeader');
       if (askedNumber(request.clusterId, 'cluster_id') !== running.clusterId) {
         return callback({ code: grpcStatus.failedPrecondition, details: 'cluster ID mismatch' });
       }
-      const { hash, compactRevision, revision, headRevision } = running.peerHash(
+      const { hash, compactRevision, revision, headRevision } = await running.peerHash(
         askedNumber(request.revision, 'revision'),
       );
       callback(null, { hash, compactRevision, hashRevision: revision, headRevision });

@@ -102,8 +102,8 @@ export interface KvServer {
   hashKv(
     revision: number,
   ): Promise<{ readonly hash: number; readonly compactRevision: number; readonly revision: number }>;
-  /** What this member has at a revision, for another one that compares. Throws KvError when it cannot say. */
-  peerHash(revision: number): StoreHash & { readonly headRevision: number };
+  /** What this member has at a revision, for another one that compares. Rejects with KvError when it cannot say. */
+  peerHash(revision: number): Promise<StoreHash & { readonly headRevision: number }>;
   /** This member's state as of the call, as an etcd snapshot file. The caller closes it. */
   snapshot(): Promise<StoreSnapshot>;
   /** What every answer's header carries; cheap. */

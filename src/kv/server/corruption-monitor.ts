@@ -11,6 +11,7 @@ import type { Member } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { KvError } from '../errors.ts';
 import { compactionVerdict, corruptMembers, differingPeers, type PeerHash, type StoreHash } from './corruption.ts';
+import { hashInSlices } from './hash-in-slices.ts';
 import { hexId } from './upkeep.ts';
 
 export interface CorruptionChecks {
@@ -31,6 +32,7 @@ export interface CorruptionMonitorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly kv: KvState;
+  readonly stopped: AbortSignal;
   readonly memberId: number;
   readonly clusterId: number;
   readonly checks: CorruptionChecks;
@@ -48,6 +50,8 @@ export class CorruptionMonitor {
   readonly #options: CorruptionMonitorOptions;
   /** Newest first. */
   #compactionHashes: StoreHash[] = [];
+  /** Compaction whose hash was begun last. */
+  #lastHashed = 0;
   #lastChecked = 0;
   #cancels: Cancel[] = [];
   #isChecking = false;
@@ -62,7 +66,7 @@ export class CorruptionMonitor {
     if (!checks.isCheckedAtStart) return;
     const self = { 'local-member-id': hexId(memberId) };
     log.info('starting initial corruption check', self);
-    const own = this.#hash(kv.revision());
+    const own = await this.#hash(kv.revision());
     const differing = differingPeers(own, await this.#askAll(own.revision));
     if (differing.length === 0) {
       log.info('initial corruption checking passed; no corruption', self);
@@ -93,26 +97,33 @@ export class CorruptionMonitor {
   }
 
   /** A compaction has been cleaned up here: what it left is hashed, for comparison later. */
-  compacted(): void {
+  async compacted(): Promise<void> {
     if (this.#options.checks.compactionHashEveryMs === 0) return;
     const revision = this.#options.kv.compactRevision();
-    if (this.#compactionHashes[0]?.revision === revision || revision === 0) return;
-    this.#compactionHashes = [this.#hash(revision), ...this.#compactionHashes].slice(0, compactionHashesMax);
+    if (revision <= this.#lastHashed) return;
+    this.#lastHashed = revision;
+    try {
+      const hash = await this.#hash(revision);
+      this.#compactionHashes = [hash, ...this.#compactionHashes].slice(0, compactionHashesMax);
+    } catch (error) {
+      // The member stops, or its content was replaced: this compaction is not compared.
+      if (!(error instanceof KvError)) throw error;
+    }
   }
 
   /** For another member that asks. Throws KvError when this one cannot say. */
-  hashAt(revision: number): StoreHash & { readonly headRevision: number } {
+  async hashAt(revision: number): Promise<StoreHash & { readonly headRevision: number }> {
     const kept = this.#compactionHashes.find((item) => item.revision === revision);
-    return { ...(kept ?? this.#hash(revision)), headRevision: this.#options.kv.revision() };
+    return { ...(kept ?? (await this.#hash(revision))), headRevision: this.#options.kv.revision() };
   }
 
   /** One look at everybody's data at the head. */
   async check(): Promise<void> {
     const { kv, memberId, confirm } = this.#options;
-    const before = this.#hash(kv.revision());
+    const before = await this.#hash(kv.revision());
     const peers = await this.#askAll(before.revision);
     await confirm();
-    const after = this.#hash(kv.revision());
+    const after = await this.#hash(kv.revision());
     for (const corrupt of corruptMembers({ memberId, before, after }, peers)) await this.#raise(corrupt, before);
   }
 
@@ -176,10 +187,8 @@ export class CorruptionMonitor {
     return (await Promise.all(others.map(ask))).flat();
   }
 
-  #hash(revision: number): StoreHash {
+  #hash(revision: number): Promise<StoreHash> {
     assert(revision > 0, 'a store has revision 1 at least');
-    const result = this.#options.kv.hashKv(revision);
-    if (typeof result === 'string') throw new KvError(result);
-    return result;
+    return hashInSlices(this.#options, revision);
   }
 }

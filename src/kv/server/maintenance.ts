@@ -3,13 +3,16 @@ import type { Clock } from '../../env/clock.ts';
 import type { RaftNode } from '../../raft/index.ts';
 import type { AlarmType, KvErrorCode } from '../api.ts';
 import type { KvState } from '../apply/index.ts';
-import { KvError } from '../errors.ts';
 import type { SnapshotExporter, StoreSnapshot } from '../snapshot/exporter.ts';
 import type { Alarm } from './contract.ts';
+import { hashInSlices } from './hash-in-slices.ts';
 import type { Proposer } from './proposer.ts';
 import type { LinearizableReader } from './reader.ts';
 import type { StoreTimings } from './timings.ts';
 import type { Upkeep } from './upkeep.ts';
+
+/** What etcd says of a store that has never been compacted. */
+const neverCompacted = -1;
 
 export interface MaintenanceOptions {
   readonly clock: Clock;
@@ -19,6 +22,7 @@ export interface MaintenanceOptions {
   readonly upkeep: Upkeep;
   readonly exporter: SnapshotExporter;
   readonly timings: StoreTimings;
+  readonly stopped: AbortSignal;
   /** Throws KvError while Raft does not run. */
   readonly raft: () => RaftNode;
   /** Throws KvError for the given error, and for a member that may not answer. */
@@ -67,13 +71,15 @@ export class Maintenance {
   }
 
   async hashKv(revision: number) {
-    const { kv, reader, timings } = this.#options;
+    const { reader, timings } = this.#options;
     await reader.point();
     const seconds = this.#stopwatch();
-    const result = kv.hashKv(revision);
-    timings.hashSeconds.observe(seconds());
-    if (typeof result === 'string') throw new KvError(result);
-    return result;
+    try {
+      const result = await hashInSlices(this.#options, revision);
+      return this.#options.kv.wasCompacted() ? result : { ...result, compactRevision: neverCompacted };
+    } finally {
+      timings.hashSeconds.observe(seconds());
+    }
   }
 
   #stopwatch(): () => number {

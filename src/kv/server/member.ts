@@ -99,9 +99,8 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
   await space.prepare();
   const { log } = options.env;
   let snapshot: StoredSnapshotFile | undefined;
-  const openFull = () => openRebuildable(
-    { disk, log, directory: `${directory}/kv`, open: options.openBackend },
-    (opened) =>
+  const openFull = () =>
+    openRebuildable({ disk, log, directory: `${directory}/kv`, open: options.openBackend }, (opened) =>
       openKvState({
         backend: opened,
         ...(options.syncEntries && { syncEntries: options.syncEntries }),
@@ -111,7 +110,7 @@ async function startLocked(options: MemberOptions, existing: MemberFile | undefi
         },
         onUnusable: (error) => log.warn('the state is read without its snapshot', { error: errorText(error) }),
       }),
-  );
+    );
   const { backend, used: kv } = options.isWitness === true ? openWitnessState() : await openFull();
   const wholeSnapshot = snapshot?.wasRead() ? snapshot.id : undefined;
   try {

@@ -124,6 +124,7 @@ export function assembleParts(options: KvServerOptions, host: PartsHost) {
     upkeep,
     exporter: new SnapshotExporter(disk, options.directory),
     timings,
+    stopped,
     raft: running,
     check,
   });
@@ -131,6 +132,7 @@ export function assembleParts(options: KvServerOptions, host: PartsHost) {
     clock,
     log,
     kv,
+    stopped,
     memberId,
     clusterId,
     // A witness has nothing to compare.

@@ -353,10 +353,7 @@ export class StoreServer implements KvServer {
     // Runs until nothing is left to clean; a compaction during it is cleaned by the same run.
     else if (op.kind === 'compact') {
       const cleaned = this.#parts.upkeep.clean().then(
-        () => {
-          // Once stopped, the backend may be closed already.
-          if (!this.#stopped.signal.aborted) this.#parts.corruption.compacted();
-        },
+        () => this.#parts.corruption.compacted(),
         // What breaks while cleaning has been told to onFatal by the cleaning.
         () => undefined,
       );

@@ -232,10 +232,12 @@ class World {
   }
 
   #compact(revision: number): void {
-    const wanted =
-      revision <= this.model.compacted ? 'compacted' : revision > this.model.revision ? 'futureRevision' : 'ok';
+    const isTaken = revision > this.model.compacted || (revision === 0 && !this.model.wasCompacted);
+    const wanted = !isTaken ? 'compacted' : revision > this.model.revision ? 'futureRevision' : 'ok';
     assert.equal(this.store.error(op.compact(revision)), wanted);
-    if (wanted === 'ok') this.model.compacted = revision;
+    if (wanted !== 'ok') return;
+    this.model.compacted = revision;
+    this.model.wasCompacted = true;
   }
 
   /** Another state takes this one's snapshot; and this one takes it too, under its watches' feet. */

@@ -24,6 +24,8 @@ export class Model {
   readonly leases = new Set<bigint>();
   revision = 1;
   compacted = 0;
+  /** To revision 0 counts, too. */
+  wasCompacted = false;
 
   /** Writes as one revision. */
   write(ops: readonly ModelOp[]): void {

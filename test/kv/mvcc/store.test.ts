@@ -171,3 +171,38 @@ test('a hash at an old revision is that which the store had then', () => {
   store.write('a=2', '-b');
   assert.deepEqual(store.store.hashKv(3), then);
 });
+
+test('a hash in slices is of what there was when it began, whatever is written, deleted and compacted meanwhile', async () => {
+  const test = new TestStore();
+  const { store } = test;
+  for (let key = 0; key < 10_000; key++) test.write(`k${key}=v`);
+  const whole = store.hashKv(0);
+  const task = store.beginHash(0);
+  assert.ok(typeof task !== 'string');
+  let slices = 0;
+  for (let done = task.step(); ; done = task.step()) {
+    if (done !== undefined) {
+      assert.deepEqual(done, whole);
+      break;
+    }
+    slices += 1;
+    test.write(`-k${9_999 - slices}`, `k${slices}=w`, `new${slices}=w`);
+    store.compact(store.revision());
+    assert.ok(store.cleanStep(), 'cleaning waits for the hash');
+  }
+  assert.ok(slices > 1, `${slices} slices`);
+  task.end();
+  while (store.cleanStep());
+  assert.notDeepEqual(store.hashKv(0), whole);
+});
+
+test('a store that was never compacted takes revision 0 once, as etcd does', () => {
+  const { store } = new TestStore();
+  assert.equal(store.compact(-1), 'compacted');
+  assert.equal(store.wasCompacted(), false);
+  assert.equal(store.compact(0), undefined);
+  assert.equal(store.compact(0), 'compacted');
+  assert.equal(store.wasCompacted(), true);
+  assert.equal(store.compact(1), undefined);
+  assert.equal(store.compact(0), 'compacted');
+});

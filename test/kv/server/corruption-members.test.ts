@@ -112,7 +112,7 @@ test('equal members raise nothing, compacted or not', async (t) => {
   const revision = await writeTwice(leader.server, 'ledger');
   await leader.server.compact(revision, true);
   await applied(members, revision + 1);
-  const hashes = members.map((member) => member.server.peerHash(revision + 1).hash);
+  const hashes = await Promise.all(members.map(async (member) => (await member.server.peerHash(revision + 1)).hash));
   assert.equal(new Set(hashes).size, 1);
   await monitorOf(leader).checkCorruption();
   assert.deepEqual(leader.server.alarms(), []);
