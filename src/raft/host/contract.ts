@@ -76,6 +76,8 @@ export interface PeerTransport {
   start(handlers: TransportHandlers): void;
   /** Fire and forget. Never blocks; drops when a peer's queue is full and reports it unreachable. */
   send(messages: readonly Message[]): void;
+  /** Writes at once what was sent in this turn, rather than at its end. Absent where sending does not wait for the end. */
+  flush?(): void;
   /**
    * Streams a snapshot: the `snap` message, then the content, without what the peer says it has already. Resolves when
    * the peer has it all, rejects otherwise.

@@ -134,6 +134,11 @@ export class PeerLink {
     }
   }
 
+  /** Writes what `flush` has handed over. */
+  writeNow(): void {
+    this.#client?.writeNow();
+  }
+
   /** Streams a snapshot; resolves when the peer has stored and stepped it. */
   async sendSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     if (this.#isEnded) throw new KeelsonError('STOPPED', 'send snapshot: the transport is closed');

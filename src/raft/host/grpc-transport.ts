@@ -121,6 +121,10 @@ export class GrpcPeerTransport implements PeerTransport {
     for (const link of this.#links.values()) link.flush();
   }
 
+  flush(): void {
+    for (const link of this.#links.values()) link.writeNow();
+  }
+
   sendSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const link = this.#links.get(message.to);
     if (link) return link.sendSnapshot(message, chunks);

@@ -82,7 +82,7 @@ export class RaftHost implements RaftNode {
   #isPumpDue = false;
   /** Damage took entries that the leader still has to send again. */
   #isRepairing: boolean;
-  /** Since the last one that a timer began. */
+  /** Since the last one that a timer or a message began. */
   #rounds = 0;
   #state: 'running' | 'failed' | 'stopped' = 'running';
   #leader: ReplicaId = 0 as ReplicaId;
@@ -234,6 +234,8 @@ export class RaftHost implements RaftNode {
     // A snapshot without its content would be accepted and then not be there.
     if (message.type === 'snap') return;
     this.#counts.messagesReceived += 1;
+    // It came over the network: timers have had their turn.
+    this.#rounds = 0;
     this.#enter(() => {
       const fault = this.#faultOf(message);
       if (fault === undefined) this.#core.step(message);
@@ -301,6 +303,8 @@ export class RaftHost implements RaftNode {
     this.#send(ready.messages);
     if (ready.messagesAfterPersist) this.#sealed.push(ready.messagesAfterPersist);
     if (this.#proof) this.#openUpTo(this.#proof);
+    // The others have clients that wait for the news of the commit: it does not wait until it is applied here.
+    if (ready.committed.length > 0 && ready.messages.length > 0) this.#options.transport.flush?.();
     this.#applier.entries(ready.committed);
     for (const { context, index } of ready.readStates) this.#reads.point(context, index, this.#applier.applied.index);
     for (const context of ready.droppedReads) this.#reads.drop(context, this.#droppedReadError());

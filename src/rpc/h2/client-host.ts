@@ -137,6 +137,11 @@ export class H2Client implements Timed, Flushable {
     this.#options.flusher.add(this);
   }
 
+  /** Writes what would be written at the end of this turn. */
+  writeNow(): void {
+    if (this.#isWaiting) this.flush(this.#options.flusher.output);
+  }
+
   flush(output: OutputBuffer): void {
     this.#isWaiting = false;
     if (!this.#isConnected || this.#lostReason !== '') return;
