@@ -1,6 +1,6 @@
 /**
- * Linearizable read points, shared: reads that arrive while one round of ReadIndex is under way all wait for the next
- * round, never for the one that began before them.
+ * Linearizable read points, shared: the reads of one turn of the event loop share a round of ReadIndex, and reads that arrive
+ * while one is under way all wait for the next round, never for the one that began before them.
  */
 import { assert } from '../../env/assert.ts';
 import { type Clock, sleep } from '../../env/clock.ts';
@@ -46,7 +46,11 @@ export class LinearizableReader {
     if (this.#isStopped) return Promise.reject(new KvError('stopped'));
     this.#next ??= newRound();
     const { promise } = this.#next;
-    if (!this.#isRunning) void this.#run();
+    if (!this.#isRunning) {
+      this.#isRunning = true;
+      // What else is asked in this turn shares the round, instead of waiting for it and the next one.
+      queueMicrotask(() => void this.#run());
+    }
     return promise;
   }
 
@@ -55,8 +59,7 @@ export class LinearizableReader {
   }
 
   async #run(): Promise<void> {
-    assert(!this.#isRunning, 'one round runs at a time');
-    this.#isRunning = true;
+    assert(this.#isRunning, 'rounds run while reads wait, one at a time');
     while (this.#next) {
       const round = this.#next;
       this.#next = undefined;
