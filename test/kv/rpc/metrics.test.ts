@@ -117,6 +117,7 @@ test('calls, bytes and streams are counted', async () => {
   const seen = await samplesOf(leader.registry);
   await client.put({ key: Buffer.from('a'), value: Buffer.alloc(10_000) });
   const created = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<void>();
   const watch = client.watch(
     {
       key: Buffer.from('a'),
@@ -126,15 +127,25 @@ test('calls, bytes and streams are counted', async () => {
       noPut: false,
       noDelete: false,
     },
-    { created: () => created.resolve(), events: () => undefined, progress: () => undefined, ended: () => undefined },
+    {
+      created: () => created.resolve(),
+      events: () => told.resolve(),
+      progress: () => undefined,
+      ended: () => undefined,
+    },
   );
   await created.promise;
+  await client.put({ key: Buffer.from('a'), value: Buffer.alloc(20_000) });
+  await told.promise;
   const now = await samplesOf(leader.registry);
   const grown = (name: string) => sum(now.get(name)) - sum(seen.get(name));
   assert.ok(grown('etcd_network_client_grpc_received_bytes_total') > 10_000);
-  assert.ok(grown('etcd_network_client_grpc_sent_bytes_total') > 10);
+  assert.ok(grown('etcd_network_client_grpc_sent_bytes_total') > 20_000, 'events count as answers do');
+  const messages = (samples: typeof now) =>
+    sum(samples.get('grpc_server_msg_sent_total')?.filter(({ labels }) => labels.includes('"etcdserverpb.Watch"')));
+  assert.equal(messages(now) - messages(seen), 2, 'that the watch is there, and an event');
   assert.equal(sum(now.get('etcd_debugging_mvcc_watch_stream_total')), 1);
-  assert.equal(grown('etcd_mvcc_put_total'), 1);
+  assert.equal(grown('etcd_mvcc_put_total'), 2);
   const unary = now
     .get('grpc_server_handling_seconds_bucket')
     ?.every(({ labels }) => labels.includes('grpc_type="unary"'));
