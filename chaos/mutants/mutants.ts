@@ -142,8 +142,8 @@ export const mutants: readonly Mutant[] = [
     file: 'src/kv/server/state-machine.ts',
     find: `    requests.unsureUpTo(meta.term);
     changes.unsureUpTo(meta.term);
-    await this.#timedRestore(meta.index, chunks);`,
-    replace: `    await this.#timedRestore(meta.index, chunks);
+    await timedRestore(this.#options.timed, () => this.#kv.restore(meta.index, chunks));`,
+    replace: `    await timedRestore(this.#options.timed, () => this.#kv.restore(meta.index, chunks));
     requests.lostBefore(meta.term);`,
   },
   {

@@ -3,16 +3,14 @@
  * the telling: two members that apply the same entries hold the same KvState.
  */
 import { assert } from '../../env/assert.ts';
-import type { Clock } from '../../env/clock.ts';
-import type { Log } from '../../env/log.ts';
 import type { ConfChange, ConfState, Entry, EntryKind, Index, SnapshotMeta } from '../../raft/index.ts';
 import type { StateMachine } from '../../raft/index.ts';
-import type { ApplyResult, InternalOp, KvErrorCode } from '../api.ts';
+import type { ApplyResult, InternalOp, KvErrorCode, Member } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { SnapshotCheck } from '../apply/index.ts';
 import { membershipSnapshot } from '../apply/membership-snapshot.ts';
 import { decodeEntry, decodeMemberChange, type MemberChange } from './entry.ts';
-import type { StoreTimings } from './timings.ts';
+import { type SlowApply, tellSlow, type Timed, timedRestore, timedSnapshot } from './machine-timing.ts';
 import { changeRefusal, changedMember } from './member-rules.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -21,7 +19,7 @@ export type ChangeOutcome = { readonly kind: 'done' } | { readonly kind: 'refuse
 
 export interface StoreMachineOptions {
   /** Absent: nobody asks how long things take. */
-  readonly timed?: { readonly clock: Pick<Clock, 'monotonicMs'>; readonly timings: StoreTimings };
+  readonly timed?: Timed;
   readonly memberId: number;
   readonly kv: KvState;
   readonly requests: Waiters<ApplyResult>;
@@ -37,12 +35,6 @@ export interface StoreMachineOptions {
   readonly onRemoved: () => void;
   /** Told of every entry that takes longer to apply. */
   readonly slow?: SlowApply;
-}
-
-export interface SlowApply {
-  readonly clock: Pick<Clock, 'monotonicMs'>;
-  readonly thresholdMs: number;
-  readonly log: Log;
 }
 
 export class StoreMachine implements StateMachine {
@@ -144,14 +136,14 @@ export class StoreMachine implements StateMachine {
   }
 
   /** The table knows who votes, but no two memberships at a time: of a joint one it cannot tell. */
-  holdsMembership({ voters, votersOutgoing, learners }: ConfState): boolean {
+  holdsMembership({ voters, votersOutgoing, learners, witnesses = [] }: ConfState): boolean {
     if (votersOutgoing.length > 0) return false;
     const members = [...this.#kv.members().values()];
-    const same = (ids: readonly number[], isLearner: boolean) => {
-      const known = members.filter((member) => member.isLearner === isLearner);
-      return known.length === ids.length && known.every(({ id }) => ids.includes(id));
-    };
-    return same(voters, false) && same(learners, true);
+    const same = (ids: readonly number[], known: readonly Member[]) =>
+      known.length === ids.length && known.every(({ id }) => ids.includes(id));
+    const isWitness = (member: Member) => member.isWitness === true;
+    const [own, others] = [members.filter((member) => !member.isLearner), members.filter((member) => member.isLearner)];
+    return same(voters, own) && same(learners, others) && same(witnesses, members.filter(isWitness));
   }
 
   membershipChanged(_confState: ConfState): void {
@@ -159,7 +151,7 @@ export class StoreMachine implements StateMachine {
   }
 
   snapshot(): AsyncIterable<Uint8Array> {
-    return this.#timedSnapshot();
+    return timedSnapshot(this.#options.timed, this.#kv.snapshot());
   }
 
   membershipSnapshot(): AsyncIterable<Uint8Array> {
@@ -172,39 +164,12 @@ export class StoreMachine implements StateMachine {
     // twice. What is accepted while the snapshot is read comes after it in the log.
     requests.unsureUpTo(meta.term);
     changes.unsureUpTo(meta.term);
-    await this.#timedRestore(meta.index, chunks);
+    await timedRestore(this.#options.timed, () => this.#kv.restore(meta.index, chunks));
     assert(this.#kv.consistentIndex() === meta.index, () => `the snapshot at ${meta.index} sets the index`);
     const isAnyLeft = requests.isAnyBefore(meta.term) || changes.isAnyBefore(meta.term);
     assert(!isAnyLeft, 'nobody whose entry may be in the snapshot waits any more');
     this.#enterTerm(meta.term);
     this.#options.onMembers();
-  }
-
-  /** The copy is as of this call, whenever it is read. */
-  #timedSnapshot(): AsyncIterable<Uint8Array> {
-    const { timed } = this.#options;
-    const chunks = this.#kv.snapshot();
-    if (!timed) return chunks;
-    const { clock, timings } = timed;
-    const startedMs = clock.monotonicMs();
-    return (async function* () {
-      yield* chunks;
-      timings.snapshotSaveSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
-    })();
-  }
-
-  async #timedRestore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const { timed } = this.#options;
-    if (!timed) return this.#kv.restore(index, chunks);
-    const { clock, timings } = timed;
-    const startedMs = clock.monotonicMs();
-    timings.restoresUnderWay += 1;
-    try {
-      await this.#kv.restore(index, chunks);
-    } finally {
-      timings.restoresUnderWay -= 1;
-    }
-    timings.restoreSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
   }
 
   #enterTerm(term: number): void {
@@ -229,11 +194,4 @@ function canBeRead(decode: () => unknown): boolean {
   } catch {
     return false;
   }
-}
-
-function tellSlow({ clock, thresholdMs, log }: SlowApply, startedMs: number, request: string): void {
-  const tookMs = clock.monotonicMs() - startedMs;
-  if (tookMs <= thresholdMs) return;
-  const fields = { took: `${tookMs.toFixed(3)}ms`, 'expected-duration': `${thresholdMs}ms`, request };
-  log.warn('apply request took too long', fields);
 }
