@@ -67,8 +67,8 @@ export class RaftInvariants {
     const { confState } = core.status();
     if (view.snapshotIndex > view.applied || confState.voters.length === 0) return;
     const sorted = (ids: readonly ReplicaId[]) => [...ids].sort((a, b) => a - b).join(' ');
-    const { voters, votersOutgoing, learners, learnersNext } = confState;
-    const membership = [voters, votersOutgoing, learners, learnersNext].map(sorted).join(' | ');
+    const { voters, votersOutgoing, learners, learnersNext, witnesses = [] } = confState;
+    const membership = [voters, votersOutgoing, learners, learnersNext, witnesses].map(sorted).join(' | ');
     const known = this.#memberships.get(view.applied);
     if (known !== undefined && known !== membership) {
       throw new Violation(

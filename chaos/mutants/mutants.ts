@@ -123,6 +123,14 @@ export const mutants: readonly Mutant[] = [
     replace: '',
   },
   {
+    name: 'witness-acknowledges-without-log',
+    story:
+      'A witness, which has no state, writes no entries down either: what it acknowledged is gone when it starts again.',
+    file: 'src/raft/core/ready.ts',
+    find: '  return { token, entries, mustSync,',
+    replace: '  return { token, entries: state.tracker.isWitness(state.id) ? [] : entries, mustSync,',
+  },
+  {
     name: 'snapshot-resumes-another',
     story: 'The beginning of one snapshot is completed with the end of another.',
     file: 'src/raft/host/snapshots.ts',
@@ -142,8 +150,8 @@ export const mutants: readonly Mutant[] = [
     file: 'src/kv/server/state-machine.ts',
     find: `    requests.unsureUpTo(meta.term);
     changes.unsureUpTo(meta.term);
-    await timedRestore(this.#options.timed, () => this.#kv.restore(meta.index, chunks));`,
-    replace: `    await timedRestore(this.#options.timed, () => this.#kv.restore(meta.index, chunks));
+    await this.#timedRestore(meta.index, chunks);`,
+    replace: `    await this.#timedRestore(meta.index, chunks);
     requests.lostBefore(meta.term);`,
   },
   {

@@ -83,6 +83,8 @@ export interface WorldPlan {
   readonly members: number;
   /** Not started before they are added. */
   readonly spares: number;
+  /** Of the members, the last so many: they vote and keep no data. */
+  readonly witnesses: number;
   readonly leaseReads: boolean;
   readonly clients: number;
   readonly keys: number;
@@ -121,7 +123,7 @@ export const calm: NetworkConditions = { delayMinMs: 0.2, delayMeanMs: 1, loss: 
  * What a world is about. `swarm` draws one of the others now and then: each makes one rare order of events common, which by
  * chance alone takes thousands of worlds.
  */
-export const profiles = ['swarm', 'liveness', 'elections', 'lostLog', 'oldLeaders'] as const;
+export const profiles = ['swarm', 'liveness', 'elections', 'lostLog', 'oldLeaders', 'witness'] as const;
 export type Profile = (typeof profiles)[number];
 
 /** Share of the worlds of a swarm that are about each of the others. */
@@ -134,6 +136,8 @@ export function planWorld(seed: string, random: SeededRandom, profile: Profile =
   const others = profiles.filter((one) => one !== 'swarm');
   const drawn = profile === 'swarm' ? others[Math.floor(dice)] : profile;
   switch (drawn) {
+    case 'witness':
+      return { ...plan, witnesses: plan.members === 3 ? 1 : special.integer(1, 2) };
     case 'liveness':
       return { ...plan, ...planLiveness(plan, special) };
     case 'elections':
@@ -175,6 +179,7 @@ function planSwarm(seed: string, random: SeededRandom): Omit<WorldPlan, 'profile
     seed,
     members,
     spares,
+    witnesses: 0,
     leaseReads: random.next() < 0.3,
     clients: random.integer(2, 5),
     keys: random.integer(1, 4),

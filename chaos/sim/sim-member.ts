@@ -11,6 +11,7 @@ import { checkTransition } from '../../src/raft/core/check-state.ts';
 import type { ReplicaId } from '../../src/raft/index.ts';
 import { createInlinePasswords } from '../../src/kv/auth/inline-passwords.ts';
 import { SimpleTokens } from '../../src/kv/auth/simple-tokens.ts';
+import { withWitnesses } from '../../src/kv/server/cluster-config.ts';
 import { abandonIdentity } from '../../src/kv/server/data-directory.ts';
 import { type JoinInfo, type RunningMember, startMember } from '../../src/kv/server/member.ts';
 import type { StoreServer } from '../../src/kv/server/server.ts';
@@ -62,12 +63,18 @@ const lossCodes = ['WAL_VOTE_LOST', 'WAL_ENTRIES_LOST', 'WAL_CORRUPT', 'STATE_AH
 /** How long a joining member waits for an answer. */
 const joinLimitMs = 2_000;
 
+function witnessPositions({ members, witnesses }: WorldPlan): readonly number[] {
+  return Array.from({ length: witnesses }, (_, at) => members - witnesses + at);
+}
+
 export class SimMember {
   readonly position: number;
   readonly name: string;
   readonly #world: SimMemberWorld;
   readonly #random: SeededRandom;
   readonly #isFounder: boolean;
+  /** It votes and keeps no data, so no client may ask it for any. */
+  readonly isWitness: boolean;
   #disk: SimDisk;
   #backend = new SimBackend();
   #life: Incarnation | undefined;
@@ -89,6 +96,7 @@ export class SimMember {
     this.name = `m${position + 1}`;
     this.#random = random;
     this.#isFounder = position < world.plan.members;
+    this.isWitness = witnessPositions(world.plan).includes(position);
     this.#isAdmitted = this.#isFounder;
     this.#disk = new SimDisk({ random: random.fork('disk') });
   }
@@ -191,7 +199,11 @@ export class SimMember {
       name: this.name,
       clientUrls: [`http://${this.name}:2379`],
       peerUrls: [this.peerUrl],
-      initialCluster: names.map((name) => ({ name, peerUrls: [`http://${name}:2380`] })),
+      initialCluster: withWitnesses(
+        names.map((name) => ({ name, peerUrls: [`http://${name}:2380`] })),
+        witnessPositions(plan).map((position) => `m${position + 1}`),
+      ),
+      isWitness: this.isWitness,
       token: 'simulation',
       state: this.#isFounder ? 'new' : 'existing',
       rejoin: true,

@@ -112,7 +112,7 @@ export class World {
     this.#work = new Workload({
       plan: this.plan,
       scheduler: this.#scheduler,
-      members: this.#members,
+      members: this.#members.filter((member) => !member.isWitness),
       history: this.#history,
       commits: this.#commits,
       random,
@@ -292,9 +292,9 @@ export class World {
     const endMs = this.#scheduler.nowUs / 1000 + healLimitMs;
     await this.#reconcile(endMs);
     const served = new Set<SimMember>();
-    const isServed = () => this.#belonging().every((member) => served.has(member));
+    const isServed = () => this.#withData().every((member) => served.has(member));
     const tryAll = () => {
-      for (const member of this.#belonging()) {
+      for (const member of this.#withData()) {
         if (!served.has(member)) this.#finalRead(member, served);
       }
       this.#scheduler.afterMs(300, tryAll);
@@ -302,7 +302,7 @@ export class World {
     tryAll();
     await this.#runUntil(endMs, () => isServed() && this.#isAlike());
     if (!isServed()) {
-      const silent = this.#belonging()
+      const silent = this.#withData()
         .filter((member) => !served.has(member))
         .map((member) => `${member.name} (${describeMember(member)})`);
       throw new Violation(
@@ -327,7 +327,7 @@ export class World {
     const calmSinceMs = this.#scheduler.nowUs / 1000;
     await this.#runUntil(calmSinceMs + this.#work.endWithinMs(), () => this.#work.isLeaseless());
     await this.#runUntil(this.#scheduler.nowUs / 1000 + lastNewsMs);
-    for (const { server, name } of this.#belonging()) if (server !== undefined) this.#work.checkState(server, name);
+    for (const { server, name } of this.#withData()) if (server !== undefined) this.#work.checkState(server, name);
     // Their answers are at hand, but answers take a turn.
     await settle();
     this.#work.calmSinceMs = calmSinceMs;
@@ -336,6 +336,10 @@ export class World {
   /** Everybody who is not known to be out. */
   #belonging(): SimMember[] {
     return this.#members.filter((member) => member.isAdmitted && !member.isGone);
+  }
+
+  #withData(): SimMember[] {
+    return this.#belonging().filter((member) => !member.isWitness);
   }
 
   /** The member table says who belongs: a spare whose addition nobody heard of is started, who was removed learns it. */
@@ -415,7 +419,7 @@ export class World {
     let found: readonly { readonly hash: number; readonly revision: number }[] = [];
     let isAnyGone = () => false;
     const ask = () => {
-      const asked = this.#belonging();
+      const asked = this.#withData();
       // A removal that was still on its way may take out a member that has just been asked: it refuses, or never answers.
       const isAnyGoneNow = () => asked.some((member) => member.isGone);
       isAnyGone = isAnyGoneNow;
