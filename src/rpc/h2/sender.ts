@@ -46,6 +46,8 @@ export class Sender {
   /** Streams whose data waits for the connection's window. */
   readonly #blocked = new Set<Stream>();
   readonly #waitingForRoom = new Set<Stream>();
+  /** Those of them that have room of their own: looked at instead of all that wait, as a slow client may have many. */
+  readonly #withRoom = new Set<Stream>();
   readonly #events: SenderEvents;
 
   constructor(events: SenderEvents) {
@@ -84,12 +86,14 @@ export class Sender {
 
   awaitRoom(stream: Stream): void {
     this.#waitingForRoom.add(stream);
+    // It is the connection that is full.
+    if (stream.queuedBytes <= streamQueueBytesLow) this.#withRoom.add(stream);
   }
 
   /** The stream is over: what waits on it is dropped. */
   forget(stream: Stream): void {
     this.queuedBytes -= stream.drop();
-    if (this.#waitingForRoom.size > 0) this.#waitingForRoom.delete(stream);
+    if (this.#waitingForRoom.delete(stream)) this.#withRoom.delete(stream);
     if (stream.isBlocked) this.#blocked.delete(stream);
     if (!stream.isReady) return;
     // A client that does not read, opens and cancels must not make the queue grow.
@@ -132,9 +136,10 @@ export class Sender {
 
   /** Streams that may write again; call it after `produce`. */
   takeDrained(): readonly Stream[] {
-    if (this.#waitingForRoom.size === 0 || this.queuedBytes > connectionQueueBytesLow) return [];
-    const drained = [...this.#waitingForRoom].filter((stream) => stream.queuedBytes <= streamQueueBytesLow);
+    if (this.#withRoom.size === 0 || this.queuedBytes > connectionQueueBytesLow) return [];
+    const drained = [...this.#withRoom];
     for (const stream of drained) this.#waitingForRoom.delete(stream);
+    this.#withRoom.clear();
     return drained;
   }
 
@@ -161,10 +166,15 @@ export class Sender {
       stream.sendWindow -= bytes;
       this.window -= bytes;
       this.queuedBytes -= bytes;
+      if (this.#waitingForRoom.size > 0 && stream.queuedBytes <= streamQueueBytesLow) this.#hasRoomNow(stream);
       if (isAll) return this.#onEnd(stream, output);
       if (stream.queuedBytes > 0) return this.ready(stream);
     }
     if (stream.isEnding) this.#writeEnd(stream, output);
+  }
+
+  #hasRoomNow(stream: Stream): void {
+    if (this.#waitingForRoom.has(stream)) this.#withRoom.add(stream);
   }
 
   /** Until the window that is used up is widened again. */

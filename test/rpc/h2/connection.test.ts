@@ -14,6 +14,7 @@ import {
   settingId,
 } from '../../../src/rpc/h2/frames.ts';
 import { connectionQueueBytesHigh, streamWindowBytes } from '../../../src/rpc/h2/limits.ts';
+import type { Stream } from '../../../src/rpc/h2/stream.ts';
 import { data, frame, headers, TestConnection } from './test-connection.ts';
 
 test('a request is answered, within the windows of the client', () => {
@@ -182,6 +183,58 @@ test('a stream that is full is told when there is room', () => {
   assert.equal(request.drained, 1);
   connection.take();
   assert.equal(request.drained, 1);
+});
+
+test('streams that wait because the connection is full are told when it has room, whatever waits on them', () => {
+  const connection = new TestConnection({ settings: [[settingId.initialWindowSize, 2 ** 30]] });
+  connection.receive(headers(1, true), headers(3, true));
+  const [large, small] = connection.requests;
+  assert.ok(large && small);
+  for (const { stream } of [large, small]) stream.sendHead([[':status', '200']]);
+  small.stream.sendBytes(Buffer.alloc(10));
+  while (!small.stream.isFull) large.stream.sendBytes(Buffer.alloc(1_000_000));
+  small.stream.owner.awaitRoom(small.stream);
+  connection.take();
+  assert.equal(small.drained, 0);
+  connection.receive(encodeWindowUpdate(0, 2 ** 30));
+  connection.take();
+  assert.equal(small.drained, 1);
+});
+
+test('a thousand streams that wait for room are not looked at while another one of their connection is answered', () => {
+  const waiting = 1_000;
+  const connection = new TestConnection({ concurrentStreamsMax: waiting + 1 });
+  connection.receive(encodeWindowUpdate(0, 2 ** 30), headers(1, true));
+  let looks = 0;
+  for (let count = 1; count <= waiting; count++) {
+    connection.receive(headers(2 * count + 1, true));
+    const { stream } = connection.requests[count] as { stream: Stream };
+    stream.sendHead([[':status', '200']]);
+    // Beyond the window of the stream.
+    for (let part = 0; part < 20; part++) stream.sendBytes(Buffer.alloc(10_000));
+    stream.owner.awaitRoom(stream);
+  }
+  connection.take();
+  for (const { stream } of connection.requests.slice(1)) {
+    let bytes = stream.queuedBytes;
+    assert.ok(bytes > 100_000);
+    Object.defineProperty(stream, 'queuedBytes', {
+      get: () => {
+        looks++;
+        return bytes;
+      },
+      set: (value: number) => {
+        bytes = value;
+      },
+    });
+  }
+  const [answered] = connection.requests;
+  answered?.stream.sendHead([[':status', '200']]);
+  for (let part = 0; part < 10; part++) {
+    answered?.stream.sendBytes(Buffer.alloc(100));
+    assert.equal(connection.dataBytes().get(1), 100);
+  }
+  assert.equal(looks, 0);
 });
 
 test('answers that nobody reads make every stream full, and in the end cost the connection', () => {
