@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import type protobuf from 'protobufjs';
 import healthDescriptor from '../../../proto/gen/health.json' with { type: 'json' };
 import reflectionDescriptor from '../../../proto/gen/reflection.json' with { type: 'json' };
+import quorumDescriptor from '../../../proto/gen/store-quorum.json' with { type: 'json' };
 import { seededRandom } from '../../../chaos/sim/random.ts';
 import type { Random } from '../../../src/env/random.ts';
 import { silentLog } from '../../../src/env/log.ts';
@@ -60,7 +61,7 @@ after(async () => {
 function requestTypeOf(path: string): protobuf.Type | undefined {
   // Both versions of reflection have the same messages.
   const [, service = '', method = ''] = path.replace('v1alpha', 'v1').split('/');
-  for (const descriptor of [...storeDescriptors, healthDescriptor, reflectionDescriptor]) {
+  for (const descriptor of [...storeDescriptors, healthDescriptor, reflectionDescriptor, quorumDescriptor]) {
     const found = loadRoot(descriptor).lookup(service) as protobuf.Service | null;
     const known = found?.methods?.[method];
     known?.resolve();
