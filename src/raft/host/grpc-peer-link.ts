@@ -31,6 +31,7 @@ import {
 import { type CallKeys, encodeCallKeys, refusalOf } from './grpc-words.ts';
 import type { BatchEncoder } from './message-wire.ts';
 import type { PeerTraffic } from './peer-traffic.ts';
+import { RepeatedAcks, repeatedAckWaitMs, supersedes } from './repeated-acks.ts';
 import { streamSnapshot } from './snapshot-sender.ts';
 
 export interface PeerLinkOptions {
@@ -63,6 +64,11 @@ export class PeerLink {
   #queueBytes = 0;
   /** The connection has more than it can take: until it drains. */
   #isBlocked = false;
+  readonly #acks = new RepeatedAcks();
+  /** All that is queued may wait for something to go along with. */
+  #mayWait = false;
+  /** While it does. */
+  #cancelWait: Cancel | undefined;
   #backoffMs: number = peerLimits.backoffFirstMs;
   #cancelTimer: Cancel = () => undefined;
   #isEnded = false;
@@ -110,12 +116,32 @@ export class PeerLink {
       this.#options.unreachable(this.#options.header.to);
       return;
     }
+    const mayWait = this.#acks.mayWait(message);
+    const last = this.#queue.at(-1);
+    if (this.#mayWait && last !== undefined && supersedes(message, last)) {
+      this.#queue.pop();
+      this.#queueBytes -= messageBytes(last);
+    }
+    this.#mayWait = mayWait && (this.#mayWait || this.#queue.length === 0);
     this.#queue.push(message);
     this.#queueBytes += bytes;
   }
 
-  /** Hands what waits to the connection, which writes it once this turn of the event loop is over. */
+  /**
+   * Hands what waits to the connection, which writes it once this turn of the event loop is over. What tells nothing new goes
+   * a little later.
+   */
   flush(): void {
+    if (!this.#mayWait) return this.#flushAll();
+    if (this.#cancelWait !== undefined) return;
+    this.#cancelWait = this.#options.env.clock.after(repeatedAckWaitMs, () => {
+      this.#cancelWait = undefined;
+      this.#flushAll();
+    });
+  }
+
+  #flushAll(): void {
+    this.#mayWait = false;
     while (this.#state === 'open' && !this.#isBlocked && this.#queue.length > 0) {
       let bytes = 0;
       let count = 0;
@@ -194,7 +220,7 @@ export class PeerLink {
       message: () => undefined,
       drained: () => {
         this.#isBlocked = false;
-        this.flush();
+        this.#flushAll();
       },
       ended: (end) => {
         if (this.#client === client) this.#broken(end);
@@ -211,7 +237,7 @@ export class PeerLink {
     this.#openSinceMs = this.#options.env.clock.monotonicMs();
     this.#backoffMs = peerLimits.backoffFirstMs;
     this.#log('info', 'established TCP streaming connection with remote peer', { url });
-    this.flush();
+    this.#flushAll();
   }
 
   /** `end` absent: the peer did not answer in time. */
@@ -247,6 +273,10 @@ export class PeerLink {
     this.#options.traffic?.connected(this.#options.header.to, false);
     this.#queue = [];
     this.#queueBytes = 0;
+    this.#mayWait = false;
+    this.#acks.reset();
+    this.#cancelWait?.();
+    this.#cancelWait = undefined;
     const client = this.#client;
     this.#client = undefined;
     this.#call?.cancel();

@@ -141,6 +141,30 @@ test('messages of every type arrive as they were sent, in order', async (t) => {
   assert.ok(a.transport.connectedSinceMs(two) !== undefined);
 });
 
+test('an acknowledgement that tells nothing new goes along with the next message, or a little later', async (t) => {
+  const a = await listen(t, one);
+  const b = await listen(t, two);
+  a.transport.setPeers(new Map([[two, [b.url]]]));
+  const ack = (index: number, reject = false): Message =>
+    ({ type: 'appResp', from: one, to: two, term, index, reject, hintIndex: 0, hintTerm: 0 }) as Message;
+  const heard = () =>
+    b.messages.map((message) => (message.type === 'appResp' ? `ack ${message.index}` : message.type)).join(', ');
+  a.transport.send([ack(5)]);
+  await until('the first arrived', () => b.messages.length === 1);
+  a.transport.send([ack(5)]);
+  a.transport.send([ack(5)]);
+  await until('the last of its repetitions arrived by itself', () => b.messages.length === 2);
+  a.transport.send([ack(5)]);
+  a.transport.send([ack(6)]);
+  await until('the next one arrived, alone', () => b.messages.length === 3);
+  a.transport.send([ack(6)]);
+  a.transport.send([heartbeat(1)]);
+  await until('a message took it along', () => b.messages.length === 5);
+  a.transport.send([ack(6), ack(2, true), ack(6)]);
+  await until('a refusal took it along', () => b.messages.length === 8);
+  assert.equal(heard(), 'ack 5, ack 5, ack 6, ack 6, heartbeat, ack 6, ack 2, ack 6');
+});
+
 test('both ends prove who they are: strangers are not heard', async (t) => {
   const authority = await testAuthority('members');
   const strangers = await testAuthority('strangers');
