@@ -129,6 +129,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/raft/core/ready.ts',
     find: '  return { token, entries, mustSync,',
     replace: '  return { token, entries: state.tracker.isWitness(state.id) ? [] : entries, mustSync,',
+    profile: 'witness',
   },
   {
     name: 'snapshot-resumes-another',
@@ -170,6 +171,15 @@ export const mutants: readonly Mutant[] = [
     find: '  return hasCommittedInTerm(state) && lease.nowMs() < state.leaseUntilMs;',
     replace: '  return hasCommittedInTerm(state) && state.leaseUntilMs > 0;',
     profile: 'oldLeaders',
+  },
+  {
+    name: 'figure-eight',
+    story:
+      'An entry of an earlier term is committed because a quorum holds it; a leader without it can still be elected.',
+    file: 'src/raft/core/replicate.ts',
+    find: '  if (state.log.termAt(quorumIndex) !== state.term) return false;',
+    replace: '',
+    profile: 'elections',
   },
   {
     name: 'deaf-leader-stays',

@@ -15,6 +15,8 @@ export interface NetworkConditions {
   readonly duplication: number;
 }
 
+export const calm: NetworkConditions = { delayMinMs: 0.2, delayMeanMs: 1, loss: 0, duplication: 0 };
+
 /** Who a message is from and for, by the keys of the data directories, as the real transport tells them. */
 interface Keys {
   readonly from: string;

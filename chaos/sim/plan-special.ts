@@ -1,6 +1,10 @@
 /** Worlds that are about one thing each: their knobs and faults are drawn so that one rare order of events becomes common. */
+import { calm } from './network.ts';
 import type { Fault, TimedFault, WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
+
+/** They are about much in little time. */
+const faultyMs = 3_500;
 
 /**
  * Leaders that end just after they began (figure 8 of the Raft paper): entries of several terms lie about in several logs, each
@@ -9,11 +13,13 @@ import type { SeededRandom } from './random.ts';
 export function planElections(random: SeededRandom): Partial<WorldPlan> {
   const ambush: Fault = {
     kind: 'ambush',
-    forMs: 5_500,
+    forMs: faultyMs - 300,
     withinMs: pick(random, [20, 50, 100]),
     downMs: pick(random, [60, 150, 300]),
   };
+  const isGuided = random.next() < 0.5;
   return {
+    faultyMs,
     members: 5,
     spares: 0,
     electionTicks: 3,
@@ -21,12 +27,12 @@ export function planElections(random: SeededRandom): Partial<WorldPlan> {
     inflightMessagesMax: 1,
     snapshotEntries: 1_000,
     syncEntries: 1_000,
-    diskDelayMaxMs: pick(random, [2, 15, 30]),
+    diskDelayMaxMs: isGuided ? 2 : pick(random, [2, 15, 30]),
     thinkMs: 5,
-    weather: { delayMinMs: 0.5, delayMeanMs: pick(random, [1, 5, 15]), loss: pick(random, [0, 0.1]), duplication: 0 },
+    weather: isGuided ? calm : { ...calm, delayMeanMs: pick(random, [1, 5, 15]), loss: pick(random, [0, 0.1]) },
     clockRates: [1, 1, 1, 1, 1],
     leaseReads: false,
-    faults: [{ atMs: 100, fault: ambush }],
+    faults: [{ atMs: 100, fault: isGuided ? { kind: 'figureEight' } : ambush }],
   };
 }
 
@@ -34,10 +40,10 @@ export function planElections(random: SeededRandom): Partial<WorldPlan> {
  * A member loses what it has just acknowledged, when of three members one did not hear of it and the one that led is not
  * heard any more: the two that are left may elect somebody only who has it.
  */
-export function planLostLog(plan: WorldPlan, random: SeededRandom): Partial<WorldPlan> {
+export function planLostLog(random: SeededRandom): Partial<WorldPlan> {
   const faults: TimedFault[] = [];
   const victim = random.integer(0, 2);
-  for (let atMs = 500; atMs < plan.faultyMs - 1_200; atMs += random.integer(1_200, 1_600)) {
+  for (let atMs = 500; atMs < faultyMs - 600; atMs += random.integer(1_200, 1_600)) {
     const deaf = (victim + random.integer(1, 2)) % 3;
     const apartMs = random.integer(100, 400);
     const sides = [0, 1, 2].map((member) => (member === deaf ? 1 : 0));
@@ -47,6 +53,7 @@ export function planLostLog(plan: WorldPlan, random: SeededRandom): Partial<Worl
     faults.push({ atMs: atMs + apartMs + 1, fault: rot });
   }
   return {
+    faultyMs,
     members: 3,
     spares: 0,
     electionTicks: 3,
@@ -62,13 +69,14 @@ export function planLostLog(plan: WorldPlan, random: SeededRandom): Partial<Worl
 export function planOldLeaders(plan: WorldPlan, random: SeededRandom): Partial<WorldPlan> {
   const faults: TimedFault[] = [];
   const electionMs = 10 * plan.tickMs;
-  for (let atMs = 400; atMs < plan.faultyMs; atMs += random.integer(700, 1_100)) {
+  for (let atMs = 400; atMs < faultyMs; atMs += random.integer(700, 1_100)) {
     const healMs = random.integer(electionMs, 3 * electionMs);
     const fault: Fault =
       random.next() < 0.5 ? { kind: 'isolateLeader', healMs } : { kind: 'pauseLeader', pauseMs: healMs };
     faults.push({ atMs, fault });
   }
   return {
+    faultyMs,
     members: 3,
     spares: 0,
     electionTicks: 10,

@@ -11,6 +11,7 @@ import { checkWatches, type WatchRecord } from '../check/watch.ts';
 import { Violation } from '../check/violation.ts';
 import type { CommitLog } from './commit-log.ts';
 import { LeaseClient } from './lease-client.ts';
+import { perform } from './perform.ts';
 import type { WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -22,6 +23,8 @@ import { Client } from './workload.ts';
 /** The slowest clock, the longest lease, a look at all leases every half second, and a commitment. */
 const leaseEndMs = 2_000;
 const clockRateMax = 1.1;
+/** Beyond the numbers of clients. */
+const onceClient = 999;
 
 export interface WorkloadOptions {
   readonly plan: WorldPlan;
@@ -40,6 +43,7 @@ export class Workload {
   readonly #watches: WatchRecord[] = [];
   readonly #states: { readonly name: string; readonly revision: number; readonly text: string }[] = [];
   calmSinceMs = 0;
+  #writesOnce = 0;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -64,6 +68,13 @@ export class Workload {
   start(): void {
     for (const client of this.#clients) client.start();
     for (const watcher of this.#watchers) watcher.start();
+  }
+
+  /** By somebody who does not wait for the answer. */
+  writeOnce(member: SimMember): void {
+    const operation = { kind: 'put', key: 'once', value: `once ${this.#writesOnce++}` } as const;
+    this.#options.history.invoke(onceClient, operation);
+    member.call((server) => perform(server, operation, undefined)).catch(() => undefined);
   }
 
   /** Faults have ended: nobody asks any more, watchers listen on. */

@@ -12,10 +12,11 @@ import { RaftInvariants } from '../check/raft-invariants.ts';
 import { RequestsOnce } from '../check/requests-once.ts';
 import { checkRevisions } from '../check/revisions.ts';
 import { Violation } from '../check/violation.ts';
+import { FigureEight } from './figure-eight.ts';
 import { Liveness } from './liveness.ts';
 import { MembershipFaults } from './membership.ts';
-import { SimNetwork } from './network.ts';
-import { calm, type Fault, type FaultKind, planWorld, type Profile, type WorldPlan } from './plan.ts';
+import { calm, SimNetwork } from './network.ts';
+import { type Fault, type FaultKind, planWorld, type Profile, type WorldPlan } from './plan.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { settle } from './settle.ts';
@@ -75,6 +76,7 @@ export class World {
   readonly #slowDisks = new Map<number, number>();
   #isHealing = false;
   #ambush: Ambush | undefined;
+  #figureEight: FigureEight | undefined;
   #violation: Violation | undefined;
 
   constructor(seed: string, profile: Profile = 'swarm') {
@@ -165,6 +167,7 @@ export class World {
   #observe(): void {
     for (const member of this.#members) member.check();
     if (this.#ambush !== undefined) this.#spring(this.#ambush);
+    this.#figureEight?.poll();
     if (this.#scheduler.events % logMatchingEvery === 0) {
       this.#invariants.checkLogMatching(
         this.#members.flatMap((member) => (member.core === undefined ? [] : [member.core])),
@@ -204,6 +207,15 @@ export class World {
         return this.#cut((from, to) => from === leader?.position || to === leader?.position, fault.healMs);
       case 'ambush':
         this.#ambush = { untilMs: this.#scheduler.nowUs / 1000 + fault.forMs, fault, known: new Set() };
+        return;
+      case 'figureEight':
+        this.#figureEight = new FigureEight({
+          scheduler: this.#scheduler,
+          network: this.#network,
+          members: this.#members,
+          random: this.#ambushRandom,
+          write: (member) => this.#work.writeOnce(member),
+        });
         return;
       case 'weather':
         return this.#network.setConditions(fault.conditions);
@@ -280,6 +292,7 @@ export class World {
 
   #calm(): void {
     this.#isHealing = true;
+    this.#figureEight?.stop();
     this.#work.stop();
     this.#network.healAll();
     this.#network.setConditions(calm);
