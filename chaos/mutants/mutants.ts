@@ -173,15 +173,6 @@ export const mutants: readonly Mutant[] = [
     profile: 'oldLeaders',
   },
   {
-    name: 'figure-eight',
-    story:
-      'An entry of an earlier term is committed because a quorum holds it; a leader without it can still be elected.',
-    file: 'src/raft/core/replicate.ts',
-    find: '  if (state.log.termAt(quorumIndex) !== state.term) return false;',
-    replace: '',
-    profile: 'elections',
-  },
-  {
     name: 'deaf-leader-stays',
     story:
       'A leader that hears nobody does not make room: all follow its heartbeats, and nothing is ever committed again.',

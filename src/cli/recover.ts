@@ -73,8 +73,18 @@ export async function run(args: readonly string[]): Promise<number> {
   const elsewhere = await askAll(env, values.endpoints, tls);
   tellMissing(best, found, elsewhere);
   const further = [...elsewhere].filter(([, position]) => isFurther(position, best));
-  for (const [endpoint] of further) {
-    print(`${endpoint} is further than ${best.place}: stop that member and run keelson recover on its data directory`);
+  for (const [endpoint, { memberId }] of further) {
+    const isWitness = best.members.some(
+      ({ id, isWitness: keepsNoData }) => keepsNoData === true && id.toString(16) === memberId,
+    );
+    if (isWitness) {
+      print(
+        `${endpoint} is a witness and further than ${best.place}: start that member again: the witness brings it up`,
+      );
+    } else
+      print(
+        `${endpoint} is further than ${best.place}: stop that member and run keelson recover on its data directory`,
+      );
   }
   const isWanted = values.yes && (further.length === 0 || values['accept-loss']);
   for (const [endpoint, { hasLeader }] of elsewhere) {

@@ -30,6 +30,12 @@ describe('the store’s flags', () => {
     assert.equal(flags['data-dir'], '/x');
     assert.equal(flags['max-txn-ops'], 7);
     assert.equal(flags['snapshot-count'], 10_000);
+    const named = { ETCD_WITNESS: 'true', ETCD_INITIAL_CLUSTER_WITNESSES: 'c,d' };
+    const asFile = 'witness: true\ninitial-cluster-witnesses: [c, d]';
+    for (const witness of [await parse([], named), await parse(['--config-file=store.yml'], {}, asFile)]) {
+      assert.equal(witness.flags.witness, true);
+      assert.deepEqual(witness.flags['initial-cluster-witnesses'], ['c', 'd']);
+    }
     // An empty variable says nothing.
     assert.equal((await parse([], { ETCD_MAX_TXN_OPS: '' })).flags['max-txn-ops'], 128);
   });

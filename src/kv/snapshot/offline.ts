@@ -58,6 +58,12 @@ export async function openOffline(options: OfflineOptions): Promise<OfflineMembe
   if (file === undefined) {
     throw new KeelsonError('DATA_MISSING', `open data directory ${directory}: it holds no member: check the path`);
   }
+  if (file.isWitness === true) {
+    throw new KeelsonError(
+      'WITNESS_WITHOUT_DATA',
+      `open data directory ${directory}: it belongs to a witness, which keeps a log and no data: give a full member's; started beside one that lags, a witness brings it up`,
+    );
+  }
   await copyUnused(options);
   try {
     // Rows that are damaged are begun anew in the copy, from the log's snapshot, as a start would do it.

@@ -9,7 +9,10 @@ import { createKvClient } from '../../../src/kv/client/client.ts';
 import { KvError } from '../../../src/kv/errors.ts';
 import { withWitnesses } from '../../../src/kv/server/cluster-config.ts';
 import type { MemberOptions } from '../../../src/kv/server/member.ts';
-import { realClock } from '../../../src/env/real.ts';
+import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
+import { openOffline } from '../../../src/kv/snapshot/offline.ts';
+import { verifyDirectory } from '../../../src/kv/snapshot/verify.ts';
+import { realClock, realDisk } from '../../../src/env/real.ts';
 import { freePorts } from '../../support/free-ports.ts';
 import { joinTestMember, leaderOf, startTestMember, startTestMembers, type TestMember } from './test-members.ts';
 
@@ -155,4 +158,52 @@ test('a witness compacts its log to a snapshot of members, starts from it, and s
   await put(first, 'k-last');
   assert.equal(await countOf(first), 121);
   assert.equal(again.server.status().keys, 0);
+});
+
+test('a witness without its directory is refused, and comes back as a new one with --rejoin', {
+  timeout: 90_000,
+}, async (t) => {
+  const { members, initialCluster } = await startWithWitness();
+  const [first, second, witness] = members;
+  t.after(() => Promise.all([first.stop(), second.stop()]));
+  await put(first, 'k');
+  const own = initialCluster.find(({ name }) => name === 'm3')?.peerUrls ?? [];
+  await witness.stop();
+  const refused = Promise.withResolvers<string>();
+  const started = { name: 'm3', peerUrls: own, initialCluster, isWitness: true };
+  const wiped = await startTestMember({ ...started, onRemoved: (because) => refused.resolve(because) });
+  assert.equal(await refused.promise, 'otherKey');
+  await wiped.stop();
+  const again = await startTestMember({ ...started, state: 'existing', rejoin: true });
+  t.after(() => again.stop());
+  await again.member.server.publish();
+  assert.notEqual(again.server.memberId, witness.server.memberId);
+  assert.deepEqual(again.server.status().raft.confState.witnesses, [again.server.memberId]);
+  await second.stop();
+  await put(first, 'k-after');
+});
+
+test('nobody takes the directory of a witness for data', { timeout: 60_000 }, async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'keelson-witness-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  const { members } = await startWithWitness((name) => (name === 'm3' ? { directory } : {}));
+  await put(members[0], 'k');
+  await Promise.all(members.map((member) => member.stop()));
+  const env = { clock: realClock, disk: realDisk };
+  const options = {
+    env,
+    directory,
+    scratch: join(directory, 'scratch'),
+    openBackend: async () => createMemoryBackend(),
+  };
+  await assert.rejects(
+    openOffline(options),
+    /belongs to a witness, which keeps a log and no data: give a full member's/,
+  );
+  const findings = await Array.fromAsync(verifyDirectory(options));
+  assert.deepEqual(
+    findings.filter(({ kind }) => kind === 'problem'),
+    [],
+  );
+  assert.equal(findings.at(-1)?.text, 'it is a witness: it keeps no data');
 });
