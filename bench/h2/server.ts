@@ -6,7 +6,7 @@ import { startH2Server } from '../../src/rpc/h2/index.ts';
 import { codecOf, type RpcMethod } from '../../src/rpc/service.ts';
 import { anyName } from '../../src/rpc/tls/rules.ts';
 import { openServerTls } from '../../src/rpc/tls/server-tls.ts';
-import { kvService } from '../../src/kv/rpc/wire.ts';
+import { kvService } from '../../src/kv/rpc/services.ts';
 
 const [kind, directory] = process.argv.slice(2);
 const put: RpcMethod = {

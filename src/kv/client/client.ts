@@ -2,17 +2,15 @@
 import { fromInt64, type Int64Like, safeNumberFromInt64 } from '../../proto/int64.ts';
 import { fromWireRange, fromWireTxn, toWirePut, toWireRange, toWireTxn } from '../rpc/codec-client.ts';
 import { fromWireKeyValue } from '../rpc/codec-values.ts';
-import {
-  kvService,
-  leaseService,
-  maintenanceService,
-  type Out,
-  type WireDeleteRangeResponse,
-  type WireHeader,
-  type WirePutResponse,
-  type WireRangeResponse,
-  type WireStatusResponse,
-  type WireTxnResponse,
+import { kvService, leaseService, maintenanceService } from '../rpc/services.ts';
+import type {
+  Out,
+  WireDeleteRangeResponse,
+  WireHeader,
+  WirePutResponse,
+  WireRangeResponse,
+  WireStatusResponse,
+  WireTxnResponse,
 } from '../rpc/wire.ts';
 import { Caller } from './calls.ts';
 import { Connections } from './connections.ts';

@@ -10,7 +10,7 @@ import { assert, present } from '../../env/assert.ts';
 import type { Cancel, Clock } from '../../env/clock.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { grpcStatus } from '../../rpc/grpc-status.ts';
-import { healthService } from '../rpc/wire.ts';
+import { healthService } from '../rpc/services.ts';
 import type { KvClientOptions } from './contract.ts';
 import { Pulse } from './pulse.ts';
 import { Session } from './session.ts';

@@ -7,7 +7,7 @@ import { type Int64Like, safeNumberFromInt64 } from '../../proto/int64.ts';
 import type { LeaseId } from '../api.ts';
 import { grpcStatus } from '../../rpc/grpc-status.ts';
 import { KvError } from '../errors.ts';
-import { leaseService } from '../rpc/wire.ts';
+import { leaseService } from '../rpc/services.ts';
 import type { Connections } from './connections.ts';
 import type { CallOptions } from './contract.ts';
 import { isLearnerRefusal, isTransient, silentMember, toClientError } from './failures.ts';

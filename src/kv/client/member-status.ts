@@ -1,6 +1,7 @@
 /** How far one member has come, asked of it alone: answered without a quorum too. */
 import { safeNumberFromInt64 } from '../../proto/int64.ts';
-import { maintenanceService, type WireStatusResponse } from '../rpc/wire.ts';
+import { maintenanceService } from '../rpc/services.ts';
+import type { WireStatusResponse } from '../rpc/wire.ts';
 import { Caller } from './calls.ts';
 import { Connections } from './connections.ts';
 import type { KvClientOptions } from './contract.ts';

@@ -7,7 +7,7 @@ import * as grpc from '@grpc/grpc-js';
 import { present } from '../../env/assert.ts';
 import type { Clock } from '../../env/clock.ts';
 import { kvErrors } from '../errors.ts';
-import { authService } from '../rpc/wire.ts';
+import { authService } from '../rpc/services.ts';
 import type { KvClientUser } from './contract.ts';
 
 /** For one call. Tokens that go stale as fast as they are made mean that users or roles are being changed without pause. */

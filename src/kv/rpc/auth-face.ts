@@ -5,7 +5,8 @@ import { KvError } from '../errors.ts';
 import type { PasswordlessChange } from '../server/auth-contract.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import type { RpcMethod } from '../../rpc/service.ts';
-import { authService, type Out, type WirePermission } from './wire.ts';
+import { authService } from './services.ts';
+import type { Out, WirePermission } from './wire.ts';
 
 /** Position = number on the wire. */
 const permissionTypes: readonly PermissionType[] = ['read', 'write', 'readWrite'];

@@ -4,7 +4,7 @@ import { KvError } from '../errors.ts';
 import { type Face, headerOf, unary } from './call.ts';
 import { toWireMember } from './codec-server.ts';
 import type { RpcMethod } from '../../rpc/service.ts';
-import { clusterService } from './wire.ts';
+import { clusterService } from './services.ts';
 
 /** Member ids of this store fit a number; any other id belongs to nobody. */
 export function memberIdFrom(id: Int64Like): number {

@@ -4,7 +4,7 @@ import type { KvServer } from '../server/contract.ts';
 import { type Face, unary } from './call.ts';
 import type { RequestSink, RpcMethod } from '../../rpc/service.ts';
 import { type FaceStream, stream } from './stream.ts';
-import { healthService } from './wire.ts';
+import { healthService } from './services.ts';
 
 const serving = 1;
 const notServing = 2;

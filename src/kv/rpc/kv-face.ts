@@ -12,13 +12,8 @@ import {
 } from './codec-server.ts';
 import { saturate, toWireKeyValue } from './codec-values.ts';
 import type { RpcMethod } from '../../rpc/service.ts';
-import {
-  kvService,
-  type WireDeleteRangeRequest,
-  type WirePutRequest,
-  type WireRangeRequest,
-  type WireTxnRequest,
-} from './wire.ts';
+import { kvService } from './services.ts';
+import type { WireDeleteRangeRequest, WirePutRequest, WireRangeRequest, WireTxnRequest } from './wire.ts';
 
 export function kvFace(face: Face): readonly RpcMethod[] {
   const { server } = face;

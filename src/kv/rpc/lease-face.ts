@@ -5,7 +5,7 @@ import { type Face, headerOf, unary } from './call.ts';
 import { saturate } from './codec-values.ts';
 import { clientGone, type RequestSink, type RpcMethod } from '../../rpc/service.ts';
 import { type FaceStream, stream } from './stream.ts';
-import { leaseService } from './wire.ts';
+import { leaseService } from './services.ts';
 
 /** Keep-alives of one stream that are under way; a client that sends faster than it is answered is held back. */
 const pendingKeepAlivesMax = 64;

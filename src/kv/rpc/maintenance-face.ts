@@ -8,7 +8,7 @@ import { memberIdFrom } from './cluster-face.ts';
 import { saturate } from './codec-values.ts';
 import type { RpcMethod } from '../../rpc/service.ts';
 import { snapshotMethod } from './snapshot-stream.ts';
-import { maintenanceService } from './wire.ts';
+import { maintenanceService } from './services.ts';
 
 /** Position = number on the wire. */
 const alarmTypes: readonly AlarmType[] = ['none', 'noSpace', 'corrupt'];

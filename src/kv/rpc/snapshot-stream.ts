@@ -4,7 +4,8 @@ import type { StoreSnapshot } from '../snapshot/exporter.ts';
 import { type Face, headerOf } from './call.ts';
 import type { StreamMethod } from '../../rpc/service.ts';
 import { type FaceStream, stream } from './stream.ts';
-import { maintenanceService, type Out, type WireHeader } from './wire.ts';
+import { maintenanceService } from './services.ts';
+import type { Out, WireHeader } from './wire.ts';
 
 interface SnapshotAnswer {
   readonly header: Out<WireHeader>;

@@ -4,7 +4,8 @@ import type { RpcMethod } from '../../rpc/service.ts';
 import { EventBatches } from './event-batch.ts';
 import { type FaceStream, stream } from './stream.ts';
 import { WatchStream } from './watch-stream.ts';
-import { type Out, type WireWatchRequest, type WireWatchResponse, watchService } from './wire.ts';
+import { watchService } from './services.ts';
+import type { Out, WireWatchRequest, WireWatchResponse } from './wire.ts';
 
 /** What gRPC itself may add to a message of the size limit, as etcd reckons. */
 const grpcOverheadBytes = 512 * 1024;

@@ -1,23 +1,11 @@
 /**
- * The etcd v3 messages that both ends of the store use, as protobufjs hands them over, and their service definitions.
+ * The etcd v3 messages that both ends of the store use, as protobufjs hands them over.
  *
  * A message decoded from the wire has every scalar (64-bit as Long) and null for an absent message. A message to be
  * encoded may leave out what is default. Names are the proto's in camelCase.
  */
-import etcdDescriptor from '../../../proto/gen/etcd.json' with { type: 'json' };
-import healthDescriptor from '../../../proto/gen/health.json' with { type: 'json' };
-import { loadService } from '../../proto/grpc-service.ts';
 import type { Int64Like } from '../../proto/int64.ts';
 import type { Bytes } from '../api.ts';
-import { leanKv, leanWatch, withLean } from './codec-lean.ts';
-
-export const kvService = withLean(loadService(etcdDescriptor, 'etcdserverpb.KV'), leanKv);
-export const watchService = withLean(loadService(etcdDescriptor, 'etcdserverpb.Watch'), leanWatch);
-export const leaseService = loadService(etcdDescriptor, 'etcdserverpb.Lease');
-export const clusterService = loadService(etcdDescriptor, 'etcdserverpb.Cluster');
-export const maintenanceService = loadService(etcdDescriptor, 'etcdserverpb.Maintenance');
-export const authService = loadService(etcdDescriptor, 'etcdserverpb.Auth');
-export const healthService = loadService(healthDescriptor, 'grpc.health.v1.Health');
 
 /** `T` on its way out: any field may be absent. */
 export type Out<T> = { readonly [K in keyof T]?: T[K] | undefined };

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { realClock } from '../../../src/env/real.ts';
 import { createKvClient } from '../../../src/kv/index.ts';
-import { type Out, type WireWatchRequest, type WireWatchResponse, watchService } from '../../../src/kv/rpc/wire.ts';
+import { watchService } from '../../../src/kv/rpc/services.ts';
+import type { Out, WireWatchRequest, WireWatchResponse } from '../../../src/kv/rpc/wire.ts';
 import { safeNumberFromInt64 } from '../../../src/proto/int64.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -5,7 +5,7 @@ import * as grpc from '@grpc/grpc-js';
 import { realClock } from '../../../src/env/real.ts';
 import { KvError } from '../../../src/kv/errors.ts';
 import { createKvClient, type KvClient } from '../../../src/kv/index.ts';
-import { watchService } from '../../../src/kv/rpc/wire.ts';
+import { watchService } from '../../../src/kv/rpc/services.ts';
 import { freePorts } from '../../support/free-ports.ts';
 import { joinTestMember, leaderOf, startTestMembers, type TestMember } from './test-members.ts';
 

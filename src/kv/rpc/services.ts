@@ -1,0 +1,13 @@
+/** The etcd v3 services, as protobufjs defines them; the messages that are read and written most have codecs of their own. */
+import etcdDescriptor from '../../../proto/gen/etcd.json' with { type: 'json' };
+import healthDescriptor from '../../../proto/gen/health.json' with { type: 'json' };
+import { loadService } from '../../proto/grpc-service.ts';
+import { leanKv, leanWatch, withLean } from './codec-lean.ts';
+
+export const kvService = withLean(loadService(etcdDescriptor, 'etcdserverpb.KV'), leanKv);
+export const watchService = withLean(loadService(etcdDescriptor, 'etcdserverpb.Watch'), leanWatch);
+export const leaseService = loadService(etcdDescriptor, 'etcdserverpb.Lease');
+export const clusterService = loadService(etcdDescriptor, 'etcdserverpb.Cluster');
+export const maintenanceService = loadService(etcdDescriptor, 'etcdserverpb.Maintenance');
+export const authService = loadService(etcdDescriptor, 'etcdserverpb.Auth');
+export const healthService = loadService(healthDescriptor, 'grpc.health.v1.Health');
