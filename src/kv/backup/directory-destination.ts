@@ -3,8 +3,7 @@ import { type Disk, DiskError } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { makeDirectoryDurable } from '../../env/files.ts';
 import type { Destination } from './destination.ts';
-
-const pieceBytes = 1024 * 1024;
+import { piecesOf } from './file-pieces.ts';
 
 export function directoryDestination(disk: Disk, directory: string): Destination {
   const pathOf = (name: string) => `${directory}/${name}`;
@@ -41,16 +40,7 @@ export function directoryDestination(disk: Disk, directory: string): Destination
         if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error;
         throw new KeelsonError('BACKUP_MISSING', `read ${pathOf(name)}: there is no such backup`, { cause: error });
       });
-      try {
-        for (let at = 0; ; ) {
-          const piece = await file.read(at, pieceBytes);
-          if (piece.length === 0) return;
-          yield piece;
-          at += piece.length;
-        }
-      } finally {
-        await file.close();
-      }
+      yield* piecesOf(file);
     },
     remove: (name) => disk.remove(pathOf(name)),
   };

@@ -3,11 +3,12 @@
  * archive, sealed, put where backups lie. Self-contained: the file and the passphrase are all that a restore needs.
  */
 import { assert } from '../../env/assert.ts';
-import { type Disk, DiskError, type DiskFile } from '../../env/disk.ts';
+import { type Disk, DiskError } from '../../env/disk.ts';
 import type { Env } from '../../env/env.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { type ArchiveFile, writeArchive } from './archive.ts';
 import type { Destination } from './destination.ts';
+import { piecesOf } from './file-pieces.ts';
 import { backupName, expired, type Retention } from './retention.ts';
 import { checkPassphrase } from './passphrase-check.ts';
 import { sealStream } from './sealed-stream.ts';
@@ -35,7 +36,6 @@ export interface MadeBackup {
   readonly files: number;
 }
 
-const pieceBytes = 1024 * 1024;
 const depthMax = 32;
 
 /** Rejects with what keeps it from being made; then nothing was stored. */
@@ -95,17 +95,7 @@ async function* filesBelow(disk: Disk, path: string, depth: number): AsyncGenera
 }
 
 async function* contentOf(disk: Disk, path: string): AsyncGenerator<Uint8Array> {
-  const file: DiskFile = await disk.open(path, 'read');
-  try {
-    for (let at = 0; ; ) {
-      const piece = await file.read(at, pieceBytes);
-      if (piece.length === 0) return;
-      yield piece;
-      at += piece.length;
-    }
-  } finally {
-    await file.close();
-  }
+  yield* piecesOf(await disk.open(path, 'read'));
 }
 
 async function* counted(content: AsyncIterable<Uint8Array>, count: { bytes: number }): AsyncGenerator<Uint8Array> {

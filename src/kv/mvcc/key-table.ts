@@ -6,7 +6,7 @@
  * and keys that nobody asks for take no place in it. The tree changes only when a key appears for the first time or its
  * last revision is dropped, not with every put.
  */
-import { assert, present } from '../../env/assert.ts';
+import { assert } from '../../env/assert.ts';
 import type { OrderedMap } from '../backend/btree.ts';
 import { compareText, orderedMap, orderedMapOf } from '../backend/btree.ts';
 import { KeyEntry } from './key-index.ts';
@@ -24,8 +24,8 @@ export class KeyTable {
   /** Of entries by their keys, in any order. */
   static of(entries: ReadonlyMap<string, KeyEntry>): KeyTable {
     // Sorting is cheap where the keys came in order, as they often do.
-    const keys = [...entries.keys()].sort(compareText);
-    const sorted = keys.map((key) => present(entries.get(key), 'the entry of a key'));
+    const sorted = [...entries.values()].sort((a, b) => compareText(a.key, b.key));
+    const keys = sorted.map((entry) => entry.key);
     return new KeyTable(orderedMapOf(keys, sorted));
   }
 
