@@ -33,7 +33,10 @@ const areas: readonly (readonly [name: string, url: RegExp])[] = [
   ['LevelDB', /kv\/backend\/|classic-level|abstract-level/],
   ['Raft core', /raft\/core\//],
   ['log: framing, checksums, files', /raft\/wal\/|msgpackr|node:zlib|node:internal\/fs|env\/real/],
-  ['messages between members', /raft\/host\/(grpc|message|peer|plain|snapshot-)|grpc-js|protobufjs|node:internal\/http2/],
+  [
+    'messages between members',
+    /raft\/host\/(grpc|message|peer|plain|snapshot-)|grpc-js|protobufjs|node:internal\/http2/,
+  ],
   ['Raft host', /raft\/host\//],
   ['sockets, streams, microtasks of Node', /^node:/],
 ];
