@@ -1,19 +1,22 @@
 /** The gRPC client against two servers, the one over grpc-js and the store's own: plain and behind TLS. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
+import { seededRandom } from '../../../chaos/sim/random.ts';
 import { silentLog } from '../../../src/env/log.ts';
 import { realClock, realDisk } from '../../../src/env/real.ts';
 import { startGrpcServer } from '../../../src/kv/rpc/grpc-server.ts';
 import { grpcStatus } from '../../../src/rpc/grpc-status.ts';
 import type { H2Client, H2ClientOptions } from '../../../src/rpc/h2/client-host.ts';
+import { encodePing, encodeSettings } from '../../../src/rpc/h2/frames.ts';
 import { startH2Server } from '../../../src/rpc/h2/index.ts';
 import type { RpcServer, RpcServerOptions } from '../../../src/rpc/rpc-server.ts';
 import { anyName } from '../../../src/rpc/tls/rules.ts';
 import { openServerTls } from '../../../src/rpc/tls/server-tls.ts';
 import { createTestMethods, type TestMethods } from '../../kv/rpc/rpc-methods.ts';
 import { filesOf, makeAuthority } from '../tls/certificates.ts';
+import { frame } from './test-connection.ts';
 import { clientTo, openCall, timers, until } from './test-client.ts';
 
 const megabyte = 1024 * 1024;
@@ -202,4 +205,72 @@ test('who does not answer, or is not there, is given up in time, and calls end a
   t.after(() => two.close());
   await until('nobody is there', () => reasons.length === 2);
   assert.match(reasons[1] ?? '', /ECONNREFUSED/);
+});
+
+test('servers that send anything are left, and nothing of it is held', async (t) => {
+  const random = seededRandom('garbage');
+  const settings = encodeSettings([]);
+  const answers = [
+    () => random.bytes(3_000),
+    () => Buffer.concat([settings, random.bytes(3_000)]),
+    () => Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    () =>
+      Buffer.concat([
+        settings,
+        ...Array.from({ length: 50 }, () => frame(random.integer(0, 10), 5, 1, random.bytes(40))),
+      ]),
+    // A frame that says it is as long as none may be.
+    () => Buffer.concat([settings, Buffer.from([255, 255, 255, 1, 4, 0, 0, 0, 1])]),
+  ];
+  let served = 0;
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined).resume();
+    socket.end((answers[served++ % answers.length] as () => Uint8Array)());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  for (let count = 0; count < 100; count++) {
+    const closed = Promise.withResolvers<string>();
+    const client = clientTo(`http://127.0.0.1:${port}`, { onClosed: closed.resolve });
+    const { ended, answered } = openCall(client, '/test.Echo/Bidi');
+    await ended;
+    assert.notEqual(answered.end?.code, grpcStatus.ok);
+    assert.notEqual(await closed.promise, '');
+    assert.equal(client.mayCall, false);
+  }
+});
+
+test('a server that falls silent is asked, and left when it does not answer', async (t) => {
+  let pings = 0;
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.write(encodeSettings([]));
+    socket.on('data', (bytes: Buffer) => {
+      if (bytes.includes('areThere')) pings++;
+      // The first one is answered.
+      if (pings === 1 && bytes.includes('areThere')) socket.write(encodePing(Buffer.from('areThere'), true));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as { port: number };
+  const reasons: string[] = [];
+  const client = clientTo(`http://127.0.0.1:${port}`, {
+    keepaliveIntervalMs: 20,
+    keepaliveTimeoutMs: 60,
+    onClosed: (reason) => void reasons.push(reason),
+  });
+  const { ended, answered } = openCall(client, '/test.Echo/Bidi');
+  await ended;
+  assert.equal(answered.end?.code, grpcStatus.unavailable);
+  assert.match(answered.end?.details ?? '', /did not answer a ping within 60 ms/);
+  assert.deepEqual([pings, reasons.length], [2, 1]);
 });
