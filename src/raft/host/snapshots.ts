@@ -14,14 +14,14 @@ import type { Log } from '../../env/log.ts';
 import type { Index, Message, RaftCore, SnapshotMeta } from '../core/types.ts';
 import type { SnapshotWriter, Wal } from '../wal/wal.ts';
 import type { Applier } from './applier.ts';
+import { evenChunks } from './even-chunks.ts';
+import { StagedSnapshots } from './staged-snapshots.ts';
 import type { PeerTransport, StateMachine } from './contract.ts';
 
 /** The log on disk grows by half of the last snapshot before the next one is worth it, … */
 const logShareOfSnapshot = 0.5;
 /** … but never by more than this, which a start has to read again. */
 const logBytesMax = 256 * 1024 * 1024;
-/** Pieces are below twice this. */
-const chunkBytes = 256 * 1024;
 /** Entries for slow followers take no more memory than this; one that is further behind is sent a snapshot. */
 const keptBytesMax = 16 * 1024 * 1024;
 
@@ -43,23 +43,6 @@ export interface SnapshotsOptions {
 
 type SnapMessage = Message & { readonly type: 'snap' };
 
-type SnapshotCheck = ReturnType<NonNullable<StateMachine['snapshotCheck']>>;
-
-/** The beginning of a snapshot's content, in a file without its final name. */
-interface StagedSnapshot {
-  /** Two members' snapshots of the same index need not be the same bytes. */
-  readonly key: string;
-  readonly index: Index;
-  readonly writer: SnapshotWriter;
-  /** Has seen the bytes so far. */
-  readonly check: SnapshotCheck | undefined;
-  bytes: number;
-}
-
-function keyOf({ from, snapshot }: SnapMessage): string {
-  return `${from}/${snapshot.index}/${snapshot.term}`;
-}
-
 export class Snapshots {
   readonly #options: SnapshotsOptions;
   /** Next applied index at which one is due. */
@@ -74,8 +57,7 @@ export class Snapshots {
   #isWanted = false;
   #taking: Promise<void> | undefined;
   #isReceiving = false;
-  /** What a broken stream left; the next one of the same snapshot goes on there. One at most, so it is bounded by its size. */
-  #staged: StagedSnapshot | undefined;
+  readonly #staged: StagedSnapshots;
   readonly #sending = new Set<Promise<void>>();
   #isStopped = false;
   readonly counts = { taken: 0, sent: 0, received: 0 };
@@ -83,6 +65,7 @@ export class Snapshots {
   constructor(options: SnapshotsOptions) {
     assert(options.snapshotEntries > 0 && options.catchUpEntries >= 0, 'snapshot limits are positive');
     this.#options = options;
+    this.#staged = new StagedSnapshots(options);
     this.#dueAt = options.wal.latestSnapshot().index + options.snapshotEntries;
     this.#trimAt = options.wal.latestSnapshot().index + options.catchUpEntries;
   }
@@ -97,7 +80,7 @@ export class Snapshots {
   maybeTake(): void {
     if (this.#taking || this.#isStopped) return;
     const { applier, wal } = this.#options;
-    if (!this.#isReceiving && (this.#staged?.index ?? Infinity) <= applier.applied.index) this.#unstage();
+    if (!this.#isReceiving) this.#staged.dropUpTo(applier.applied.index);
     if (applier.applied.index <= wal.latestSnapshot().index) return;
     this.#trim();
     if (!this.#isWanted && (applier.applied.index < this.#dueAt || wal.stats().bytes < this.#dueAtBytes)) return;
@@ -234,7 +217,7 @@ export class Snapshots {
       const isNews = () =>
         message.snapshot.index > core.status().committed && message.snapshot.index > wal.latestSnapshot().index;
       // One that is behind is not stored; the core answers it with where this member is.
-      if (isNews()) await this.#store(message, chunks);
+      if (isNews()) await this.#staged.store(message, chunks);
       if (this.#isStopped) throw new KeelsonError('STOPPED', 'receive snapshot: the member stops');
       if (isNews()) this.counts.received += 1;
       this.#options.step(message);
@@ -245,52 +228,7 @@ export class Snapshots {
 
   /** Bytes of this snapshot's content that are here already. */
   stagedBytes(message: SnapMessage): number {
-    return this.#staged?.key === keyOf(message) && !this.#isReceiving ? this.#staged.bytes : 0;
-  }
-
-  /** Writes the content from the staged place on. A stream that breaks leaves what came whole; a disk that fails, or content that no snapshot has, nothing. */
-  async #store(message: SnapMessage, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const key = keyOf(message);
-    if (this.#staged?.key !== key) this.#unstage();
-    const { index } = message.snapshot;
-    const { wal, stateMachine } = this.#options;
-    if (!this.#staged) {
-      const writer = await wal.createSnapshot(message.snapshot, 'received');
-      this.#staged = { key, index, bytes: 0, writer, check: stateMachine.snapshotCheck?.() };
-    }
-    const staged = this.#staged;
-    for await (const chunk of evenChunks(chunks)) {
-      if (this.#isStopped) throw new KeelsonError('STOPPED', 'write snapshot: the member stops');
-      await this.#write(() => {
-        staged.check?.push(chunk);
-        return staged.writer.write(chunk);
-      });
-      staged.bytes += chunk.length;
-    }
-    await this.#write(() => {
-      staged.check?.finish();
-      return staged.writer.finish();
-    });
-    this.#staged = undefined;
-  }
-
-  async #write(action: () => Promise<unknown>): Promise<void> {
-    try {
-      // Also of what fails at once.
-      await action();
-    } catch (error) {
-      this.#unstage();
-      throw error;
-    }
-  }
-
-  /** The temporary file is only in the way. */
-  #unstage(): void {
-    const staged = this.#staged;
-    this.#staged = undefined;
-    staged?.writer.abort().catch((error: unknown) => {
-      this.#options.log.warn('could not remove the beginning of a snapshot', { error: errorText(error) });
-    });
+    return this.#isReceiving ? 0 : this.#staged.bytesOf(message);
   }
 
   /** A received snapshot took the state machine over: what it replaced can go. */
@@ -303,25 +241,7 @@ export class Snapshots {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#unstage();
+    this.#staged.stop();
     await Promise.all([this.#taking, ...this.#sending]);
   }
-}
-
-/** The same bytes in pieces that are worth a disk operation each and fit one record. */
-async function* evenChunks(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of content) {
-    for (let from = 0; from < chunk.length; from += chunkBytes) {
-      const part = chunk.subarray(from, from + chunkBytes);
-      parts.push(part);
-      bytes += part.length;
-      if (bytes < chunkBytes) continue;
-      yield Buffer.concat(parts, bytes);
-      parts = [];
-      bytes = 0;
-    }
-  }
-  if (bytes > 0) yield Buffer.concat(parts, bytes);
 }
