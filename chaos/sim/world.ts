@@ -234,8 +234,9 @@ export class World {
       case 'remove':
         return this.#membership.remove(this.#members[fault.member] as SimMember);
       case 'wipe':
-        this.#members[fault.member]?.wipe();
-        this.#scheduler.afterMs(fault.downMs, () => this.#members[fault.member]?.start());
+        this.#wipe(fault).catch((error: unknown) =>
+          this.#fail(new Violation('a healthy member answers', String(error))),
+        );
         return;
       case 'rot':
         this.#members[fault.member]?.rot(fault.bytes);
@@ -244,6 +245,20 @@ export class World {
       case 'diskError':
         return this.#members[fault.member]?.failDisk(fault.code, fault.downMs);
     }
+  }
+
+  /**
+   * Only once every other founder knows whose key the victim has: one that was away while the cluster formed believes a wiped
+   * founder, and nobody there can tell the two from a new cluster (docs/decisions/0010).
+   */
+  async #wipe({ member, downMs }: Fault & { readonly kind: 'wipe' }): Promise<void> {
+    const victim = this.#members[member];
+    const founders = this.#members.filter(({ position }) => position < this.plan.members && position !== member);
+    const tables = await Promise.all(founders.map(({ server }) => server?.members(false) ?? []));
+    const isKnown = tables.every((table) => table.some(({ id, key }) => id === victim?.id && key !== undefined));
+    if (victim === undefined || !isKnown) return;
+    victim.wipe();
+    this.#scheduler.afterMs(downMs, () => victim.start());
   }
 
   /** A leader of an ambush's time is struck once in each term. */
