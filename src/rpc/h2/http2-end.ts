@@ -7,7 +7,6 @@
  */
 import { assert } from '../../env/assert.ts';
 import { AbuseGuard } from './abuse-guard.ts';
-import { ClosedStreams } from './closed-streams.ts';
 import {
   checkGoAway,
   errorOfPriority,
@@ -21,7 +20,6 @@ import { DataIntake } from './data-intake.ts';
 import { FrameReader } from './frame-reader.ts';
 import {
   ConnectionError,
-  encodeGoAway,
   encodePing,
   encodeRstStream,
   encodeWindowUpdate,
@@ -35,8 +33,8 @@ import {
 import { HeaderBlocks } from './header-blocks.ts';
 import { HpackDecoder } from './hpack/decoder.ts';
 import type { Field } from './hpack/field.ts';
-import type { OutputBuffer } from './output-buffer.ts';
-import { Sender, windowBytesDefault } from './sender.ts';
+import { Http2Streams } from './http2-streams.ts';
+import { windowBytesDefault } from './sender.ts';
 import { readSettings } from './settings.ts';
 import type { Stream } from './stream.ts';
 
@@ -57,28 +55,21 @@ export interface ReceivedHeaders {
   readonly isTooLarge: boolean;
 }
 
-export abstract class Http2End {
-  protected readonly streams = new Map<number, Stream>();
-  protected readonly closed = new ClosedStreams();
-  protected readonly sender: Sender;
+export abstract class Http2End extends Http2Streams {
   protected readonly guard: AbuseGuard;
   protected nowMs: number;
   /** Of streams that are opened from now on. */
   protected initialSendWindow = windowBytesDefault;
-  readonly #wake: () => void;
   readonly #reader: FrameReader;
   readonly #decoder = new HpackDecoder();
   readonly #blocks = new HeaderBlocks();
   readonly #intake: DataIntake;
   #hasSettings = false;
-  /** Why the connection must be closed once what `produce` gives has been written. */
-  failure: ConnectionError | undefined;
 
   constructor(options: EndOptions) {
-    this.#wake = options.wake;
+    super(options.wake);
     this.nowMs = options.nowMs;
     this.guard = new AbuseGuard(options.nowMs, options.pingIntervalMinMs);
-    this.sender = new Sender(this);
     this.#intake = new DataIntake({
       streamOf: (streamId) => this.#streamOfData(streamId),
       widen: (bytes) => this.control(encodeWindowUpdate(0, bytes)),
@@ -103,24 +94,9 @@ export abstract class Http2End {
   protected abstract checkOpened(streamId: number): void;
   /** Data for a stream that is over may still be on its way. */
   protected abstract isLateDataExcused(streamId: number): boolean;
-  /** For our GOAWAY: the highest stream of the other side that was looked at. */
-  protected abstract readonly lastRemoteStreamId: number;
   protected abstract onGoAway(frame: ReceivedFrame): void;
   protected abstract onPong(payload: Buffer): void;
   protected abstract onSetting(id: number, value: number): void;
-
-  get streamCount(): number {
-    return this.streams.size;
-  }
-
-  get isFailed(): boolean {
-    return this.failure !== undefined;
-  }
-
-  /** Streams should stop writing for now. */
-  get isFull(): boolean {
-    return this.sender.isFull;
-  }
 
   /** The other side's settings have come: it speaks HTTP/2. */
   get isReady(): boolean {
@@ -136,7 +112,7 @@ export abstract class Http2End {
       if (rest.length > 0) this.#reader.read(rest);
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
-      this.#fail(error);
+      this.failBy(error);
     }
   }
 
@@ -145,83 +121,9 @@ export abstract class Http2End {
     return bytes;
   }
 
-  /** Writes what is due into one run of `output`; true when there is more. */
-  produce(output: OutputBuffer): boolean {
-    return this.sender.produce(output);
-  }
-
-  /** Tells the streams that there is room for more; call it after `produce`. */
-  tellDrained(): void {
-    for (const stream of this.sender.takeDrained()) stream.handler?.drained();
-  }
-
-  ping(payload: Uint8Array): void {
-    this.control(encodePing(payload, false));
-  }
-
-  /** The socket is gone. */
-  lost(): void {
-    for (const stream of this.streams.values()) this.finish(stream, errorCode.cancel);
-    assert(this.streams.size === 0, 'no stream outlives its connection');
-  }
-
-  /** Ends the connection with a GOAWAY that says why. */
-  fail(code: number, reason: string): void {
-    if (!this.isFailed) this.#fail(new ConnectionError(code, reason));
-  }
-
-  #fail(error: ConnectionError): void {
-    this.failure = error;
-    this.control(encodeGoAway(this.lastRemoteStreamId, error.code, error.message));
-  }
-
-  protected control(frame: Buffer): void {
-    this.sender.control(frame);
-    this.#wake();
-  }
-
-  // What streams ask for (StreamOwner).
-
-  queued(stream: Stream, bytes: number): void {
-    this.sender.queued(stream, bytes);
-    this.#wake();
-  }
-
-  giveBack(stream: Stream, bytes: number): void {
-    this.control(encodeWindowUpdate(stream.id, bytes));
-  }
-
-  reset(stream: Stream, code: number): void {
-    this.closed.add(stream.id, true);
-    this.control(encodeRstStream(stream.id, code));
-    this.finish(stream, code);
-  }
-
-  awaitRoom(stream: Stream): void {
-    this.sender.awaitRoom(stream);
-  }
-
-  // What the sender tells (SenderEvents).
-
-  abstract endWritten(stream: Stream, output: OutputBuffer): void;
-
-  overrun(reason: string): void {
-    this.fail(errorCode.enhanceYourCalm, reason);
-  }
-
-  /** Forgets a stream whose end both sides have seen. */
-  protected close(stream: Stream): void {
-    assert(!stream.isOver, 'a stream ends once');
-    stream.isOver = true;
-    this.sender.forget(stream);
-    this.streams.delete(stream.id);
+  protected override close(stream: Stream): void {
+    super.close(stream);
     this.#intake.forget(stream);
-  }
-
-  /** Ends a stream that is cut off, and says so to its handler. */
-  protected finish(stream: Stream, code: number): void {
-    this.close(stream);
-    stream.handler?.gone(code);
   }
 
   protected remoteEnds(stream: Stream): void {
@@ -302,7 +204,7 @@ export abstract class Http2End {
       if (!this.sender.widen(increment)) {
         throw new ConnectionError(errorCode.flowControlError, 'the window of the connection is too wide');
       }
-      return this.#wake();
+      return this.wake();
     }
     const stream = this.streams.get(streamId);
     if (stream === undefined) this.checkOpened(streamId);
@@ -315,7 +217,7 @@ export abstract class Http2End {
     stream.sendWindow += increment;
     if (stream.queuedBytes === 0 || stream.sendWindow <= 0) return;
     this.sender.ready(stream);
-    this.#wake();
+    this.wake();
   }
 
   #onRstStream(frame: ReceivedFrame): void {
