@@ -192,5 +192,6 @@ export const mutants: readonly Mutant[] = [
     replace: `        if (!this.#options.kv.leases().get(id)) await this.#options.reader.point();
         if (!this.#lessor.isLeader()) return undefined;
         const renewed`,
+    profile: 'oldLeaders',
   },
 ];

@@ -65,27 +65,34 @@ export function planLostLog(random: SeededRandom): Partial<WorldPlan> {
   };
 }
 
-/** Leaders that are cut off or stand still while another is elected: whoever asks them then must not be told what was. */
+/**
+ * Leaders that are cut off or stand still while another is elected: whoever asks them then must not be told what was, nor
+ * be promised what the other one will not keep. Holders of leases ask seldom, so that one false promise is not made good by the next.
+ */
 export function planOldLeaders(plan: WorldPlan, random: SeededRandom): Partial<WorldPlan> {
   const faults: TimedFault[] = [];
   const electionMs = 10 * plan.tickMs;
-  for (let atMs = 400; atMs < faultyMs; atMs += random.integer(700, 1_100)) {
-    const healMs = random.integer(electionMs, 3 * electionMs);
+  const isAboutLeases = random.next() < 0.4;
+  for (let atMs = 400; atMs < faultyMs; atMs += random.integer(700, isAboutLeases ? 2_000 : 1_100)) {
+    const healMs = random.integer(electionMs, (isAboutLeases ? 6 : 3) * electionMs);
     const fault: Fault =
-      random.next() < 0.5 ? { kind: 'isolateLeader', healMs } : { kind: 'pauseLeader', pauseMs: healMs };
+      random.next() < (isAboutLeases ? 0.1 : 0.5)
+        ? { kind: 'isolateLeader', healMs }
+        : { kind: 'pauseLeader', pauseMs: healMs };
     faults.push({ atMs, fault });
   }
   return {
     faultyMs,
+    leaseClients: isAboutLeases ? 4 : 0,
     members: 3,
     spares: 0,
     electionTicks: 10,
     leaseReads: random.next() < 0.7,
     diskDelayMaxMs: 2,
-    thinkMs: 5,
+    thinkMs: isAboutLeases ? 400 : 5,
     clients: 5,
     keys: 1,
-    clockRates: [1, 0.9, 1.1],
+    clockRates: isAboutLeases ? [1, 1, 1] : [1, 0.9, 1.1],
     faults,
   };
 }

@@ -22,7 +22,6 @@ import { Client } from './workload.ts';
 
 /** The slowest clock, the longest lease, a look at all leases every half second, and a commitment. */
 const leaseEndMs = 2_000;
-const clockRateMax = 1.1;
 /** Beyond the numbers of clients. */
 const onceClient = 999;
 
@@ -124,6 +123,7 @@ export class Workload {
     checkAnswers(history.entries, model);
     checkWatches(this.#watches, model);
     const { calmSinceMs } = this;
+    const clockRateMax = Math.max(...this.#options.plan.clockRates);
     const nowMs = scheduler.nowUs / 1000;
     checkLeases(this.#leaseCalls, commits.lives(), { clockRateMax, nowMs, endWithinMs: leaseEndMs, calmSinceMs });
     return 'kept';
