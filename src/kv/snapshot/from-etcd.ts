@@ -108,18 +108,23 @@ export async function* etcdRows(
   const sorted = others.map(rowOfWrite).sort((a, b) => Buffer.compare(a[0], b[0]));
   yield sorted.filter(([key]) => Buffer.compare(key, revisionRowsFrom) < 0);
   let batch: Row[] = [];
+  let bytes = 0;
   for await (const { main, sub, isTombstone, kv } of etcdRevisions(reader, content.compactRevision)) {
     const lease = content.withoutLease.has(`${main}.${sub}`) ? 0n : kv.lease;
     const row = isTombstone ? encodeTombstone(kv.key) : encodePut({ ...kv, lease });
     batch.push([encodeRevision(main, sub), row]);
-    if (batch.length < batchRows) continue;
+    bytes += row.length;
+    if (batch.length < batchRows && bytes < batchBytes) continue;
     yield batch;
     batch = [];
+    bytes = 0;
   }
   yield [...batch, ...sorted.filter(([key]) => Buffer.compare(key, revisionRowsFrom) > 0)];
 }
 
 const batchRows = 500;
+/** Values may have a megabyte and more: what a restore holds in memory follows this, not the size of the snapshot. */
+const batchBytes = 1024 * 1024;
 /** A bucket that is held in memory whole: `meta`, `cluster`, `alarm` and their like. */
 const smallBucketBytesMax = 256 * 1024 * 1024;
 
