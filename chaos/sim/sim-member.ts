@@ -411,3 +411,10 @@ function sameMoment(a: ReturnType<Raft['view']>, b: ReturnType<Raft['view']>): b
     a.handed === b.handed
   );
 }
+
+/** For whoever reads a verdict or a trace. */
+export function describeMember(member: SimMember): string {
+  const view = member.core?.view();
+  if (view === undefined) return 'down';
+  return `${view.role} term ${view.term} commit ${view.committed}/${view.lastIndex} applied ${view.applied}`;
+}

@@ -3,7 +3,6 @@
  * strike; then everything heals, and the cluster must serve again, agree, and explain every answer it ever gave.
  */
 import { createHash } from 'node:crypto';
-import { present } from '../../src/env/assert.ts';
 import type { Clock } from '../../src/env/clock.ts';
 import type { StoreServer } from '../../src/kv/server/server.ts';
 import { History } from '../check/history.ts';
@@ -13,6 +12,7 @@ import { RequestsOnce } from '../check/requests-once.ts';
 import { checkRevisions } from '../check/revisions.ts';
 import { Violation } from '../check/violation.ts';
 import { FigureEight } from './figure-eight.ts';
+import { Healing } from './healing.ts';
 import { Liveness } from './liveness.ts';
 import { MembershipFaults } from './membership.ts';
 import { calm, SimNetwork } from './network.ts';
@@ -20,9 +20,8 @@ import { type Fault, type FaultKind, planWorld, type Profile, type WorldPlan } f
 import { type SeededRandom, seededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { settle } from './settle.ts';
-import { NobodyAnswered, SimMember } from './sim-member.ts';
+import { describeMember, NobodyAnswered, SimMember } from './sim-member.ts';
 import { CommitLog } from './commit-log.ts';
-import { perform } from './perform.ts';
 import { Workload } from './world-clients.ts';
 
 export interface WorldResult {
@@ -38,12 +37,6 @@ export interface WorldResult {
   readonly traceHash: string;
 }
 
-/** After the last fault the cluster must be able to serve within this time: some elections, and a snapshot or two. */
-const healLimitMs = 20_000;
-/** By then every watch has been told everything. */
-const lastNewsMs = 200;
-/** Between two looks at what has not settled. */
-const askAgainMs = 300;
 /** Comparing whole logs costs more than the other checks: every so many events. */
 const logMatchingEvery = 50;
 
@@ -305,93 +298,26 @@ export class World {
     }).run();
   }
 
+  #heal(): Promise<void> {
+    this.#calm();
+    return new Healing({
+      plan: this.plan,
+      scheduler: this.#scheduler,
+      members: this.#members,
+      membership: this.#membership,
+      history: this.#history,
+      work: this.#work,
+      runUntil: (untilMs, isDone) => this.#runUntil(untilMs, isDone),
+      fail: (error) => this.#fail(error),
+    }).run();
+  }
+
   #calm(): void {
     this.#isHealing = true;
     this.#figureEight?.stop();
     this.#work.stop();
     this.#network.healAll();
     this.#network.setConditions(calm);
-  }
-
-  /** Everything works again: soon every member serves, and all hold the same. */
-  async #heal(): Promise<void> {
-    this.#calm();
-    for (const member of this.#members) member.start();
-    const endMs = this.#scheduler.nowUs / 1000 + healLimitMs;
-    await this.#reconcile(endMs);
-    const served = new Set<SimMember>();
-    const isServed = () => this.#withData().every((member) => served.has(member));
-    const tryAll = () => {
-      for (const member of this.#withData()) {
-        if (!served.has(member)) this.#finalRead(member, served);
-      }
-      this.#scheduler.afterMs(300, tryAll);
-    };
-    tryAll();
-    await this.#runUntil(endMs, () => isServed() && this.#isAlike());
-    if (!isServed()) {
-      const silent = this.#withData()
-        .filter((member) => !served.has(member))
-        .map((member) => `${member.name} (${describeMember(member)})`);
-      throw new Violation(
-        'the cluster serves again once faults end',
-        `${silent.join(', ')} did not answer within ${healLimitMs} ms`,
-      );
-    }
-    if (!this.#isAlike()) {
-      throw new Violation(
-        'all members come to hold the same',
-        this.#belonging()
-          .map((member) => `${member.name}: ${describeMember(member)}`)
-          .join('; '),
-      );
-    }
-    await this.#checkSameState();
-    await this.#finishWork();
-  }
-
-  /** Leases end by themselves, watches are told the last of it, and everybody holds what was committed. */
-  async #finishWork(): Promise<void> {
-    const calmSinceMs = this.#scheduler.nowUs / 1000;
-    await this.#runUntil(calmSinceMs + this.#work.endWithinMs(), () => this.#work.isLeaseless());
-    await this.#runUntil(this.#scheduler.nowUs / 1000 + lastNewsMs);
-    for (const { server, name } of this.#withData()) if (server !== undefined) this.#work.checkState(server, name);
-    // Their answers are at hand, but answers take a turn.
-    await settle();
-    this.#work.calmSinceMs = calmSinceMs;
-  }
-
-  /** Everybody who is not known to be out. */
-  #belonging(): SimMember[] {
-    return this.#members.filter((member) => member.isAdmitted && !member.isGone);
-  }
-
-  #withData(): SimMember[] {
-    return this.#belonging().filter((member) => !member.isWitness);
-  }
-
-  /** The member table says who belongs: a spare whose addition nobody heard of is started, who was removed learns it. */
-  async #reconcile(endMs: number): Promise<void> {
-    let isSettled = false;
-    const compare = () => {
-      this.#membership.table().then(
-        (table) => {
-          const urls = new Set(table.flatMap((member) => member.peerUrls));
-          for (const member of this.#members) if (urls.has(member.peerUrl)) member.admit();
-          const ids = new Set(table.map((member) => member.id));
-          isSettled = this.#belonging().every((member) => ids.has(member.id));
-          if (!isSettled) this.#scheduler.afterMs(askAgainMs, compare);
-        },
-        (error: unknown) => this.#fail(new Violation('a healthy member answers', String(error))),
-      );
-    };
-    compare();
-    await this.#runUntil(endMs, () => isSettled);
-    if (isSettled) return;
-    throw new Violation(
-      'every member knows whether it belongs, once faults end',
-      this.#members.map((member) => `${member.name} ${member.id}: ${describeMember(member)}`).join('; '),
-    );
   }
 
   /** Asks each member that is up in turn; the operator's network does not fail, but members do not answer for ever. */
@@ -417,80 +343,8 @@ export class World {
     }
   }
 
-  /** Reads every key through this member; the reads join the history. */
-  #finalRead(member: SimMember, served: Set<SimMember>): void {
-    const { server } = member;
-    if (server === undefined) return;
-    const reads = Array.from({ length: this.plan.keys }, (_, index) => {
-      const operation = { kind: 'get', key: `k${index + 1}` } as const;
-      const entry = this.#history.invoke(1_000 + member.position, operation);
-      return perform(server, operation, undefined).then((outcome) => this.#history.succeed(entry, outcome));
-    });
-    Promise.all(reads).then(
-      () => served.add(member),
-      // It is asked again until the time is up.
-      () => undefined,
-    );
-  }
-
-  /** Whether everybody has applied the same log to its end. */
-  #isAlike(): boolean {
-    const views = this.#belonging().map((member) => member.core?.view());
-    const first = views[0];
-    return (
-      first !== undefined && views.every((view) => view?.applied === first.applied && view.lastIndex === first.applied)
-    );
-  }
-
-  /** Equal revisions mean equal states. A request that was still on its way may be applied between two answers: ask again. */
-  async #checkSameState(): Promise<void> {
-    let found: readonly { readonly hash: number; readonly revision: number }[] = [];
-    let isAnyGone = () => false;
-    const ask = () => {
-      const asked = this.#withData();
-      // A removal that was still on its way may take out a member that has just been asked: it refuses, or never answers.
-      const isAnyGoneNow = () => asked.some((member) => member.isGone);
-      isAnyGone = isAnyGoneNow;
-      Promise.all(asked.map((member) => present(member.server, 'a server').hashKv(0))).then(
-        (hashes) => {
-          found = hashes;
-        },
-        (error: unknown) => {
-          if (!isAnyGoneNow()) this.#fail(new Violation('a healthy member answers', String(error)));
-        },
-      );
-    };
-    const endMs = this.#scheduler.nowUs / 1000 + healLimitMs;
-    do {
-      found = [];
-      ask();
-      await this.#runUntil(endMs, () => found.length > 0 || isAnyGone());
-      if (isAnyGone()) {
-        found = [];
-        continue;
-      }
-      if (found.length === 0) throw new Violation('a healthy member answers', `no hash within ${healLimitMs} ms`);
-      const byRevision = new Map<number, number>();
-      for (const { hash, revision } of found) {
-        const other = byRevision.get(revision);
-        if (other !== undefined && other !== hash)
-          throw new Violation(
-            'equal logs give equal states',
-            `revision ${revision} is ${other} here and ${hash} there`,
-          );
-        byRevision.set(revision, hash);
-      }
-    } while (found.length === 0 || new Set(found.map((state) => state.revision)).size > 1);
-  }
-
   #fail(error: Error): void {
     this.#violation ??=
       error instanceof Violation ? error : new Violation('no assertion breaks', error.stack ?? error.message);
   }
-}
-
-function describeMember(member: SimMember): string {
-  const view = member.core?.view();
-  if (view === undefined) return 'down';
-  return `${view.role} term ${view.term} commit ${view.committed}/${view.lastIndex} applied ${view.applied}`;
 }
