@@ -134,7 +134,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'snapshot-resumes-another',
     story: 'The beginning of one snapshot is completed with the end of another.',
-    file: 'src/raft/host/snapshots.ts',
+    file: 'src/raft/host/staged-snapshots.ts',
     find: 'return `${from}/${snapshot.index}/${snapshot.term}`;',
     replace: "return from > 0 && snapshot.index > 0 ? 'snapshot' : '';",
   },
@@ -151,8 +151,8 @@ export const mutants: readonly Mutant[] = [
     file: 'src/kv/server/state-machine.ts',
     find: `    requests.unsureUpTo(meta.term);
     changes.unsureUpTo(meta.term);
-    await this.#timedRestore(meta.index, chunks);`,
-    replace: `    await this.#timedRestore(meta.index, chunks);
+    await timedRestore(this.#options.timed, () => this.#kv.restore(meta.index, chunks));`,
+    replace: `    await timedRestore(this.#options.timed, () => this.#kv.restore(meta.index, chunks));
     requests.lostBefore(meta.term);`,
   },
   {
@@ -171,6 +171,15 @@ export const mutants: readonly Mutant[] = [
     find: '  return hasCommittedInTerm(state) && lease.nowMs() < state.leaseUntilMs;',
     replace: '  return hasCommittedInTerm(state) && state.leaseUntilMs > 0;',
     profile: 'oldLeaders',
+  },
+  {
+    name: 'figure-eight',
+    story:
+      'An entry of an earlier term is committed because a quorum holds it; a leader without it can still be elected.',
+    file: 'src/raft/core/replicate.ts',
+    find: '  if (state.log.termAt(quorumIndex) !== state.term) return false;',
+    replace: '',
+    profile: 'elections',
   },
   {
     name: 'deaf-leader-stays',
