@@ -30,8 +30,8 @@ import {
 } from './grpc-wire.ts';
 import { type CallKeys, encodeCallKeys, refusalOf } from './grpc-words.ts';
 import type { BatchEncoder } from './message-wire.ts';
+import { Patience, patienceMs, supersedes } from './patience.ts';
 import type { PeerTraffic } from './peer-traffic.ts';
-import { RepeatedAcks, repeatedAckWaitMs, supersedes } from './repeated-acks.ts';
 import { streamSnapshot } from './snapshot-sender.ts';
 
 export interface PeerLinkOptions {
@@ -64,7 +64,7 @@ export class PeerLink {
   #queueBytes = 0;
   /** The connection has more than it can take: until it drains. */
   #isBlocked = false;
-  readonly #acks = new RepeatedAcks();
+  readonly #patience = new Patience();
   /** All that is queued may wait for something to go along with. */
   #mayWait = false;
   /** While it does. */
@@ -100,6 +100,11 @@ export class PeerLink {
     if (position < 0 && this.#state !== 'closed') this.#reset(peerLimits.backoffFirstMs);
   }
 
+  /** The peer passed on a proposal: somebody there waits for its commit. */
+  proposed(): void {
+    this.#patience.proposed();
+  }
+
   /** Takes a message; `flush` sends what was taken. */
   push(message: Message): void {
     if (this.#isEnded) return;
@@ -116,7 +121,7 @@ export class PeerLink {
       this.#options.unreachable(this.#options.header.to);
       return;
     }
-    const mayWait = this.#acks.mayWait(message);
+    const mayWait = this.#patience.mayWait(message);
     const last = this.#queue.at(-1);
     if (this.#mayWait && last !== undefined && supersedes(message, last)) {
       this.#queue.pop();
@@ -134,7 +139,7 @@ export class PeerLink {
   flush(): void {
     if (!this.#mayWait) return this.#flushAll();
     if (this.#cancelWait !== undefined) return;
-    this.#cancelWait = this.#options.env.clock.after(repeatedAckWaitMs, () => {
+    this.#cancelWait = this.#options.env.clock.after(patienceMs, () => {
       this.#cancelWait = undefined;
       this.#flushAll();
     });
@@ -274,7 +279,7 @@ export class PeerLink {
     this.#queue = [];
     this.#queueBytes = 0;
     this.#mayWait = false;
-    this.#acks.reset();
+    this.#patience.reset();
     this.#cancelWait?.();
     this.#cancelWait = undefined;
     const client = this.#client;

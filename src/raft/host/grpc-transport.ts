@@ -109,7 +109,13 @@ export class GrpcPeerTransport implements PeerTransport {
 
   start(handlers: TransportHandlers): void {
     assert(this.#handlers === undefined, 'a transport is started once');
-    this.#handlers = handlers;
+    this.#handlers = {
+      ...handlers,
+      message: (message) => {
+        if (message.type === 'prop') this.#links.get(message.from)?.proposed();
+        handlers.message(message);
+      },
+    };
   }
 
   send(messages: readonly Message[]): void {
