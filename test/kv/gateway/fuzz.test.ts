@@ -116,8 +116,13 @@ function jsonFor(random: Random, type: protobuf.Type): Uint8Array {
 
 test('every route of the gateway survives random and mutated JSON', { timeout: 120_000 }, async () => {
   const { server } = keelson.member;
-  for (const [route, path] of Object.entries(gatewayRoutes)) {
-    if (left.includes(route)) continue;
+  const routes = Object.entries(gatewayRoutes).filter(([route]) => !left.includes(route));
+  // Those that wait come last: what they take back after their caller has gone would be taken for another route's writing.
+  const inTurn = [
+    ...routes.filter(([route]) => !waiting.test(route)),
+    ...routes.filter(([route]) => waiting.test(route)),
+  ];
+  for (const [route, path] of inTurn) {
     const random = seededRandom(route);
     const type = typeOf(path);
     for (let count = 0; count < (waiting.test(route) ? 8 : requestsPerRoute); count++) {
