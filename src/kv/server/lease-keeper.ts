@@ -54,6 +54,8 @@ export class LeaseKeeper {
   #granted = 0;
   #revoked = 0;
   #expired = 0;
+  /** Each gives up on the leader that it asked. */
+  readonly #asking = new Set<() => void>();
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options;
@@ -73,6 +75,11 @@ export class LeaseKeeper {
     }
     this.#lessor.becomeLeader(this.#options.clock.monotonicMs());
     this.#cancelSteps = this.#options.clock.every(stepEveryMs, () => this.#step());
+  }
+
+  /** Another member leads, or nobody: whoever was asked may be gone, and an answer may never come. */
+  leaderChanged(): void {
+    for (const giveUp of this.#asking) giveUp();
   }
 
   stop(): void {
@@ -175,7 +182,7 @@ export class LeaseKeeper {
       const urls = leaderUrls();
       if (urls && !this.#lessor.isLeader()) {
         try {
-          return await there(urls);
+          return await this.#whileItLeads(there(urls));
         } catch (error) {
           // The leader may just have gone; who leads next is asked instead.
           signal.throwIfAborted();
@@ -185,6 +192,16 @@ export class LeaseKeeper {
       if (clock.monotonicMs() >= untilMs) throw new KvError('timeout');
       await sleep(clock, leaderRetryMs, signal);
     }
+  }
+
+  /** `answer`, or a rejection as soon as another one leads than was asked. */
+  #whileItLeads<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const giveUp = () => reject(new KvError('leaderChanged'));
+      this.#asking.add(giveUp);
+      const over = () => this.#asking.delete(giveUp);
+      answer.then(resolve, reject).finally(over);
+    });
   }
 
   #step(): void {

@@ -109,6 +109,7 @@ export class StoreServer implements KvServer {
     if (state.leader !== before.leader) {
       if (state.leader === 0) log.info('lost leader', { 'local-member-id': hexId(this.memberId) });
       else log.info('elected leader', { 'local-member-id': hexId(this.memberId), leader: hexId(state.leader) });
+      this.#parts.leaseKeeper.leaderChanged();
     }
     if (this.#raft && (state.role === 'leader') !== (before.role === 'leader')) this.#lead(state.role === 'leader');
     for (const listener of this.#softStateListeners) listener(state);

@@ -15,6 +15,7 @@ function keeper({ remainingSeconds = 0 } = {}) {
     [];
   const elsewhere: (readonly string[])[] = [];
   let leaderUrls: readonly string[] | undefined;
+  const mute = new Set<string>();
   const options = {
     clock: {
       monotonicMs: () => 0,
@@ -35,7 +36,7 @@ function keeper({ remainingSeconds = 0 } = {}) {
     proxy: {
       keepAlive: (urls: readonly string[]) => {
         elsewhere.push(urls);
-        return Promise.resolve(600);
+        return mute.has(urls[0] ?? '') ? new Promise(() => undefined) : Promise.resolve(600);
       },
     },
     leaderUrls: () => leaderUrls,
@@ -48,7 +49,7 @@ function keeper({ remainingSeconds = 0 } = {}) {
     leaderUrls = urls;
     leases.setLeading(false);
   };
-  return { leases, rounds, proposals, elsewhere, deposed };
+  return { leases, rounds, proposals, elsewhere, mute, deposed };
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -74,6 +75,19 @@ test('a leader that was deposed meanwhile asks the new one', async () => {
   rounds[0]?.resolve();
   assert.equal(await renewed, 600);
   assert.deepEqual(elsewhere, [['http://m2:2380']]);
+});
+
+test('a leader that is gone is not waited for once another one leads', async () => {
+  const { leases, elsewhere, mute, deposed } = keeper();
+  mute.add('http://m2:2380');
+  deposed(['http://m2:2380']);
+  const renewed = leases.keepAlive(id, new AbortController().signal);
+  await turn();
+  assert.deepEqual(elsewhere, [['http://m2:2380']]);
+  deposed(['http://m3:2380']);
+  leases.leaderChanged();
+  assert.equal(await renewed, 600);
+  assert.deepEqual(elsewhere, [['http://m2:2380'], ['http://m3:2380']]);
 });
 
 test('a renewal waits until everybody has forgotten what remained of the lease', async () => {
