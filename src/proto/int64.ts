@@ -2,12 +2,11 @@
  * 64-bit integers between our values and protobufjs 8.
  *
  * protobufjs decodes them as Long and encodes number, Long and decimal string. A bigint given straight to its encoder
- * is silently written as 0, because the encoder reads `.low` and `.high` of whatever it gets. Importing this file
+ * is silently written as 0, because the encoder reads `.low` and `.high` of whatever it gets. protobuf-library.ts
  * closes that trap for the whole process: the one function all 64-bit fields pass through learns bigint, and anything
  * else that it cannot represent throws. `toInt64` and friends say at the call site what is meant.
  */
 import Long from 'long';
-import protobuf from 'protobufjs';
 import { assert } from '../env/assert.ts';
 
 /** What a 64-bit field holds after decode. */
@@ -63,37 +62,3 @@ export function safeNumberFromInt64(value: Int64Like | null | undefined): number
   assert(result !== undefined, () => `int64 ${String(value)} does not fit a number`);
   return result;
 }
-
-interface LongBitsClass {
-  from(value: unknown): unknown;
-  readonly isBigintSafe?: boolean;
-}
-
-/** Teaches protobufjs's single 64-bit gate about bigint, and proves it with one message. */
-function guardLongBits(): void {
-  const longBits = (protobuf.util as unknown as { LongBits: LongBitsClass }).LongBits;
-  if (longBits.isBigintSafe) return;
-  const original = longBits.from.bind(longBits);
-  const guarded = (value: unknown): unknown => {
-    switch (typeof value) {
-      case 'bigint':
-        return original(value < 0n ? toInt64(value) : toUint64(value));
-      case 'number':
-        assert(Number.isSafeInteger(value), () => `64-bit field from ${value}, which is no safe integer`);
-        return original(value);
-      case 'string':
-        assert(/^-?[0-9]{1,20}$/.test(value), () => `64-bit field from the string ${JSON.stringify(value)}`);
-        return original(value);
-      default:
-        assert(Long.isLong(value), () => `64-bit field set from ${typeof value}`);
-        return original(value);
-    }
-  };
-  Object.assign(longBits, { from: guarded, isBigintSafe: true });
-  const probe = new protobuf.Type('Probe').add(new protobuf.Field('value', 1, 'int64'));
-  new protobuf.Root().add(probe);
-  const decoded = probe.decode(probe.encode({ value: -5n }).finish()) as unknown as { value: Long };
-  assert(fromInt64(decoded.value) === -5n, 'protobufjs writes a bigint into a 64-bit field as it is');
-}
-
-guardLongBits();

@@ -36,14 +36,25 @@ const jsonGrowth = 2;
 
 export function createGateway(options: GatewayOptions): PathHandler {
   const byPath = new Map(options.methods.map((method) => [method.path, method]));
-  const translations = new Map<string, Translation>();
+  const methodOf = new Map<string, RpcMethod>();
   for (const [route, path] of Object.entries(gatewayRoutes)) {
     const method = byPath.get(path);
-    if (method) translations.set(route, translationOf(method, options.descriptors, options.messageBytesMax));
+    if (method) methodOf.set(route, method);
   }
+  // Made when somebody first asks for the route: most members never see one.
+  const translations = new Map<string, Translation>();
+  const translationAt = (route: string): Translation | undefined => {
+    const known = translations.get(route);
+    if (known) return known;
+    const method = methodOf.get(route);
+    if (!method) return undefined;
+    const made = translationOf(method, options.descriptors, options.messageBytesMax);
+    translations.set(route, made);
+    return made;
+  };
   const bodyBytesMax = options.messageBytesMax * jsonGrowth;
   return async (request, response, url) => {
-    const translation = translations.get(url.pathname);
+    const translation = translationAt(url.pathname);
     if (!translation) return sendError(response, status(grpcStatus.notFound, 'Not Found'));
     if (request.method !== 'POST') return sendError(response, status(grpcStatus.unimplemented, 'Method Not Allowed'));
     if (translation.method.kind === 'stream') {

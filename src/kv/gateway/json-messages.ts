@@ -7,10 +7,11 @@
  *   out: names as in the .proto, 64-bit numbers as text, bytes as padded standard base64, enums by name; what has its
  *        default value is left out. A message that is there and empty is `{}`.
  */
-import protobuf from 'protobufjs';
+import type protobuf from 'protobufjs';
 import { assert } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { fromInt64, type Int64Like } from '../../proto/int64.ts';
+import { openProtobuf } from '../../proto/protobuf-library.ts';
 
 /** Deeper than any message of the store means, shallower than what would exhaust the stack. */
 const depthMax = 100;
@@ -93,6 +94,7 @@ export function nameOf(field: protobuf.Field): string {
 
 function valueFromJson(field: protobuf.Field, value: unknown, depth: number): unknown {
   const { resolvedType } = field;
+  const protobuf = openProtobuf();
   if (resolvedType instanceof protobuf.Type) return messageFromJson(resolvedType, value, depth + 1);
   if (resolvedType instanceof protobuf.Enum) return enumFromJson(field, resolvedType, value);
   switch (field.type) {
@@ -151,6 +153,7 @@ function integerOf(value: unknown): bigint | undefined {
 
 function valueToJson(field: protobuf.Field, value: unknown): unknown {
   const { resolvedType } = field;
+  const protobuf = openProtobuf();
   if (resolvedType instanceof protobuf.Type) return jsonFromMessage(resolvedType, value as Plain);
   if (resolvedType instanceof protobuf.Enum) return resolvedType.valuesById[value as number] ?? value;
   if (field.type === 'bytes') return base64(value as Uint8Array);
@@ -163,7 +166,7 @@ function base64(bytes: Uint8Array): string {
 }
 
 function isDefault(field: protobuf.Field, value: unknown): boolean {
-  if (field.resolvedType instanceof protobuf.Type) return false;
+  if (field.resolvedType instanceof openProtobuf().Type) return false;
   if (field.type === 'bytes') return (value as Uint8Array).length === 0;
   if (field.type === 'int64' || field.type === 'uint64') return fromInt64(value as Int64Like) === 0n;
   return value === '' || value === 0 || value === false;

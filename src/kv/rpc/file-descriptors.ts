@@ -2,10 +2,23 @@
  * The services of the store as google.protobuf.FileDescriptorProto, for clients that ask what there is to call. One file
  * for each package, named after it; every reference in it is absolute and every file it needs is named.
  */
-import protobuf from 'protobufjs';
-import descriptor from 'protobufjs/ext/descriptor.js';
+import { createRequire } from 'node:module';
+import type protobuf from 'protobufjs';
 import { assert, present } from '../../env/assert.ts';
 import { loadRoot, type ProtoDescriptor } from '../../proto/grpc-service.ts';
+import { openProtobuf } from '../../proto/protobuf-library.ts';
+
+const load = createRequire(import.meta.url);
+
+interface DescriptorTypes {
+  readonly FileDescriptorProto: protobuf.Type;
+}
+
+/** protobufjs and its extension for descriptors, which only who asks for reflection pays for. */
+function openDescriptorTypes(): DescriptorTypes {
+  openProtobuf();
+  return load('protobufjs/ext/descriptor.js') as DescriptorTypes;
+}
 
 export interface DescribedFile {
   readonly name: string;
@@ -49,6 +62,8 @@ interface FieldDescriptor {
 
 /** `services` are full names; packages without one of them are described when one refers to them. */
 export function describeServices(descriptors: readonly ProtoDescriptor[], services: readonly string[]): Description {
+  // Loading it teaches roots `toDescriptor`.
+  const { FileDescriptorProto } = openDescriptorTypes();
   const files = new Map<string, DescribedFile>();
   const fileOfSymbol = new Map<string, string>();
   const messages = new Set<string>();
@@ -59,7 +74,7 @@ export function describeServices(descriptors: readonly ProtoDescriptor[], servic
       // Descriptors bundle what they import: a package is the same wherever it comes from.
       if (files.has(fileName(file.package))) continue;
       const namespace = present(root.lookup(file.package), `package ${file.package}`) as protobuf.Namespace;
-      files.set(fileName(file.package), describedFile(file, namespace));
+      files.set(fileName(file.package), describedFile(file, namespace, FileDescriptorProto));
       noteSymbols(namespace, fileName(file.package), fileOfSymbol, messages);
     }
   }
@@ -71,11 +86,12 @@ function fileName(packageName: string): string {
   return `${packageName}.proto`;
 }
 
-function describedFile(file: FileDescriptor, namespace: protobuf.Namespace): DescribedFile {
+function describedFile(file: FileDescriptor, namespace: protobuf.Namespace, type: protobuf.Type): DescribedFile {
+  const { Service } = openProtobuf();
   const packages = new Set<string>();
   for (const message of file.messageType) resolve(message, namespace, packages);
   for (const nested of namespace.nestedArray) {
-    if (!(nested instanceof protobuf.Service)) continue;
+    if (!(nested instanceof Service)) continue;
     for (const method of nested.methodsArray) {
       method.resolve();
       packages.add(packageOf(present(method.resolvedRequestType, `request of ${method.fullName}`)));
@@ -85,7 +101,6 @@ function describedFile(file: FileDescriptor, namespace: protobuf.Namespace): Des
   packages.delete(file.package);
   file.name = fileName(file.package);
   file.dependency = [...packages].sort().map(fileName);
-  const type = (descriptor as unknown as { FileDescriptorProto: protobuf.Type }).FileDescriptorProto;
   return {
     name: file.name,
     dependencies: file.dependency,
@@ -107,8 +122,9 @@ function resolve(message: MessageDescriptor, parent: protobuf.NamespaceBase, pac
 
 /** The names above the outermost message or enum. */
 function packageOf(type: protobuf.ReflectionObject): string {
+  const { Type } = openProtobuf();
   let outermost = type;
-  while (outermost.parent instanceof protobuf.Type) outermost = outermost.parent;
+  while (outermost.parent instanceof Type) outermost = outermost.parent;
   return fullNameOf(present(outermost.parent, `package of ${type.fullName}`));
 }
 
@@ -122,15 +138,16 @@ function noteSymbols(
   fileOfSymbol: Map<string, string>,
   messages: Set<string>,
 ): void {
+  const { Namespace, Service, Type } = openProtobuf();
   for (const nested of namespace.nestedArray) {
     // A package inside a package has a file of its own.
-    const isPackage = nested instanceof protobuf.Namespace && nested.constructor === protobuf.Namespace;
+    const isPackage = nested instanceof Namespace && nested.constructor === Namespace;
     if (isPackage) continue;
     fileOfSymbol.set(fullNameOf(nested), file);
-    if (nested instanceof protobuf.Service) {
+    if (nested instanceof Service) {
       for (const method of nested.methodsArray) fileOfSymbol.set(`${fullNameOf(nested)}.${method.name}`, file);
     }
-    if (nested instanceof protobuf.Type) {
+    if (nested instanceof Type) {
       messages.add(fullNameOf(nested));
       for (const field of nested.fieldsArray) {
         const name = (field as { readonly protoName?: string | null }).protoName ?? field.name;
