@@ -1,6 +1,5 @@
 /** `keelson store`: one member of the replicated store, started as etcd is. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { Registry } from 'prom-client';
 import type { Env } from '../env/env.ts';
 import { errorText } from '../env/errors.ts';
 import { realDisk, realEnv, realNames } from '../env/real.ts';
@@ -8,6 +7,7 @@ import { openLevelBackend } from '../kv/backend/level.ts';
 import { createHttpHandler, type HttpHandler } from '../kv/http/handler.ts';
 import { type HttpFace, startHttpFace } from '../kv/http/listen.ts';
 import { createStoreMetrics } from '../kv/rpc/metrics.ts';
+import { StoreRegistry } from '../kv/rpc/store-registry.ts';
 import { timedDisk } from '../kv/rpc/timed-disk.ts';
 import { askHash, askToJoin, tellMove } from '../kv/rpc/peer-face.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../rpc/rpc-server.ts';
@@ -96,8 +96,8 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   const clientTls = config.clientTls && (await openClientSide(env, config, config.clientTls));
   // What grpc-js would print comes back as errors as well, and those are told in one line each.
   setLogVerbosity(logVerbosity.NONE);
-  const registry = new Registry();
-  const metrics = createStoreMetrics(registry, true, () => clock.monotonicMs());
+  const registry = new StoreRegistry(clock);
+  const metrics = createStoreMetrics(registry, () => clock.monotonicMs());
   const commitTimer = { nowMs: () => clock.monotonicMs(), observeSeconds: metrics.backendCommitSeconds };
   const disk = timedDisk(flags['unsafe-no-fsync'] ? unsyncedDisk(env.disk) : env.disk, clock, metrics.disk);
   const stopAsked = Promise.withResolvers<string>();

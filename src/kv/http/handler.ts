@@ -4,11 +4,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import type { Registry } from 'prom-client';
 import { InvariantViolation } from '../../env/assert.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { KvServer } from '../server/contract.ts';
+import type { MetricsText } from '../rpc/store-registry.ts';
 import { type AccessRules, corsHeaders, hostRefusal, isHostAllowed } from './access.ts';
 import { isMethodAllowed, send, sendNotFound, sendText } from './answers.ts';
 import { changeLogLevel, type LogLevel, sendDebugVars } from './debug.ts';
@@ -18,7 +18,7 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse) =
 
 export interface HttpHandlerOptions {
   readonly log: Log;
-  readonly registry: Registry;
+  readonly registry: MetricsText;
   readonly access: AccessRules;
   /** Counts answers to Prometheus. */
   readonly scrapes?: { underWay: number; answered: number };

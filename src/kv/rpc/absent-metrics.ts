@@ -3,9 +3,9 @@
  * and alerts that name them find them: with a figure of this process that means the same where there is one, with 0 and
  * a HELP that says why where there is none. No figure is invented.
  */
-import type { Registry } from 'prom-client';
 import { PlainHistogram } from '../../env/histogram.ts';
-import { histogramValues, registerPlain } from './plain-metrics.ts';
+import { histogramValues } from './plain-metrics.ts';
+import type { StoreRegistry } from './store-registry.ts';
 
 type Row = readonly [name: string, why: string];
 
@@ -82,10 +82,10 @@ const sameMeaning: readonly (readonly [name: string, help: string, of: string, w
 ];
 
 /** What registers nothing but these figures; `nodeVersion` is told where etcd tells Go’s. */
-export function registerAbsentMetrics(registry: Registry, nodeVersion: string): void {
+export function registerAbsentMetrics(registry: StoreRegistry, nodeVersion: string): void {
   const empty = new PlainHistogram([1]);
   for (const [name, help] of emptyHistograms) {
-    registerPlain(registry, { name, help, type: 'histogram' }, () => histogramValues(name, empty));
+    registry.describe({ name, help, type: 'histogram' }, () => histogramValues(name, empty));
   }
   for (const [name, help] of zeroCounters) constant(registry, name, help, 'counter', 0);
   for (const [name, help] of zeroGauges) constant(registry, name, help, 'gauge', 0);
@@ -95,25 +95,23 @@ export function registerAbsentMetrics(registry: Registry, nodeVersion: string): 
     ['etcd_server_go_version', { server_go_version: `none (node ${nodeVersion})` }],
   ] as const) {
     const help = 'What runs this process. Not Go.';
-    registerPlain(registry, { name, help, type: 'gauge' }, () => [{ labels, value: 1 }]);
+    registry.describe({ name, help, type: 'gauge' }, () => [{ labels, value: 1 }]);
   }
 }
 
-/** Those that are read off Node’s own figures, which the registry must hold already. */
-export function registerMemoryMetrics(registry: Registry): void {
-  const valuesOf = async (name: string) => (await registry.getSingleMetric(name)?.get())?.values ?? [];
-  const valueOf = async (name: string) => (await valuesOf(name))[0]?.value ?? 0;
+/** Those that are read off Node’s own figures, for a registry that tells of its process. */
+export function registerMemoryMetrics(registry: StoreRegistry): void {
+  const valueOf = async (name: string) => (await registry.valuesOf(name))[0]?.value ?? 0;
   for (const [name, help, of, without] of sameMeaning) {
-    registerPlain(registry, { name, help, type: 'gauge' }, async () => {
+    registry.describe({ name, help, type: 'gauge' }, async () => {
       const value = (await valueOf(of)) - (without === undefined ? 0 : await valueOf(without));
       return [{ labels: {}, value: Math.max(0, value) }];
     });
   }
   const name = 'go_gc_duration_seconds';
   const help = 'Pauses of the JavaScript garbage collector.';
-  registerPlain(registry, { name, help, type: 'summary' }, async () => {
-    const values: readonly { readonly metricName?: string; readonly value: number }[] =
-      await valuesOf('nodejs_gc_duration_seconds');
+  registry.describe({ name, help, type: 'summary' }, async () => {
+    const values = await registry.valuesOf('nodejs_gc_duration_seconds');
     const total = (suffix: string) =>
       values.reduce((sum, each) => (each.metricName?.endsWith(suffix) === true ? sum + each.value : sum), 0);
     return ['_sum', '_count'].map((suffix) => ({
@@ -124,6 +122,6 @@ export function registerMemoryMetrics(registry: Registry): void {
   });
 }
 
-function constant(registry: Registry, name: string, help: string, type: 'counter' | 'gauge', value: number): void {
-  registerPlain(registry, { name, help, type }, () => [{ labels: {}, value }]);
+function constant(registry: StoreRegistry, name: string, help: string, type: 'counter' | 'gauge', value: number): void {
+  registry.describe({ name, help, type }, () => [{ labels: {}, value }]);
 }

@@ -2,9 +2,8 @@
  * What is counted of every call, as plain numbers: labels and metric objects are only made when somebody scrapes, because
  * prom-client's own counters cost more than a read of the store.
  */
-import type { Registry } from 'prom-client';
 import type { CallCounters, CallType, MessageCounts } from './call.ts';
-import { registerPlain, type Value } from './plain-metrics.ts';
+import type { StoreRegistry, Value } from './store-registry.ts';
 
 /** gRPC codes as the metrics of etcd's gRPC library spell them. */
 const codeNames = [
@@ -45,14 +44,12 @@ interface MethodStats {
 export class CallStats implements CallCounters {
   readonly #services = new Map<string, Map<string, MethodStats>>();
 
-  constructor(registry: Registry) {
-    registerPlain(
-      registry,
+  constructor(registry: StoreRegistry) {
+    registry.describe(
       { name: 'grpc_server_started_total', help: 'Total number of RPCs started on the server.', type: 'counter' },
       () => this.#all().map((stats) => ({ labels: labelsOf(stats), value: stats.started })),
     );
-    registerPlain(
-      registry,
+    registry.describe(
       {
         name: 'grpc_server_handled_total',
         help: 'Total number of RPCs completed on the server, regardless of success or failure.',
@@ -60,8 +57,7 @@ export class CallStats implements CallCounters {
       },
       () => this.#all().flatMap(handledValues),
     );
-    registerPlain(
-      registry,
+    registry.describe(
       {
         name: 'grpc_server_msg_received_total',
         help: 'Total number of RPC stream messages received on the server.',
@@ -69,8 +65,7 @@ export class CallStats implements CallCounters {
       },
       () => this.#all().map((stats) => ({ labels: labelsOf(stats), value: stats.messages.received })),
     );
-    registerPlain(
-      registry,
+    registry.describe(
       {
         name: 'grpc_server_msg_sent_total',
         help: 'Total number of gRPC stream messages sent by the server.',
@@ -78,8 +73,7 @@ export class CallStats implements CallCounters {
       },
       () => this.#all().map((stats) => ({ labels: labelsOf(stats), value: stats.messages.sent })),
     );
-    registerPlain(
-      registry,
+    registry.describe(
       {
         name: 'grpc_server_handling_seconds',
         help: 'Time from the request to its answer for unary RPCs.',

@@ -1,8 +1,8 @@
 /**
  * etcd's metrics by etcd's names. Most are read off the member when Prometheus asks; only durations and calls are
- * counted as they happen. The one file of the store that knows prom-client.
+ * counted as they happen.
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { exponentialBounds, PlainHistogram } from '../../env/histogram.ts';
 import type { KvServer, KvStatus, KvCounters } from '../server/contract.ts';
 import { etcdVersion } from '../server/version.ts';
 import type { CallCounters } from './call.ts';
@@ -10,6 +10,7 @@ import { PeerTraffic } from '../../raft/host/peer-traffic.ts';
 import { registerAbsentMetrics, registerMemoryMetrics } from './absent-metrics.ts';
 import { CallStats } from './call-stats.ts';
 import { registerKnownPeers, registerPeerMetrics } from './peer-metrics.ts';
+import { histogramValues } from './plain-metrics.ts';
 import {
   registerCallMetrics,
   registerProcessMetrics,
@@ -17,10 +18,11 @@ import {
   registerScrapeMetrics,
   type ScrapeCounts,
 } from './server-metrics.ts';
+import type { StoreRegistry } from './store-registry.ts';
 import type { DiskTimings } from './timed-disk.ts';
 
 /** 1 ms to 8 s, as etcd's disk histograms. */
-const diskBuckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
+const diskBounds = exponentialBounds(0.001, 2, 14);
 
 export interface StoreMetrics {
   readonly calls: CallCounters;
@@ -167,14 +169,16 @@ const counters: readonly Row[] = [
 ];
 
 /** `nowMs`: the clock that round trips to peers are taken by. */
-export function createStoreMetrics(registry: Registry, defaults: boolean, nowMs: () => number = () => 0): StoreMetrics {
-  if (defaults) {
-    collectDefaultMetrics({ register: registry });
+export function createStoreMetrics(registry: StoreRegistry, nowMs: () => number = () => 0): StoreMetrics {
+  if (registry.tellsProcess) {
     registerProcessMetrics(registry);
     registerMemoryMetrics(registry);
   }
-  const histogram = (name: string, help: string) =>
-    new Histogram({ name, help, buckets: diskBuckets, registers: [registry] });
+  const histogram = (name: string, help: string) => {
+    const made = new PlainHistogram(diskBounds);
+    registry.describe({ name, help, type: 'histogram' }, () => histogramValues(name, made));
+    return made;
+  };
   const logSync = histogram(
     'etcd_disk_wal_fsync_duration_seconds',
     'The latency distributions of fsync called by WAL.',
@@ -187,13 +191,14 @@ export function createStoreMetrics(registry: Registry, defaults: boolean, nowMs:
     'etcd_snap_fsync_duration_seconds',
     'The latency distributions of fsync called by snap.',
   );
-  const version = new Gauge({
-    name: 'etcd_server_version',
-    help: 'Which version is running. 1 for server_version label with current version.',
-    labelNames: ['server_version'] as const,
-    registers: [registry],
-  });
-  version.set({ server_version: etcdVersion }, 1);
+  registry.describe(
+    {
+      name: 'etcd_server_version',
+      help: 'Which version is running. 1 for server_version label with current version.',
+      type: 'gauge',
+    },
+    () => [{ labels: { server_version: etcdVersion }, value: 1 }],
+  );
   const backendCommit = histogram(
     'etcd_disk_backend_commit_duration_seconds',
     'The latency distributions of commit called by backend.',
@@ -225,35 +230,18 @@ export function createStoreMetrics(registry: Registry, defaults: boolean, nowMs:
     attach(server) {
       registerServerMetrics(registry, server);
       registerKnownPeers(registry, server);
-      new Gauge({
-        name: 'etcd_debugging_auth_revision',
-        help: 'The current revision of auth store.',
-        registers: [registry],
-        collect() {
-          this.set(server.auth.revision());
-        },
-      });
+      const authHelp = 'The current revision of auth store.';
+      registry.describe({ name: 'etcd_debugging_auth_revision', help: authHelp, type: 'gauge' }, () => [
+        { labels: {}, value: server.auth.revision() },
+      ]);
       const see = () => ({ status: server.status(), counters: server.counters() });
-      for (const [name, help, read] of gauges) {
-        new Gauge({
-          name,
-          help,
-          registers: [registry],
-          collect() {
-            this.set(read(see()));
-          },
-        });
-      }
-      for (const [name, help, read] of counters) {
-        new Counter({
-          name,
-          help,
-          registers: [registry],
-          collect() {
-            this.reset();
-            this.inc(read(see()));
-          },
-        });
+      for (const [type, rows] of [
+        ['gauge', gauges],
+        ['counter', counters],
+      ] as const) {
+        for (const [name, help, read] of rows) {
+          registry.describe({ name, help, type }, () => [{ labels: {}, value: read(see()) }]);
+        }
       }
     },
   };

@@ -1,9 +1,9 @@
 /** What goes between one member and its peers, by etcd's names. */
-import type { Registry } from 'prom-client';
 import type { PeerCounts, PeerTraffic } from '../../raft/host/peer-traffic.ts';
 import type { KvServer } from '../server/contract.ts';
 import { hexId } from '../server/upkeep.ts';
-import { histogramValues, registerPlain, type Value } from './plain-metrics.ts';
+import { histogramValues } from './plain-metrics.ts';
+import type { StoreRegistry, Value } from './store-registry.ts';
 
 type PeerRow = readonly [
   name: string,
@@ -52,9 +52,8 @@ const peerRows: readonly PeerRow[] = [
 ];
 
 /** Every member of the cluster, this one too, as etcd counts them; known once the member runs. */
-export function registerKnownPeers(registry: Registry, server: Pick<KvServer, 'memberId' | 'members'>): void {
-  registerPlain(
-    registry,
+export function registerKnownPeers(registry: StoreRegistry, server: Pick<KvServer, 'memberId' | 'members'>): void {
+  registry.describe(
     { name: 'etcd_network_known_peers', help: 'The current number of known peers.', type: 'gauge' },
     async () => {
       const members = await server.members(false);
@@ -63,20 +62,19 @@ export function registerKnownPeers(registry: Registry, server: Pick<KvServer, 'm
   );
 }
 
-export function registerPeerMetrics(registry: Registry, traffic: PeerTraffic): void {
+export function registerPeerMetrics(registry: StoreRegistry, traffic: PeerTraffic): void {
   const perPeer = (read: (id: string, peer: PeerCounts) => readonly Value[]) =>
     [...traffic.peers()].flatMap(([id, peer]) => read(hexId(id), peer));
   for (const [name, help, type, label, read] of peerRows) {
-    registerPlain(registry, { name, help, type }, () =>
+    registry.describe({ name, help, type }, () =>
       perPeer((id, peer) => [{ labels: { [label]: id }, value: read(peer) }]),
     );
   }
   const name = 'etcd_network_peer_round_trip_time_seconds';
-  registerPlain(registry, { name, help: 'Round-Trip-Time histogram between peers.', type: 'histogram' }, () =>
+  registry.describe({ name, help: 'Round-Trip-Time histogram between peers.', type: 'histogram' }, () =>
     perPeer((id, peer) => histogramValues(name, peer.roundTrips, { To: id })),
   );
-  registerPlain(
-    registry,
+  registry.describe(
     {
       name: 'etcd_server_heartbeat_send_failures_total',
       help: 'The total number of leader heartbeat send failures (likely overloaded from slow disk).',

@@ -1,11 +1,11 @@
 /** Durations, identities and calls of one member, by etcd's names. */
-import type { Registry } from 'prom-client';
 import type { PlainHistogram } from '../../env/histogram.ts';
 import type { KvServer } from '../server/contract.ts';
 import type { StoreTimings } from '../server/timings.ts';
 import { hexId } from '../server/upkeep.ts';
 import type { CallStats } from './call-stats.ts';
-import { histogramValues, registerPlain, type Value } from './plain-metrics.ts';
+import { histogramValues } from './plain-metrics.ts';
+import type { StoreRegistry } from './store-registry.ts';
 
 type HistogramRow = readonly [name: string, help: string, read: (timings: StoreTimings) => PlainHistogram];
 
@@ -123,16 +123,15 @@ const counts: readonly CountRow[] = [
 ];
 
 /** What is only known of a member that runs. */
-export function registerServerMetrics(registry: Registry, server: KvServer): void {
+export function registerServerMetrics(registry: StoreRegistry, server: KvServer): void {
   const timings = server.timings();
   for (const [name, help, read] of histograms) {
-    registerPlain(registry, { name, help, type: 'histogram' }, () => histogramValues(name, read(timings)));
+    registry.describe({ name, help, type: 'histogram' }, () => histogramValues(name, read(timings)));
   }
   for (const [name, help, type, read] of counts) {
-    registerPlain(registry, { name, help, type }, () => [{ labels: {}, value: read(timings) }]);
+    registry.describe({ name, help, type }, () => [{ labels: {}, value: read(timings) }]);
   }
-  registerPlain(
-    registry,
+  registry.describe(
     {
       name: 'etcd_server_id',
       help: 'Server or member ID in hexadecimal format. 1 for server_id label with current ID.',
@@ -140,8 +139,7 @@ export function registerServerMetrics(registry: Registry, server: KvServer): voi
     },
     () => [{ labels: { server_id: hexId(server.memberId) }, value: 1 }],
   );
-  registerPlain(
-    registry,
+  registry.describe(
     {
       name: 'etcd_cluster_version',
       help: 'Which version is running. 1 for cluster_version label with current cluster version.',
@@ -157,15 +155,13 @@ export function registerServerMetrics(registry: Registry, server: KvServer): voi
 }
 
 /** Calls by kind, and the streams that watch now. */
-export function registerCallMetrics(registry: Registry, calls: CallStats): void {
-  registerPlain(
-    registry,
+export function registerCallMetrics(registry: StoreRegistry, calls: CallStats): void {
+  registry.describe(
     { name: 'etcd_debugging_mvcc_watch_stream_total', help: 'Total number of watch streams.', type: 'gauge' },
     () => [{ labels: {}, value: calls.underWay('etcdserverpb.Watch', 'Watch') }],
   );
   const rangeName = 'etcd_server_range_duration_seconds';
-  registerPlain(
-    registry,
+  registry.describe(
     {
       name: rangeName,
       help: 'The latency distributions of Range calls, with the wait for a quorum.',
@@ -173,8 +169,7 @@ export function registerCallMetrics(registry: Registry, calls: CallStats): void 
     },
     () => calls.durations('etcdserverpb.KV', 'Range', rangeName),
   );
-  registerPlain(
-    registry,
+  registry.describe(
     {
       name: 'etcd_server_client_requests_total',
       help: 'The total number of client requests per client version.',
@@ -186,8 +181,7 @@ export function registerCallMetrics(registry: Registry, calls: CallStats): void 
         value: calls.startedCount(type === 'unary'),
       })),
   );
-  registerPlain(
-    registry,
+  registry.describe(
     {
       name: 'etcd_network_client_grpc_received_bytes_total',
       help: 'The total number of bytes received from grpc clients.',
@@ -195,8 +189,7 @@ export function registerCallMetrics(registry: Registry, calls: CallStats): void 
     },
     () => [{ labels: {}, value: calls.messageBytes().received }],
   );
-  registerPlain(
-    registry,
+  registry.describe(
     {
       name: 'etcd_network_client_grpc_sent_bytes_total',
       help: 'The total number of bytes sent to grpc clients.',
@@ -212,9 +205,8 @@ export interface ScrapeCounts {
   answered: number;
 }
 
-export function registerScrapeMetrics(registry: Registry, scrapes: ScrapeCounts): void {
-  registerPlain(
-    registry,
+export function registerScrapeMetrics(registry: StoreRegistry, scrapes: ScrapeCounts): void {
+  registry.describe(
     {
       name: 'promhttp_metric_handler_requests_in_flight',
       help: 'Current number of scrapes being served.',
@@ -222,22 +214,20 @@ export function registerScrapeMetrics(registry: Registry, scrapes: ScrapeCounts)
     },
     () => [{ labels: {}, value: scrapes.underWay }],
   );
-  registerPlain(
-    registry,
+  registry.describe(
     { name: 'promhttp_metric_handler_requests_total', help: 'Total number of scrapes served.', type: 'counter' },
     () => [{ labels: { code: 200 }, value: scrapes.answered }],
   );
 }
 
 /** etcd's own names for what every Prometheus client tells of its process. */
-export function registerProcessMetrics(registry: Registry): void {
+export function registerProcessMetrics(registry: StoreRegistry): void {
   for (const [name, help, same] of [
     ['os_fd_used', 'The number of used file descriptors.', 'process_open_fds'],
     ['os_fd_limit', 'The file descriptor limit.', 'process_max_fds'],
   ] as const) {
-    registerPlain(registry, { name, help, type: 'gauge' }, async () => {
-      const known = await registry.getSingleMetric(same)?.get();
-      return (known?.values ?? []).map(({ value }) => ({ labels: {}, value }));
-    });
+    registry.describe({ name, help, type: 'gauge' }, async () =>
+      (await registry.valuesOf(same)).map(({ value }) => ({ labels: {}, value })),
+    );
   }
 }

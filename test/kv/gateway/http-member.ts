@@ -7,7 +7,7 @@ import { openAccess } from '../../../src/kv/http/access.ts';
 import { createHttpHandler, type PathHandler } from '../../../src/kv/http/handler.ts';
 import { storeMethods } from '../../../src/kv/rpc/methods.ts';
 import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
-import { Registry } from 'prom-client';
+import { StoreRegistry } from '../../../src/kv/rpc/store-registry.ts';
 import type { KvServer } from '../../../src/kv/server/contract.ts';
 import { startTestMembers, type TestMember } from '../server/test-members.ts';
 
@@ -28,7 +28,7 @@ export async function startHttpMember(
   const face = {
     server: member.server,
     log: silentLog,
-    counters: createStoreMetrics(new Registry(), false).calls,
+    counters: createStoreMetrics(new StoreRegistry()).calls,
     onFatal,
     stopping: stopping.signal,
   };

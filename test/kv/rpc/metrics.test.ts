@@ -4,11 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Registry } from 'prom-client';
 import { realClock, realDisk } from '../../../src/env/real.ts';
 import { putRequest } from '../../../src/kv/api.ts';
 import { createKvClient } from '../../../src/kv/index.ts';
 import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
+import { StoreRegistry } from '../../../src/kv/rpc/store-registry.ts';
 import { timedDisk } from '../../../src/kv/rpc/timed-disk.ts';
 import { leaderOf, startTestMembers, type TestMember } from '../server/test-members.ts';
 
@@ -26,7 +26,7 @@ interface Sample {
   readonly value: number;
 }
 
-async function samplesOf(registry: Registry): Promise<ReadonlyMap<string, readonly Sample[]>> {
+async function samplesOf(registry: StoreRegistry): Promise<ReadonlyMap<string, readonly Sample[]>> {
   const samples = new Map<string, Sample[]>();
   for (const line of (await registry.metrics()).split('\n')) {
     const [, name = '', labels = '', value] = /^([a-z_]+)(\{[^}]*\})? (\S+)$/.exec(line) ?? [];
@@ -177,8 +177,8 @@ test('what goes between members is counted by peer, and how long it takes there 
 });
 
 test('a process tells its descriptors and its event loop', async () => {
-  const registry = new Registry();
-  createStoreMetrics(registry, true);
+  const registry = new StoreRegistry(realClock);
+  createStoreMetrics(registry);
   const samples = await samplesOf(registry);
   for (const name of [
     'os_fd_used',
@@ -189,6 +189,17 @@ test('a process tells its descriptors and its event loop', async () => {
   ]) {
     assert.ok(samples.has(name), name);
   }
+  const [delay] = samples.get('nodejs_eventloop_lag_min_seconds') ?? [];
+  assert.ok(delay !== undefined && delay.value < 60, 'the first scrape has delays to tell of');
+});
+
+test('what is described after the first scrape is told by the next one', async () => {
+  const registry = new StoreRegistry();
+  registry.describe({ name: 'first', help: 'One.', type: 'gauge' }, () => [{ labels: {}, value: 1 }]);
+  assert.match(await registry.metrics(), /^first 1$/m);
+  registry.describe({ name: 'second', help: 'Two.', type: 'gauge' }, () => [{ labels: {}, value: 2 }]);
+  assert.match(await registry.metrics(), /^second 2$/m);
+  assert.throws(() => registry.describe({ name: 'first', help: 'Again.', type: 'gauge' }, () => []), /once/);
 });
 
 /** What etcd's own suite looks for, and no other figure here is named alike. */

@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Registry } from 'prom-client';
 import { silentLog } from '../../../src/env/log.ts';
 import { realClock, realDisk, realRandom } from '../../../src/env/real.ts';
 import { createInlinePasswords } from '../../../src/kv/auth/inline-passwords.ts';
@@ -11,6 +10,7 @@ import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
 import { leaderFace, leaderService } from '../../../src/kv/rpc/leader-face.ts';
 import { createLeaderProxy } from '../../../src/kv/rpc/leader-proxy.ts';
 import { createStoreMetrics } from '../../../src/kv/rpc/metrics.ts';
+import { StoreRegistry } from '../../../src/kv/rpc/store-registry.ts';
 import { askMembers, askToJoin, peerFace, peerService, tellMove } from '../../../src/kv/rpc/peer-face.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../../../src/rpc/rpc-server.ts';
 import { serveStore } from '../../../src/kv/rpc/serve-store.ts';
@@ -24,7 +24,7 @@ export interface TestMember {
   readonly member: RunningMember;
   readonly server: KvServer;
   readonly endpoint: string;
-  readonly registry: Registry;
+  readonly registry: StoreRegistry;
   stop(): Promise<void>;
 }
 
@@ -34,8 +34,8 @@ const electionTicks = 15;
 
 export async function startTestMember(overrides: Partial<MemberOptions>): Promise<TestMember> {
   const directory = await mkdtemp(join(tmpdir(), 'keelson-store-'));
-  const registry = new Registry();
-  const metrics = createStoreMetrics(registry, false, () => realClock.monotonicMs());
+  const registry = new StoreRegistry();
+  const metrics = createStoreMetrics(registry, () => realClock.monotonicMs());
   const env = { clock: realClock, random: realRandom, disk: realDisk, log: silentLog };
   let rpc: RpcServer | undefined;
   let server: KvServer | undefined;
