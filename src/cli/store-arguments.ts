@@ -5,7 +5,7 @@
 import type { Disk } from '../env/disk.ts';
 import { errorText, KeelsonError } from '../env/errors.ts';
 import { type FlagValues, parseFlags, UsageError } from './flags.ts';
-import { type FileSetting, parseConfigFile } from './store-config-file.ts';
+import type { FileSetting } from './store-config-file.ts';
 import { environmentName, storeFlags } from './store-flags.ts';
 import {
   deprecationTexts,
@@ -70,6 +70,8 @@ async function parseFile(disk: Pick<Disk, 'readFile'>, path: string): Promise<Pa
       cause: error,
     });
   }
+  // With its YAML reader, which most stores are started without.
+  const { parseConfigFile } = await import('./store-config-file.ts');
   const settings = parseConfigFile(path, content, table);
   const argumentOf = ({ flag, text }: FileSetting) => `--${flag}=${text}`;
   for (const setting of settings) {

@@ -2,11 +2,11 @@
 import type { Env } from '../env/env.ts';
 import { KeelsonError } from '../env/errors.ts';
 import type { Names } from '../env/names.ts';
-import { createKvClient } from '../kv/client/client.ts';
 import type { KvClientOptions } from '../kv/client/contract.ts';
 import { type InitialMember, parseInitialCluster } from '../kv/server/cluster-config.ts';
 import { readMemberFile } from '../kv/server/data-directory.ts';
 import { readCertificateFile, readServingFiles } from './certificates.ts';
+import { openClients } from './store-clients.ts';
 import type { StoreConfig } from './store-config.ts';
 import { discoverByNames, discoverInStore } from './store-discovery.ts';
 
@@ -17,6 +17,7 @@ export async function foundersOf(env: Env, config: StoreConfig, names: Names): P
   if (existing) return parseInitialCluster(existing.initialCluster.join(','));
   const self = { name: flags.name, peerUrls: flags['initial-advertise-peer-urls'] };
   if (discovery.kind === 'srv') return discoverByNames(names, self, discovery);
+  const { createKvClient } = await openClients();
   const client = createKvClient(await clientOptions(env, config, discovery.endpoints));
   try {
     const { clock, log } = env;

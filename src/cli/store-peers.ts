@@ -3,8 +3,8 @@ import type { Env } from '../env/env.ts';
 import type { Names } from '../env/names.ts';
 import type { KvClientTls } from '../kv/client/contract.ts';
 import { leaderFace, leaderService } from '../kv/rpc/leader-face.ts';
-import { createLeaderProxy } from '../kv/rpc/leader-proxy.ts';
-import { askMembers, peerFace, peerService } from '../kv/rpc/peer-face.ts';
+import { createLateLeaderProxy } from '../kv/rpc/late-leader-proxy.ts';
+import { peerFace, peerService } from '../kv/rpc/peer-face.ts';
 import type { ClientTls } from '../rpc/tls/client-tls.ts';
 import { openListener } from '../rpc/tls/listener.ts';
 import type { ServerTls } from '../rpc/tls/server-tls.ts';
@@ -14,6 +14,7 @@ import type { JoinInfo, MemberIdentity } from '../kv/server/member.ts';
 import { GrpcPeerTransport } from '../raft/host/grpc-transport.ts';
 import type { PeerTraffic } from '../raft/host/peer-traffic.ts';
 import type { PeerTransport, ReplicaId } from '../raft/index.ts';
+import { openClients } from './store-clients.ts';
 import type { StoreConfig } from './store-config.ts';
 import { openOutgoingTls, openSideTls } from './store-tls.ts';
 
@@ -80,8 +81,8 @@ export async function connectPeers(
       });
       return listening(transport, env);
     },
-    proxy: createLeaderProxy(env.clock, tls),
-    join: (peerUrls) => askMembers(env.clock, peerUrls, tls()),
+    proxy: createLateLeaderProxy(async () => (await openClients()).createLeaderProxy(env.clock, tls)),
+    join: async (peerUrls) => (await openClients()).askMembers(env.clock, peerUrls, tls()),
     tls,
     close: () => {
       serverTls?.close();

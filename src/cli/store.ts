@@ -1,5 +1,4 @@
 /** `keelson store`: one member of the replicated store, started as etcd is. */
-import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import type { Env } from '../env/env.ts';
 import { errorText } from '../env/errors.ts';
 import { realDisk, realEnv, realNames } from '../env/real.ts';
@@ -9,7 +8,6 @@ import { type HttpFace, startHttpFace } from '../kv/http/listen.ts';
 import { createStoreMetrics } from '../kv/rpc/metrics.ts';
 import { StoreRegistry } from '../kv/rpc/store-registry.ts';
 import { timedDisk } from '../kv/rpc/timed-disk.ts';
-import { askHash, askToJoin, tellMove } from '../kv/rpc/peer-face.ts';
 import { concurrentStreamsDefault, type RpcServer } from '../rpc/rpc-server.ts';
 import { serveStore } from '../kv/rpc/serve-store.ts';
 import type { ServerTls } from '../rpc/tls/server-tls.ts';
@@ -22,6 +20,7 @@ import { flagHelp } from './flags.ts';
 import { checkPorts, portsOf } from './listen-check.ts';
 import { openAuth } from './store-auth.ts';
 import { parseStoreFlags } from './store-arguments.ts';
+import { openClients } from './store-clients.ts';
 import { readStoreConfig, type StoreConfig } from './store-config.ts';
 import { storeFlags } from './store-flags.ts';
 import { openStoreLog, type StoreLog } from './store-log.ts';
@@ -94,8 +93,6 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   const { flags } = config;
   const { log, clock } = env;
   const clientTls = config.clientTls && (await openClientSide(env, config, config.clientTls));
-  // What grpc-js would print comes back as errors as well, and those are told in one line each.
-  setLogVerbosity(logVerbosity.NONE);
   const registry = new StoreRegistry(clock);
   const metrics = createStoreMetrics(registry, () => clock.monotonicMs());
   const commitTimer = { nowMs: () => clock.monotonicMs(), observeSeconds: metrics.backendCommitSeconds };
@@ -150,8 +147,8 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     token: flags['initial-cluster-token'],
     state: flags['initial-cluster-state'] === 'existing' ? 'existing' : 'new',
     join: (urls) => peers.join(urls),
-    askToJoin: (urls, request) => askToJoin({ clock, tls: peers.tls() }, urls, request),
-    tellMove: (urls, move) => tellMove({ clock, tls: peers.tls() }, urls, move),
+    askToJoin: async (urls, request) => (await openClients()).askToJoin({ clock, tls: peers.tls() }, urls, request),
+    tellMove: async (urls, move) => (await openClients()).tellMove({ clock, tls: peers.tls() }, urls, move),
     limits: {
       requestBytesMax: flags['max-request-bytes'],
       txnOpsMax: flags['max-txn-ops'],
@@ -174,7 +171,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
     makeTransport: (identity) => peers.open(identity, () => kvServer),
     corruption: {
       checks: config.corruption,
-      askHash: (urls, question) => askHash({ clock, tls: peers.tls() }, urls, question),
+      askHash: async (urls, question) => (await openClients()).askHash({ clock, tls: peers.tls() }, urls, question),
     },
     proxy: peers.proxy,
     auth,

@@ -7,7 +7,7 @@ import type { Backend } from '../../../src/kv/backend/contract.ts';
 import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
 import { encodeRevision } from '../../../src/kv/mvcc/revision.ts';
 import { encodePut } from '../../../src/kv/mvcc/row.ts';
-import { askHash } from '../../../src/kv/rpc/peer-face.ts';
+import { askHash } from '../../../src/kv/rpc/peer-questions.ts';
 import type { CorruptionChecks } from '../../../src/kv/server/corruption-monitor.ts';
 import type { StoreServer } from '../../../src/kv/server/server.ts';
 import { freePorts } from '../../support/free-ports.ts';
