@@ -27,15 +27,16 @@ export function createSimProxy({ clock, network, self, members }: SimProxyOption
     new Promise<T>((resolve, reject) => {
       const leader = members().find((member) => peerUrls.includes(member.peerUrl));
       if (leader === undefined) return reject(new Error('nobody has this address'));
-      const cancel = clock.after(timeoutMs, () => reject(new Error('the leader did not answer in time')));
-      signal.addEventListener('abort', () => reject(signal.reason as Error));
-      const back = (settle: () => void) =>
-        network.carry(leader.id, self.id, () =>
-          self.run(() => {
-            cancel();
-            settle();
-          }),
-        );
+      const over = (settle: () => void) => {
+        cancel();
+        // A signal that is made of others lives as long as anybody listens to it, and the world with it.
+        signal.removeEventListener('abort', onAbort);
+        settle();
+      };
+      const cancel = clock.after(timeoutMs, () => over(() => reject(new Error('the leader did not answer in time'))));
+      const onAbort = () => over(() => reject(signal.reason as Error));
+      signal.addEventListener('abort', onAbort);
+      const back = (settle: () => void) => network.carry(leader.id, self.id, () => self.run(() => over(settle)));
       network.carry(self.id, leader.id, () =>
         leader.call(question).then(
           (answer) => back(() => resolve(answer)),
