@@ -137,6 +137,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/raft/host/staged-snapshots.ts',
     find: 'return `${from}/${snapshot.index}/${snapshot.term}`;',
     replace: "return from > 0 && snapshot.index > 0 ? 'snapshot' : '';",
+    profile: 'snapshots',
   },
   {
     name: 'propose-again-too-early',

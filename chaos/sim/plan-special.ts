@@ -97,6 +97,33 @@ export function planOldLeaders(plan: WorldPlan, random: SeededRandom): Partial<W
   };
 }
 
+/**
+ * Members that are away for so long that only a snapshot brings them back, over lines on which it breaks off: it goes on where
+ * it broke, unless the leader has a newer one by then.
+ */
+export function planSnapshots(random: SeededRandom): Partial<WorldPlan> {
+  const faults: TimedFault[] = [];
+  for (let atMs = 300; atMs < faultyMs; atMs += random.integer(500, 900)) {
+    const away = random.integer(0, 2);
+    const sides = [0, 1, 2].map((member) => (member === away ? 1 : 0));
+    faults.push({ atMs, fault: { kind: 'partition', sides, healMs: random.integer(200, 400) } });
+  }
+  return {
+    faultyMs,
+    members: 3,
+    spares: 0,
+    electionTicks: 10,
+    snapshotEntries: 5,
+    syncEntries: 1,
+    catchUpEntries: 0,
+    diskDelayMaxMs: pick(random, [0, 2]),
+    thinkMs: 5,
+    weather: { ...calm, loss: pick(random, [0.2, 0.4]) },
+    clockRates: [1, 1, 1],
+    faults,
+  };
+}
+
 function pick<T>(random: SeededRandom, choices: readonly T[]): T {
   return choices[random.integer(0, choices.length - 1)] as T;
 }

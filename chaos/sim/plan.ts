@@ -4,7 +4,7 @@
  */
 import type { NetworkConditions } from './network.ts';
 import { planLiveness } from './plan-liveness.ts';
-import { planElections, planLostLog, planOldLeaders } from './plan-special.ts';
+import { planElections, planLostLog, planOldLeaders, planSnapshots } from './plan-special.ts';
 import type { SeededRandom } from './random.ts';
 
 export type Fault =
@@ -127,7 +127,7 @@ export interface WorldPlan {
  * What a world is about. `swarm` draws one of the others now and then: each makes one rare order of events common, which by
  * chance alone takes thousands of worlds.
  */
-export const profiles = ['swarm', 'liveness', 'elections', 'lostLog', 'oldLeaders', 'witness'] as const;
+export const profiles = ['swarm', 'liveness', 'elections', 'lostLog', 'oldLeaders', 'witness', 'snapshots'] as const;
 export type Profile = (typeof profiles)[number];
 
 /** Share of the worlds of a swarm that are about each of the others. */
@@ -150,6 +150,8 @@ export function planWorld(seed: string, random: SeededRandom, profile: Profile =
       return { ...plan, ...planLostLog(special) };
     case 'oldLeaders':
       return { ...plan, ...planOldLeaders(plan, special) };
+    case 'snapshots':
+      return { ...plan, ...planSnapshots(special) };
     default:
       return plan;
   }
