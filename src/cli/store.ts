@@ -18,6 +18,7 @@ import { type GoneBecause, startMember } from '../kv/server/member.ts';
 import { etcdVersion } from '../kv/server/version.ts';
 import { flagHelp } from './flags.ts';
 import { checkPorts, portsOf } from './listen-check.ts';
+import { spareMemoryAfterStart } from './spare-memory.ts';
 import { openAuth } from './store-auth.ts';
 import { parseStoreFlags } from './store-arguments.ts';
 import { openClients } from './store-clients.ts';
@@ -228,6 +229,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   });
   // Asked to stop before it was ready, publishing ends with an error that nobody needs.
   ready.catch((error: unknown) => log.debug('not published', { error: errorText(error) }));
+  spareMemoryAfterStart(clock);
   const reason = await stopAsked.promise;
   log.info('stopping', { reason });
   // Whoever watches from another member's point of view sees a new leader before this port closes.
