@@ -46,11 +46,21 @@ export interface DiskFile {
   size(): Promise<number>;
   /** Up to `length` bytes from `offset`; shorter only at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** The same into memory that the caller has, which it leaves alone meanwhile; returns the bytes read. See `readInto`. */
+  readInto?(offset: number, target: Uint8Array): Promise<number>;
   /** Writes all of `chunks`, one after another, from `offset`. Not durable until `dataSync` resolves. */
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void>;
   truncate(length: number): Promise<void>;
   dataSync(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Fills `target` from `offset`; returns the bytes read, fewer only at the end of the file. For files read again and again into the same memory. */
+export async function readInto(file: DiskFile, offset: number, target: Uint8Array): Promise<number> {
+  if (file.readInto) return file.readInto(offset, target);
+  const bytes = await file.read(offset, target.length);
+  target.set(bytes);
+  return bytes.length;
 }
 
 /** `code` is the errno name (`EIO`, `ENOSPC`, `ENOENT`, …). */

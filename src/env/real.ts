@@ -67,14 +67,20 @@ class RealFile implements DiskFile {
     return disk('read', this.path, async () => {
       // What was not filled is not handed out.
       const buffer = Buffer.allocUnsafeSlow(length);
-      let filled = 0;
-      while (filled < length) {
-        const { bytesRead } = await this.#handle.read(buffer, filled, length - filled, offset + filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
-      return buffer.subarray(0, filled);
+      return buffer.subarray(0, await this.#fill(buffer, offset));
     });
+  }
+  readInto(offset: number, target: Uint8Array): Promise<number> {
+    return disk('read', this.path, () => this.#fill(target, offset));
+  }
+  async #fill(target: Uint8Array, offset: number): Promise<number> {
+    let filled = 0;
+    while (filled < target.length) {
+      const { bytesRead } = await this.#handle.read(target, filled, target.length - filled, offset + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled;
   }
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
     return disk('write', this.path, async () => {

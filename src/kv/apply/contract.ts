@@ -18,7 +18,6 @@ import type { Guard } from '../auth/guard.ts';
 import type { AuthTable } from '../auth/table.ts';
 import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
-import type { Row } from './snapshot-stream.ts';
 
 export type MemberTableChange =
   | { readonly kind: 'set'; readonly member: Member }
@@ -69,9 +68,12 @@ export interface KvState {
   /** The same in slices, while the state goes on. `unhealthy` while it is being replaced. */
   beginHash(revision: number): ReturnType<MvccStore['beginHash']>;
   stats(): ReturnType<MvccStore['stats']>;
-  /** Every row of the backend in key order, as of the call. Throws `unhealthy` while the state is being replaced. */
-  rows(): AsyncIterable<Row>;
-  /** Consistent copy as of the call. */
+  /**
+   * Every row of the backend in key order, as of the call, in blocks (backend/row-blocks.ts) that are each valid until the next
+   * one is asked for. Throws `unhealthy` while the state is being replaced.
+   */
+  rowBlocks(): AsyncIterable<Uint8Array>;
+  /** Consistent copy as of the call; pieces are each valid until the next one is asked for. */
   snapshot(): AsyncIterable<Uint8Array>;
   /**
    * Replaces everything. Readers see the old state until all chunks were read and checked, then the new one; watchers go on

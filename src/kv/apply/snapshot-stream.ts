@@ -12,40 +12,31 @@ import { crc32 } from 'node:zlib';
 import { assert } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { asBuffer } from '../backend/bytes.ts';
+import { packRows, rowHeadBytes } from '../backend/row-blocks.ts';
 
 export type Row = readonly [Uint8Array, Uint8Array];
 
 const magic = Buffer.from('keelson-kv-1\n');
 const endMark = 0xffffffff;
-const rowHeaderBytes = 8;
-/** Chunks grow to this: one message of a gRPC stream, far below its limit. */
-const chunkBytes = 256 * 1024;
 
-/** The stream of the given rows. */
-export async function* encodeSnapshot(rows: AsyncIterable<Row>): AsyncGenerator<Uint8Array> {
-  let crc = 0;
-  let parts: Buffer[] = [magic];
-  let bytes = magic.length;
-  for await (const [key, value] of rows) {
-    assert(key.length > 0 && key.length < endMark, 'a row has a key');
-    const header = Buffer.allocUnsafe(rowHeaderBytes);
-    header.writeUInt32BE(key.length, 0);
-    header.writeUInt32BE(value.length, 4);
-    parts.push(header, asBuffer(key), asBuffer(value));
-    bytes += rowHeaderBytes + key.length + value.length;
-    if (bytes < chunkBytes) continue;
-    const chunk = Buffer.concat(parts, bytes);
-    crc = crc32(chunk, crc);
-    parts = [];
-    bytes = 0;
-    yield chunk;
+/** The stream of the given rows, in pieces that are each valid until the next one is asked for. */
+export function encodeSnapshot(rows: AsyncIterable<Row>): AsyncGenerator<Uint8Array> {
+  return encodeBlocks(packRows(rows));
+}
+
+/** The same of rows in blocks, which the stream consists of. */
+export async function* encodeBlocks(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let crc = crc32(magic);
+  yield magic;
+  for await (const block of blocks) {
+    assert(block.length > rowHeadBytes, 'a block holds a row');
+    crc = crc32(block, crc);
+    yield block;
   }
-  const last = Buffer.concat(parts, bytes);
-  crc = crc32(last, crc);
-  const trailer = Buffer.alloc(rowHeaderBytes);
+  const trailer = Buffer.alloc(rowHeadBytes);
   trailer.writeUInt32BE(endMark, 0);
   trailer.writeUInt32BE(crc, 4);
-  yield Buffer.concat([last, trailer]);
+  yield trailer;
 }
 
 /** The rows of a stream; throws KeelsonError SNAPSHOT_CORRUPT unless it is whole. Each row has memory of its own. */
@@ -88,7 +79,7 @@ export class SnapshotCheck {
   }
 
   #takeHead(bytes: Buffer): Buffer {
-    const wanted = (this.#hasMagic ? rowHeaderBytes : magic.length) - this.#head.length;
+    const wanted = (this.#hasMagic ? rowHeadBytes : magic.length) - this.#head.length;
     assert(wanted > 0, 'a head that is whole was taken');
     this.#head = Buffer.concat([this.#head, bytes.subarray(0, wanted)]);
     if (bytes.length < wanted) return bytes.subarray(bytes.length);
@@ -189,25 +180,25 @@ class SnapshotSplitter {
   /** Length of what began at the end of the last chunk, as far as it is known. */
   #restWanted(): number {
     if (!this.#hasMagic) return magic.length;
-    if (this.#rest.length < rowHeaderBytes) return rowHeaderBytes;
+    if (this.#rest.length < rowHeadBytes) return rowHeadBytes;
     const first = this.#rest.readUInt32BE(0);
-    return first === endMark ? rowHeaderBytes : rowHeaderBytes + first + this.#rest.readUInt32BE(4);
+    return first === endMark ? rowHeadBytes : rowHeadBytes + first + this.#rest.readUInt32BE(4);
   }
 
   /** Takes all that is whole; returns where that ends. */
   #take(bytes: Buffer, chunk: Buffer | undefined): number {
     let at = this.#takeMagic(bytes);
     const from = at;
-    while (this.#hasMagic && !this.#isEnded && at + rowHeaderBytes <= bytes.length) {
+    while (this.#hasMagic && !this.#isEnded && at + rowHeadBytes <= bytes.length) {
       const first = bytes.readUInt32BE(at);
       const second = bytes.readUInt32BE(at + 4);
       if (first === endMark) {
         this.#crc = crc32(bytes.subarray(from, at), this.#crc);
         if (second !== this.#crc) throw corrupt(`its checksum is ${this.#crc}, its end mark says ${second}`);
         this.#isEnded = true;
-        return at + rowHeaderBytes;
+        return at + rowHeadBytes;
       }
-      const keyAt = at + rowHeaderBytes;
+      const keyAt = at + rowHeadBytes;
       const valueAt = keyAt + first;
       const end = valueAt + second;
       if (end > bytes.length) break;

@@ -21,6 +21,7 @@ import type {
 import type { Guard } from '../auth/guard.ts';
 import type { AuthTable } from '../auth/table.ts';
 import type { Backend, BackendWrite } from '../backend/contract.ts';
+import { blocksOf } from '../backend/row-blocks.ts';
 import { KvError } from '../errors.ts';
 import type { LeaseTable } from '../lease/contract.ts';
 import type { MvccStore, Watcher, WatchSink } from '../mvcc/contract.ts';
@@ -32,7 +33,7 @@ import { type LoadedState, loadBackend, loadWithSnapshot, type StoredSnapshot } 
 import type { Alarm } from './meta-rows.ts';
 import { allRowsFrom, allRowsTo, appliedKey, appliedRow, memberRow, parseApplied } from './meta-rows.ts';
 import { readSnapshot, replaceBackend } from './restore-rows.ts';
-import { encodeSnapshot, type Row } from './snapshot-stream.ts';
+import { encodeBlocks } from './snapshot-stream.ts';
 import { checkTxn, chooseTxn, isReadOnlyTxn, readOnlyTarget, runTxn } from './txn.ts';
 import { validateOp } from './validate.ts';
 
@@ -286,15 +287,15 @@ class AppliedState implements KvState {
     await this.#backend.compactRange(allRowsFrom, allRowsTo);
   }
 
-  rows(): AsyncIterable<Row> {
+  rowBlocks(): AsyncIterable<Uint8Array> {
     if (this.#isRestoring) throw new KvError('unhealthy');
-    return this.#backend.scan(allRowsFrom, allRowsTo);
+    return blocksOf(this.#gathered.backend(), allRowsFrom, allRowsTo);
   }
 
   snapshot(): AsyncIterable<Uint8Array> {
     assert(!this.#isRestoring, 'a snapshot is not taken while the state is replaced');
     // The scan is as of this call, and everything that makes up the state is a row.
-    return encodeSnapshot(this.#gathered.backend().scan(allRowsFrom, allRowsTo));
+    return encodeBlocks(blocksOf(this.#gathered.backend(), allRowsFrom, allRowsTo));
   }
 
   async restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {

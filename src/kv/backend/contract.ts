@@ -12,6 +12,11 @@ export interface Backend {
   get(key: Uint8Array): Uint8Array | undefined;
   /** Ascending, [from, to), as of the call. */
   scan(from: Uint8Array, to: Uint8Array): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
+  /**
+   * The same rows in blocks (row-blocks.ts), for scans of everything: each block is valid until the next one is asked for, and the
+   * loop has turns in between. Absent where nothing is gained; `blocksOf` has them of every backend.
+   */
+  blocks?(from: Uint8Array, to: Uint8Array): AsyncIterable<Uint8Array>;
   write(batch: readonly BackendWrite[]): void;
   /** Resolves when everything written so far is on disk and synced. */
   sync(): Promise<void>;

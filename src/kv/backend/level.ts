@@ -26,7 +26,9 @@ import { checkFiles } from './files-check.ts';
 import { isDamage, newerVersion, openError, useError } from './level-errors.ts';
 import type { PendingRow } from './level-scan.ts';
 import { merged, noPages } from './level-scan.ts';
+import { beginThreadScan, type ThreadScan } from './level-scan-thread.ts';
 import { noteDamage } from './rebuildable.ts';
+import { packRows } from './row-blocks.ts';
 import { checked, unchecked } from './row-check.ts';
 
 export interface LevelBackendOptions {
@@ -37,6 +39,8 @@ export interface LevelBackendOptions {
   readonly commitTimer?: { readonly nowMs: () => number; readonly observeSeconds: (seconds: number) => void };
   /** To check the files before they are opened, and to leave the note of damage on. Absent: neither is done. */
   readonly disk?: Pick<Disk, 'open' | 'exists' | 'syncDirectory' | 'list' | 'readFile'>;
+  /** Scans of all that are larger get a thread of their own. */
+  readonly threadFromBytes?: number;
 }
 
 /** Under Node, `level` is `classic-level`; its own types only name what the browser's has too. */
@@ -53,6 +57,10 @@ const diskBatchBytesMax = 4 * 1024 * 1024;
 /** Rows read or cleared at a time. */
 const scanRowsMax = 1000;
 const scanBytesMax = 1024 * 1024;
+/** Smaller ones are scanned before a thread has begun. */
+const threadFromBytesDefault = 16 * 1024 * 1024;
+/** Two snapshots for clients and one of the log's; more would be ones that nobody reads, and scan without a thread. */
+const threadsMax = 3;
 /** Rows from here on are the backend's own. */
 const ownRowsFrom = Buffer.from([0xff, 0xff]);
 /** Says in which form the rows are written: this version's number as one byte. */
@@ -61,8 +69,24 @@ const formatVersion = 1;
 const firstKey = Buffer.alloc(0);
 const lastKey = Buffer.from([0xff, 0xff, 0xff]);
 
+/** LevelDB lets every thread of a process in that asks for it; a second owner is kept out here. */
+const openDirectories = new Set<string>();
+
 /** Opens or creates the database in `directory`. */
 export async function openLevelBackend(directory: string, options: LevelBackendOptions): Promise<Backend> {
+  if (openDirectories.has(directory)) {
+    throw openError(directory, Object.assign(new Error('it is open in this process'), { code: 'LEVEL_LOCKED' }));
+  }
+  openDirectories.add(directory);
+  try {
+    return await openBackend(directory, options);
+  } catch (error) {
+    openDirectories.delete(directory);
+    throw error;
+  }
+}
+
+async function openBackend(directory: string, options: LevelBackendOptions): Promise<Backend> {
   if (options.disk) {
     // Before the object is made, which begins to open by itself.
     await checkFiles(options.disk, directory).catch((error: unknown) => Promise.reject(openError(directory, error)));
@@ -72,7 +96,8 @@ export async function openLevelBackend(directory: string, options: LevelBackendO
     valueEncoding: 'buffer',
     writeBufferSize: writeBufferBytes,
     cacheSize: cacheBytes,
-  }) as unknown as Database;
+    multithreading: true,
+  } as object) as unknown as Database;
   try {
     await database.open();
   } catch (error) {
@@ -134,6 +159,9 @@ class LevelBackend implements Backend {
   /** While a clear is on its way, the disk holds nothing that counts. */
   #clearsPending = 0;
   #isWriting = false;
+  /** Scans that are about to begin on a thread, for which the disk stays as it is. */
+  #holds = 0;
+  readonly #threads = new Set<ThreadScan>();
   #sizeOnDisk = 0;
   #writtenBytes = 0;
   /** Of the newest disk batch. */
@@ -172,6 +200,22 @@ class LevelBackend implements Backend {
       highWaterMarkBytes: scanBytesMax,
     });
     return merged(this.#pages(iterator), pending);
+  }
+
+  blocks(from: Uint8Array, to: Uint8Array): AsyncIterable<Uint8Array> {
+    this.#checkUsable();
+    const isSmall = this.bytesOnDisk() < (this.#options.threadFromBytes ?? threadFromBytesDefault);
+    if (isSmall || this.#clearsPending > 0 || this.#threads.size >= threadsMax) return packRows(this.scan(from, to));
+    // What is on its way to the disk now is among the pending rows as well; nothing else gets there until the scan has begun.
+    const scan = beginThreadScan(this.#directory, from, to, this.#pendingBetween(toText(from), toText(to)));
+    this.#threads.add(scan);
+    this.#holds += 1;
+    void scan.begun.then(() => {
+      this.#holds -= 1;
+      if (this.#isDue()) this.#startWriting();
+    });
+    void scan.gone.then(() => this.#threads.delete(scan));
+    return this.#blocks(scan);
   }
 
   write(batch: readonly BackendWrite[]): void {
@@ -234,7 +278,10 @@ class LevelBackend implements Backend {
       if (this.#failure === undefined) await this.sync();
     } finally {
       this.#isClosed = true;
+      // LevelDB is gone only when the last thread has closed it, and uses this one's cache.
+      await Promise.all([...this.#threads].map((scan) => scan.stop()));
       await this.#database.close();
+      openDirectories.delete(this.#directory);
     }
   }
 
@@ -259,7 +306,7 @@ class LevelBackend implements Backend {
   }
 
   #startWriting(): void {
-    if (this.#isWriting) return;
+    if (this.#isWriting || this.#holds > 0) return;
     this.#isWriting = true;
     this.#writeAll().catch((error: unknown) => {
       this.#fail('write', error);
@@ -273,7 +320,7 @@ class LevelBackend implements Backend {
 
   /** Takes jobs to the disk, in order, while that is due. What gathers below the limit is left to gather. */
   async #writeAll(): Promise<void> {
-    while (this.#isDue()) {
+    while (this.#isDue() && this.#holds === 0) {
       const job = present(this.#jobs[0], 'a job that is due');
       if (job.kind === 'clear') {
         await this.#clearDisk();
@@ -381,6 +428,16 @@ class LevelBackend implements Backend {
       throw this.#fail('scan', error);
     } finally {
       await iterator.close();
+    }
+  }
+
+  async *#blocks(scan: ThreadScan): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      yield* scan.blocks();
+    } catch (error) {
+      if (this.#isClosed) throw new KeelsonError('BACKEND_CLOSED', `a scan of ${this.#directory} ended: it was closed`);
+      // A thread that could not run says nothing about the database.
+      throw error instanceof KeelsonError && error.code === 'SCAN_THREAD' ? error : this.#fail('scan', error);
     }
   }
 

@@ -6,156 +6,164 @@
  */
 import { assert, present } from '../../env/assert.ts';
 import { bucketFlag, elementBytes, pageFlags, pageHeaderBytes } from './format.ts';
+import { Leaf } from './leaf.ts';
 
-/** Takes a page, a whole number of pages long and without its number, and returns the number it got. */
-export type PageSink = (page: Buffer) => number;
+export interface PageRoom {
+  /** Zeros but for its number, to be filled before the next one is asked for. */
+  readonly page: Buffer;
+  readonly id: number;
+}
 
+/** Memory for a page of so many bytes, a whole number of pages. */
+export type PageSource = (bytes: number) => PageRoom;
+
+/** Of a branch: a page below, and the first key in it. */
 interface Element {
   readonly key: Uint8Array;
-  /** Of a leaf. */
-  readonly value: Uint8Array;
-  /** Of a branch. */
   readonly child: number;
 }
 
-interface Level {
+interface Branch {
   elements: Element[];
   bytes: number;
 }
 
-const noValue = new Uint8Array(0);
 /** 16 bits count a page's elements. */
 const elementsMax = 0xffff;
-const leafElementsMin = 1;
 const branchElementsMin = 2;
 
 export class TreeBuilder {
   readonly #pageBytes: number;
-  readonly #sink: PageSink;
-  readonly #valuesAreBuckets: boolean;
-  /** The leaf that fills, then the branches above it. */
-  readonly #levels: Level[] = [{ elements: [], bytes: pageHeaderBytes }];
-  #lastKey: Uint8Array | undefined;
+  readonly #source: PageSource;
+  readonly #leafFlags: number;
+  readonly #leaf: Leaf;
+  /** Those above the leaves, from the lowest up. */
+  readonly #branches: Branch[] = [];
   #isEnded = false;
 
-  constructor(pageBytes: number, sink: PageSink, valuesAreBuckets = false) {
+  constructor(pageBytes: number, source: PageSource, valuesAreBuckets = false) {
     assert(pageBytes >= 512 && pageBytes % 512 === 0, () => `pages of ${pageBytes} bytes`);
     this.#pageBytes = pageBytes;
-    this.#sink = sink;
-    this.#valuesAreBuckets = valuesAreBuckets;
+    this.#source = source;
+    this.#leafFlags = valuesAreBuckets ? bucketFlag : 0;
+    this.#leaf = new Leaf(pageBytes);
   }
 
-  /** Keys must rise. Both arrays must not change until they were given out. */
+  /** Keys must rise. Both arrays are copied. */
   add(key: Uint8Array, value: Uint8Array): void {
     assert(!this.#isEnded, 'an ended tree takes no more entries');
     assert(key.length > 0, 'bbolt has no empty keys');
-    const last = this.#lastKey;
-    assert(last === undefined || Buffer.compare(last, key) < 0, 'entries come in the order of their keys');
-    this.#lastKey = key;
-    this.#put(0, { key, value, child: 0 });
+    const leaf = this.#leaf;
+    assert(leaf.isBehind(key), 'entries come in the order of their keys');
+    if (leaf.count > 0 && (leaf.bytesWith(key, value) > this.#pageBytes || leaf.count === elementsMax)) {
+      this.#giveLeafUp();
+    }
+    leaf.add(key, value);
   }
 
   /** Gives out what is left and returns the root's page. */
   end(): number {
     assert(!this.#isEnded, 'a tree ends once');
     this.#isEnded = true;
+    if (this.#branches.length === 0) return this.#giveLeaf();
+    if (this.#leaf.count > 0) this.#giveLeafUp();
     for (let level = 0; ; level++) {
-      const { elements } = this.#level(level);
-      const isTop = level === this.#levels.length - 1;
+      const { elements } = this.#branch(level);
+      const isTop = level === this.#branches.length - 1;
       // A branch that leads to one page only is no branch: that page is the root.
-      if (level > 0 && isTop && elements.length === 1) return present(elements[0], 'the only page').child;
+      if (isTop && elements.length === 1) return present(elements[0], 'the only page').child;
       const count = this.#fitting(level);
       if (isTop && count === elements.length) return this.#give(level, count);
       if (count < elements.length) {
-        const rest = Math.max(elements.length - count, elementsMinAt(level));
+        const rest = Math.max(elements.length - count, branchElementsMin);
         const first = elements.length - rest;
-        if (first >= elementsMinAt(level)) this.#giveUp(level, first);
+        if (first >= branchElementsMin) this.#giveUp(level, first);
       }
-      this.#giveUp(level, this.#level(level).elements.length);
+      this.#giveUp(level, this.#branch(level).elements.length);
     }
   }
 
+  #giveLeafUp(): void {
+    const key = this.#leaf.firstKey();
+    this.#put(0, { key, child: this.#giveLeaf() });
+  }
+
+  #giveLeaf(): number {
+    const { page, id } = this.#source(wholePages(this.#leaf.bytes, this.#pageBytes));
+    this.#leaf.writeTo(page, this.#leafFlags);
+    writeHead(page, pageFlags.leaf, this.#leaf.count, this.#pageBytes);
+    this.#leaf.clear();
+    return id;
+  }
+
   #put(level: number, element: Element): void {
-    const into = this.#level(level);
+    const into = this.#branch(level);
     into.elements.push(element);
     into.bytes += costOf(element);
     if (into.bytes <= this.#pageBytes && into.elements.length <= elementsMax) return;
     const count = this.#fitting(level);
     // Enough must be left for a page of its own, should nothing follow.
-    if (into.elements.length - count >= elementsMinAt(level)) this.#giveUp(level, count);
+    if (into.elements.length - count >= branchElementsMin) this.#giveUp(level, count);
   }
 
   /** How many of a level's elements fit one page; never fewer than a page must have. */
   #fitting(level: number): number {
-    const { elements } = this.#level(level);
+    const { elements } = this.#branch(level);
     let bytes = pageHeaderBytes;
     let count = 0;
     for (const element of elements) {
       bytes += costOf(element);
-      if (count >= elementsMinAt(level) && (bytes > this.#pageBytes || count === elementsMax)) break;
+      if (count >= branchElementsMin && (bytes > this.#pageBytes || count === elementsMax)) break;
       count += 1;
     }
     return count;
   }
 
   #giveUp(level: number, count: number): void {
-    const first = present(this.#level(level).elements[0], 'the first element of a page');
+    const { key } = present(this.#branch(level).elements[0], 'the first element of a page');
     const child = this.#give(level, count);
-    if (level === this.#levels.length - 1) this.#levels.push({ elements: [], bytes: pageHeaderBytes });
-    this.#put(level + 1, { key: first.key, value: noValue, child });
+    this.#put(level + 1, { key, child });
   }
 
   #give(level: number, count: number): number {
-    const from = this.#level(level);
-    assert(count <= from.elements.length && (count > 0 || level === 0), 'a page has elements');
+    const from = this.#branch(level);
+    assert(count <= from.elements.length && count > 0, 'a page has elements');
     const elements = from.elements.slice(0, count);
     from.elements = from.elements.slice(count);
-    from.bytes = from.elements.reduce((bytes, element) => bytes + costOf(element), pageHeaderBytes);
-    const flags = this.#valuesAreBuckets ? bucketFlag : 0;
-    return this.#sink(level === 0 ? leafPage(elements, this.#pageBytes, flags) : branchPage(elements, this.#pageBytes));
+    from.bytes = bytesOf(from.elements);
+    const { page, id } = this.#source(wholePages(bytesOf(elements), this.#pageBytes));
+    writeBranch(page, elements);
+    writeHead(page, pageFlags.branch, elements.length, this.#pageBytes);
+    return id;
   }
 
-  #level(level: number): Level {
-    return present(this.#levels[level], `level ${level}`);
+  /** Made when the level below gives out its first page. */
+  #branch(level: number): Branch {
+    assert(level <= this.#branches.length, 'levels begin one above the other');
+    if (level === this.#branches.length) this.#branches.push({ elements: [], bytes: pageHeaderBytes });
+    return present(this.#branches[level], `level ${level}`);
   }
 }
 
-function elementsMinAt(level: number): number {
-  return level === 0 ? leafElementsMin : branchElementsMin;
+function costOf({ key }: Element): number {
+  return elementBytes + key.length;
 }
 
-function costOf(element: Element): number {
-  return elementBytes + element.key.length + element.value.length;
+function bytesOf(elements: readonly Element[]): number {
+  return elements.reduce((bytes, element) => bytes + costOf(element), pageHeaderBytes);
 }
 
-function emptyPage(elements: readonly Element[], pageBytes: number, flags: number): Buffer {
-  const bytes = elements.reduce((sum, element) => sum + costOf(element), pageHeaderBytes);
-  const run = Math.ceil(bytes / pageBytes);
-  const page = Buffer.alloc(run * pageBytes);
+function wholePages(bytes: number, pageBytes: number): number {
+  return Math.ceil(bytes / pageBytes) * pageBytes;
+}
+
+function writeHead(page: Buffer, flags: number, count: number, pageBytes: number): void {
   page.writeUInt16LE(flags, 8);
-  page.writeUInt16LE(elements.length, 10);
-  page.writeUInt32LE(run - 1, 12);
-  return page;
+  page.writeUInt16LE(count, 10);
+  page.writeUInt32LE(page.length / pageBytes - 1, 12);
 }
 
-function leafPage(elements: readonly Element[], pageBytes: number, flags: number): Buffer {
-  const page = emptyPage(elements, pageBytes, pageFlags.leaf);
-  let data = pageHeaderBytes + elements.length * elementBytes;
-  for (const [number, { key, value }] of elements.entries()) {
-    const at = pageHeaderBytes + number * elementBytes;
-    page.writeUInt32LE(flags, at);
-    page.writeUInt32LE(data - at, at + 4);
-    page.writeUInt32LE(key.length, at + 8);
-    page.writeUInt32LE(value.length, at + 12);
-    page.set(key, data);
-    page.set(value, data + key.length);
-    data += key.length + value.length;
-  }
-  return page;
-}
-
-function branchPage(elements: readonly Element[], pageBytes: number): Buffer {
-  const page = emptyPage(elements, pageBytes, pageFlags.branch);
+function writeBranch(page: Buffer, elements: readonly Element[]): void {
   let data = pageHeaderBytes + elements.length * elementBytes;
   for (const [number, { key, child }] of elements.entries()) {
     const at = pageHeaderBytes + number * elementBytes;
@@ -165,5 +173,5 @@ function branchPage(elements: readonly Element[], pageBytes: number): Buffer {
     page.set(key, data);
     data += key.length;
   }
-  return page;
+  assert(data <= page.length, 'a branch fits its pages');
 }

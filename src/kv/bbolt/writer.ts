@@ -7,7 +7,7 @@
  */
 import { assert } from '../../env/assert.ts';
 import { bucketHeaderBytes, defaultPageBytes, encodeMeta, pageFlags } from './format.ts';
-import { TreeBuilder } from './tree-builder.ts';
+import { type PageRoom, TreeBuilder } from './tree-builder.ts';
 
 /** What the writer needs of a file; DiskFile has it. */
 export interface ByteSink {
@@ -17,7 +17,7 @@ export interface ByteSink {
 export interface BoltWriter {
   /** Begins a bucket, in any order of names. The one before it must have ended. */
   beginBucket(name: string): void;
-  /** Keys must rise; the arrays must not change any more. */
+  /** Keys must rise. Both arrays are copied. Not while `flush` is under way. */
   add(key: Uint8Array, value: Uint8Array): void;
   endBucket(): void;
   /** Whether enough has gathered that `flush` should be awaited before more is added. */
@@ -29,6 +29,8 @@ export interface BoltWriter {
 
 /** Gathered bytes that are worth a write of their own. */
 const gatheredBytesMax = 1024 * 1024;
+/** Where that memory begins to grow; most files are small. */
+const smallestBytes = 16 * 1024;
 /** Pages 0 and 1 are the metas, page 2 the list of free pages, which is empty. */
 const freelistPage = 2;
 
@@ -39,8 +41,10 @@ export function createBoltWriter(file: ByteSink): BoltWriter {
 class Writer implements BoltWriter {
   readonly #file: ByteSink;
   #nextPage = freelistPage + 1;
-  #gathered: Buffer[] = [];
+  /** Pages are made in this memory, which every flush frees for the next ones. */
+  #gathered = Buffer.allocUnsafeSlow(smallestBytes);
   #gatheredBytes = 0;
+  #isFlushing = false;
   /** Where `#gathered` begins. */
   #offset = (freelistPage + 1) * defaultPageBytes;
   #open: { readonly name: string; readonly tree: TreeBuilder } | undefined;
@@ -53,7 +57,7 @@ class Writer implements BoltWriter {
   beginBucket(name: string): void {
     assert(this.#open === undefined, () => `bucket ${this.#open?.name} ends before ${name} begins`);
     assert(name !== '' && !this.#roots.has(name), () => `bucket ${name} is written once`);
-    this.#open = { name, tree: new TreeBuilder(defaultPageBytes, (page) => this.#take(page)) };
+    this.#open = { name, tree: new TreeBuilder(defaultPageBytes, (bytes) => this.#room(bytes)) };
   }
 
   add(key: Uint8Array, value: Uint8Array): void {
@@ -72,18 +76,21 @@ class Writer implements BoltWriter {
   }
 
   async flush(): Promise<void> {
-    const chunks = this.#gathered;
-    if (chunks.length === 0) return;
-    const offset = this.#offset;
+    if (this.#gatheredBytes === 0) return;
+    assert(!this.#isFlushing, 'a flush is awaited');
+    this.#isFlushing = true;
+    try {
+      await this.#file.write(this.#offset, [this.#gathered.subarray(0, this.#gatheredBytes)]);
+    } finally {
+      this.#isFlushing = false;
+    }
     this.#offset += this.#gatheredBytes;
-    this.#gathered = [];
     this.#gatheredBytes = 0;
-    await this.#file.write(offset, chunks);
   }
 
   async finish(): Promise<number> {
     assert(this.#open === undefined, 'every bucket has ended');
-    const tree = new TreeBuilder(defaultPageBytes, (page) => this.#take(page), true);
+    const tree = new TreeBuilder(defaultPageBytes, (bytes) => this.#room(bytes), true);
     const names = [...this.#roots].map(([name, root]) => ({ key: Buffer.from(name, 'utf8'), root }));
     for (const { key, root } of names.sort((a, b) => Buffer.compare(a.key, b.key))) tree.add(key, bucketHeader(root));
     const root = tree.end();
@@ -106,14 +113,22 @@ class Writer implements BoltWriter {
     return bytes;
   }
 
-  #take(page: Buffer): number {
-    assert(page.length > 0 && page.length % defaultPageBytes === 0, () => `a page run of ${page.length} bytes`);
+  #room(bytes: number): PageRoom {
+    assert(bytes > 0 && bytes % defaultPageBytes === 0, () => `a page run of ${bytes} bytes`);
+    assert(!this.#isFlushing, 'nothing is added while pages are on their way to the disk');
+    const from = this.#gatheredBytes;
+    const end = from + bytes;
+    if (end > this.#gathered.length) {
+      const longer = Buffer.allocUnsafeSlow(Math.max(end, this.#gathered.length * 2));
+      longer.set(this.#gathered.subarray(0, from));
+      this.#gathered = longer;
+    }
     const id = this.#nextPage;
+    this.#nextPage += bytes / defaultPageBytes;
+    this.#gatheredBytes = end;
+    const page = this.#gathered.subarray(from, end).fill(0);
     page.writeBigUInt64LE(BigInt(id), 0);
-    this.#nextPage += page.length / defaultPageBytes;
-    this.#gathered.push(page);
-    this.#gatheredBytes += page.length;
-    return id;
+    return { page, id };
   }
 }
 

@@ -87,15 +87,31 @@ export function decodeKeyValue(bytes: Uint8Array): KeyValue {
   return { key, value, createRevision, modRevision, version, lease };
 }
 
-/** Written by hand into one buffer: there is one for every revision of a snapshot. */
+/** Messages in memory of their own. */
 export function encodeKeyValue(kv: KeyValue): Uint8Array {
+  return Uint8Array.from(new KeyValueWriter().encode(kv));
+}
+
+/** Writes one message after another into the same memory: there is one for every revision of a snapshot. */
+export class KeyValueWriter {
+  #bytes = Buffer.alloc(0);
+
+  /** Valid until the next one. */
+  encode(kv: KeyValue): Uint8Array {
+    return writeKeyValue(kv, (length) => {
+      // Twice as long as is wanted, so that it grows seldom.
+      if (length > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(2 * length);
+      return this.#bytes.subarray(0, length);
+    });
+  }
+}
+
+function writeKeyValue(kv: KeyValue, room: (length: number) => Buffer): Uint8Array {
   const { key, value, createRevision, modRevision, version } = kv;
   const lease = kv.lease === 0n ? noBytes : new FieldWriter().int64(6, kv.lease).done();
   const numbers = varintBytes(createRevision) + varintBytes(modRevision) + varintBytes(version) + 3;
   const valueHead = value.length === 0 ? 0 : 1 + varintBytes(value.length);
-  const bytes = Buffer.allocUnsafe(
-    1 + varintBytes(key.length) + key.length + numbers + valueHead + value.length + lease.length,
-  );
+  const bytes = room(1 + varintBytes(key.length) + key.length + numbers + valueHead + value.length + lease.length);
   assert(
     createRevision > 0 && modRevision > 0 && version > 0 && key.length > 0,
     'a live version has numbers and a key',

@@ -7,9 +7,10 @@
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../../env/assert.ts';
-import type { Disk, DiskFile } from '../../env/disk.ts';
+import { type Disk, type DiskFile, readInto } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { KvState } from '../apply/contract.ts';
+import { abandon } from '../backend/row-blocks.ts';
 import { createBoltWriter } from '../bbolt/writer.ts';
 import { KvError } from '../errors.ts';
 import { type RaftPosition, writeEtcdBuckets } from './to-etcd.ts';
@@ -18,8 +19,11 @@ export interface StoreSnapshot {
   /** Of the content, without its checksum. */
   readonly bytes: number;
   readonly revision: number;
-  /** Content in pieces, then its SHA-256 as the last one. To be read once. */
-  chunks(): AsyncGenerator<Uint8Array>;
+  /**
+   * Content in pieces, then its SHA-256 as the last one. To be read once. `memory` is asked for where each piece goes, at most
+   * `snapshotPieceBytes` long.
+   */
+  chunks(memory?: (bytes: number) => Uint8Array): AsyncGenerator<Uint8Array>;
   /** Gives the space back; to be called once, however the reading went. */
   close(): Promise<void>;
 }
@@ -30,7 +34,7 @@ const snapshotsMax = 2;
 const reservedBytes = 256 * 1024 * 1024;
 /** Pages are nearly full, and etcd's encoding is smaller than the store's; this is how wrong that may be. */
 const sizeFactor = 1.25;
-const chunkBytes = 64 * 1024;
+export const snapshotPieceBytes = 64 * 1024;
 
 export class SnapshotExporter {
   readonly #disk: Disk;
@@ -47,14 +51,16 @@ export class SnapshotExporter {
   /** Rejects with KvError `tooManyRequests` or KeelsonError `NO_SPACE`. The state is as of the call. */
   async take(kv: KvState, position: RaftPosition): Promise<StoreSnapshot> {
     if (this.#open >= snapshotsMax) throw new KvError('tooManyRequests');
-    const rows = kv.rows();
+    const blocks = kv.rowBlocks();
     this.#open += 1;
     try {
-      await this.#checkSpace(kv.stats().bytesInUse);
-      const file = await this.#createUnnamed();
+      const file = await this.#createFor(kv.stats().bytesInUse).catch(async (error: unknown) => {
+        await abandon(blocks);
+        throw error;
+      });
       try {
         const writer = createBoltWriter(file);
-        const { revision } = await writeEtcdBuckets(rows, writer, position);
+        const { revision } = await writeEtcdBuckets(blocks, writer, position);
         const bytes = await writer.finish();
         return this.#snapshotOf(file, bytes, revision);
       } catch (error) {
@@ -72,11 +78,12 @@ export class SnapshotExporter {
     return {
       bytes,
       revision,
-      async *chunks() {
+      async *chunks(memory = (length) => new Uint8Array(length)) {
         const hash = createHash('sha256');
         for (let at = 0; at < bytes; ) {
-          const chunk = await file.read(at, Math.min(chunkBytes, bytes - at));
-          assert(chunk.length > 0, () => `a snapshot of ${bytes} bytes ends at ${at}`);
+          const chunk = memory(Math.min(snapshotPieceBytes, bytes - at));
+          const filled = await readInto(file, at, chunk);
+          assert(filled === chunk.length, () => `a snapshot of ${bytes} bytes ends at ${at + filled}`);
           hash.update(chunk);
           at += chunk.length;
           yield chunk;
@@ -102,7 +109,9 @@ export class SnapshotExporter {
     );
   }
 
-  async #createUnnamed(): Promise<DiskFile> {
+  /** An unnamed file for a state of so many bytes. */
+  async #createFor(bytesInUse: number): Promise<DiskFile> {
+    await this.#checkSpace(bytesInUse);
     const path = `${this.#directory}/snapshot-${++this.#names}.tmp`;
     if (await this.#disk.exists(path)) await this.#disk.remove(path);
     const file = await this.#disk.open(path, 'create');

@@ -5,7 +5,7 @@
 import { assert, present } from '../../env/assert.ts';
 import type { Member } from '../api.ts';
 import { isRevisionRow, RowReader, type StoredState } from '../apply/meta-rows.ts';
-import type { Row } from '../apply/snapshot-stream.ts';
+import { eachRow } from '../backend/row-blocks.ts';
 import type { BoltWriter } from '../bbolt/writer.ts';
 import { decodeRevision } from '../mvcc/revision.ts';
 import { decodeRow, isTombstone } from '../mvcc/row.ts';
@@ -14,7 +14,7 @@ import {
   encodeAlarm,
   encodeDeletedKey,
   encodeEtcdRevision,
-  encodeKeyValue,
+  KeyValueWriter,
   encodeLease,
   encodeUint64,
   leaseKey,
@@ -29,25 +29,26 @@ export interface RaftPosition {
 
 type Entries = readonly (readonly [Uint8Array | string, Uint8Array | string])[];
 
-/** Writes every bucket; the caller finishes the writer. `rows` in key order, as a backend's scan gives them. */
+/** Writes every bucket; the caller finishes the writer. `blocks`: rows in key order, as `KvState.rowBlocks` gives them. */
 export async function writeEtcdBuckets(
-  rows: AsyncIterable<Row>,
+  blocks: AsyncIterable<Uint8Array>,
   writer: BoltWriter,
   position: RaftPosition,
 ): Promise<{ readonly revision: number; readonly rows: number }> {
   const reader = new RowReader();
   let revisions = 0;
   writer.beginBucket('key');
-  for await (const [key, value] of rows) {
-    if (!isRevisionRow(key)) {
-      reader.add(key, value);
-      continue;
-    }
+  const messages = new KeyValueWriter();
+  const onRow = (key: Buffer, value: Buffer): void => {
+    if (!isRevisionRow(key)) return reader.add(key, value);
     const { main, sub } = decodeRevision(key);
     const kv = decodeRow(value, main);
     const isDelete = isTombstone(value);
-    writer.add(encodeEtcdRevision(main, sub, isDelete), isDelete ? encodeDeletedKey(kv.key) : encodeKeyValue(kv));
+    writer.add(encodeEtcdRevision(main, sub, isDelete), isDelete ? encodeDeletedKey(kv.key) : messages.encode(kv));
     revisions += 1;
+  };
+  for await (const block of blocks) {
+    eachRow(block, onRow);
     if (writer.isFull()) await writer.flush();
   }
   writer.endBucket();

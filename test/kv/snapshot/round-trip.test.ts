@@ -7,6 +7,7 @@ import type { KvState } from '../../../src/kv/apply/index.ts';
 import { createKvState } from '../../../src/kv/apply/index.ts';
 import { createMemoryBackend } from '../../../src/kv/backend/memory.ts';
 import { openBolt } from '../../../src/kv/bbolt/reader.ts';
+import { eachRow } from '../../../src/kv/backend/row-blocks.ts';
 import { createBoltWriter } from '../../../src/kv/bbolt/writer.ts';
 import { decodeKeyValue, encodeEtcdRevision, encodeKeyValue } from '../../../src/kv/snapshot/etcd-messages.ts';
 import { examineEtcd } from '../../../src/kv/snapshot/from-etcd.ts';
@@ -69,8 +70,10 @@ test('users, roles and the switch come back as they were', async () => {
   }
   const authRows = async (state: KvState) => {
     const rows: string[] = [];
-    for await (const [key, value] of state.rows()) {
-      if ('eou'.includes(String.fromCharCode(key[0] ?? 0))) rows.push(`${Buffer.from(key)} ${Buffer.from(value)}`);
+    for await (const block of state.rowBlocks()) {
+      eachRow(block, (key, value) => {
+        if ('eou'.includes(String.fromCharCode(key[0] ?? 0))) rows.push(`${key} ${value}`);
+      });
     }
     return rows;
   };

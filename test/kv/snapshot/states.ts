@@ -53,7 +53,7 @@ export function randomState(seed: number, count: number): KvState {
 export async function toEtcd(kv: KvState): Promise<MemoryFile> {
   const file = new MemoryFile();
   const writer = createBoltWriter(file);
-  await writeEtcdBuckets(kv.rows(), writer, { term: 3, voters: [7], learners: [] });
+  await writeEtcdBuckets(kv.rowBlocks(), writer, { term: 3, voters: [7], learners: [] });
   await writer.finish();
   return file;
 }
