@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import type { Sample } from './load/closed-loop.ts';
 import { median } from './load/usage.ts';
 import { measureCrowd } from './store-bench/crowd.ts';
-import { findSides, type Running, type Side, startSide, targetOf } from './store-bench/sides.ts';
+import { asInstalled, findSides, type Running, type Side, startSide, targetOf } from './store-bench/sides.ts';
 import { leaderOf, measureFailover, measureIdle, measureMemory } from './store-bench/sizes.ts';
 import { profileWork } from './store-bench/profile.ts';
 import { type Figure, type Line, printHead, printLine } from './store-bench/table.ts';
@@ -19,7 +19,8 @@ const sizes = ['memory', 'idle', 'failover', 'crowd'] as const;
 const help = `npm run bench -- store [flags]
 
 Compares this checkout's store with etcd (Debian's at /usr/bin/etcd; more by KEELSON_BENCH_ETCD=path[:path], or the one
-on PATH). Medians of --pairs rounds taken in turns; processor time is all servers' together.
+on PATH). Medians of --pairs rounds taken in turns; processor time is all servers' together. What is measured under
+load runs from the sources; ${sizes.join(', ')} from dist/, which is made anew, as an installed package does.
 
   --only a,b       ${works.map((work) => work.name).join(', ')},
                    ${sizes.join(', ')}; a prefix stands for all that begin with it
@@ -195,7 +196,8 @@ async function compareSizes(
   report: Report,
 ): Promise<void> {
   const rows: (readonly [Side, readonly Figure[]])[] = [];
-  for (const side of options.sides) {
+  // Sizes are those of what users start; what is compiled under load is the same JavaScript either way.
+  for (const side of options.sides.map(asInstalled)) {
     const running = await startSide(side, shape);
     try {
       rows.push([side, await measure(running)]);
