@@ -114,6 +114,7 @@ export interface WorldPlan {
   readonly wideShare: number;
   /** Of the clients, those that hold leases. */
   readonly leaseClients: number;
+  readonly leaseCheckpointEveryMs: number;
   readonly watchClients: number;
   /** Share of answers after which a watching client reads nothing for a while. */
   readonly watchSlowness: number;
@@ -215,6 +216,7 @@ function planWork(random: SeededRandom) {
     leaseClients: pick(random, [0, 0, 1]),
     watchClients: pick(random, [0, 1, 2]),
     watchSlowness: pick(random, [0, 0.05, 0.4]),
+    leaseCheckpointEveryMs: pick(random, [300_000, 400]),
   };
 }
 

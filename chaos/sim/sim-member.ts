@@ -255,6 +255,7 @@ export class SimMember {
         life.core = core as Raft;
       },
       leaseReads: plan.leaseReads,
+      leaseCheckpointEveryMs: plan.leaseCheckpointEveryMs,
       onRemoved: (because) => {
         if (life.isOver) return;
         if (because === 'otherKey') return this.#comeBackAsNew(life);

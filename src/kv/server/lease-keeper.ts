@@ -45,6 +45,8 @@ export interface LeaseKeeperOptions {
   /** 1.5 election time-outs, as in etcd: a lease must not run out in one election. */
   readonly minTtlSeconds: number;
   readonly timeoutMs: number;
+  /** Of the remaining times of leases, when not the usual. */
+  readonly checkpointEveryMs?: number | undefined;
 }
 
 export class LeaseKeeper {
@@ -59,7 +61,7 @@ export class LeaseKeeper {
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options;
-    this.#lessor = new Lessor(() => options.kv.leases());
+    this.#lessor = new Lessor(() => options.kv.leases(), options.checkpointEveryMs);
   }
 
   counts(): { readonly granted: number; readonly revoked: number; readonly expired: number } {

@@ -34,6 +34,8 @@ export interface MemberOptions extends BeginningOptions {
   readonly isStrictReconfiguration: boolean;
   /** How long a member must have been connected to count as healthy when the membership changes; usually 5 s. */
   readonly healthyAfterMs?: number;
+  /** How often the leader writes down what remains of leases, when not the usual five minutes. */
+  readonly leaseCheckpointEveryMs?: number;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly preVote: boolean;

@@ -85,6 +85,7 @@ export function assembleParts(options: KvServerOptions, host: PartsHost) {
     proxy: options.proxy,
     leaderUrls,
     minTtlSeconds: Math.ceil((1.5 * electionMs) / 1000),
+    checkpointEveryMs: options.leaseCheckpointEveryMs,
     timeoutMs,
   });
   const membership = new Membership({

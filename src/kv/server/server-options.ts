@@ -30,6 +30,8 @@ export interface KvServerOptions {
   readonly healthyAfterMs?: number;
   /** This member votes and keeps no data (witness.ts). */
   readonly isWitness?: boolean;
+  /** How often the leader writes down what remains of leases, when not the usual five minutes. */
+  readonly leaseCheckpointEveryMs?: number;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly proxy: LeaderProxy;
