@@ -234,7 +234,7 @@ export class SimTransport implements PeerTransport {
   /** The content travels as one message. Now and then the line breaks within it: the next stream goes on there. */
   async sendSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const content: Uint8Array[] = [];
-    for await (const chunk of chunks) content.push(chunk);
+    for await (const chunk of chunks) content.push(Uint8Array.from(chunk));
     let over: () => void = () => undefined;
     const stream = new Promise<void>((resolve, reject) => {
       over = this.#network.watchStream(message.to, () =>

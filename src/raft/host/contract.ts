@@ -80,7 +80,7 @@ export interface PeerTransport {
   flush?(): void;
   /**
    * Streams a snapshot: the `snap` message, then the content, without what the peer says it has already. Resolves when
-   * the peer has it all, rejects otherwise.
+   * the peer has it all, rejects otherwise. Each chunk is valid until the next one is asked for.
    */
   sendSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Where members are. Called whenever membership or addresses change. `urls` are peer URLs. */

@@ -11,8 +11,8 @@ import type { FieldPair } from '../../rpc/h2/stream.ts';
 import type { Message } from '../core/types.ts';
 import { peerLimits, snapshotPath } from './grpc-wire.ts';
 import { stagedBytesOf } from './grpc-words.ts';
-import { type ProtoSnapshotPart, toProto } from './message-codec.ts';
-import { encodePart } from './snapshot-parts.ts';
+import { toProto } from './message-codec.ts';
+import { ChunkParts, encodePart } from './snapshot-parts.ts';
 
 export interface SnapshotWay {
   readonly client: H2Client;
@@ -58,15 +58,16 @@ export async function streamSnapshot(
   answered.promise.catch((error: unknown) => {
     failed = error;
   });
-  const write = async (part: ProtoSnapshotPart) => {
+  const chunkParts = new ChunkParts();
+  const write = async (part: Uint8Array) => {
     room = Promise.withResolvers<void>();
-    if (!call.write(encodePart(part))) await room.promise;
+    if (!call.write(part)) await room.promise;
     if (failed !== undefined) throw failed;
     moved();
   };
   try {
     moved();
-    await write({ message: toProto(message) });
+    await write(encodePart({ message: toProto(message) }));
     const stagedBytes = await accepted.promise;
     if (stagedBytes > 0) onResumed(stagedBytes);
     let totalBytes = 0;
@@ -74,12 +75,12 @@ export async function streamSnapshot(
       // What the peer has is read here all the same: it is verified, and cheap beside the network.
       let from = Math.min(Math.max(stagedBytes - totalBytes, 0), chunk.length);
       for (; from < chunk.length; from += peerLimits.snapshotChunkBytesMax) {
-        await write({ chunk: chunk.subarray(from, from + peerLimits.snapshotChunkBytesMax) });
+        await write(chunkParts.encode(chunk.subarray(from, from + peerLimits.snapshotChunkBytesMax)));
       }
       totalBytes += chunk.length;
     }
     assert(totalBytes >= 0, 'content has a length');
-    await write({ isLast: true, totalBytes });
+    await write(encodePart({ isLast: true, totalBytes }));
     call.end();
     await answered.promise;
   } catch (error) {

@@ -200,7 +200,7 @@ export class Snapshots {
   async #send(message: SnapMessage): Promise<void> {
     const reader = await this.#options.wal.openSnapshot(message.snapshot);
     try {
-      await this.#options.transport.sendSnapshot(message, reader.chunks());
+      await this.#options.transport.sendSnapshot(message, reader.chunks(true));
     } finally {
       await reader.close();
     }

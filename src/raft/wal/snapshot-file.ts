@@ -6,7 +6,7 @@
  * record; a missing trailer means the file is not whole.
  */
 import { assert } from '../../env/assert.ts';
-import { type Disk, DiskError, type DiskFile } from '../../env/disk.ts';
+import { type Disk, DiskError, type DiskFile, readInto } from '../../env/disk.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Index, SnapshotMeta, Term } from '../core/types.ts';
 import { decodeSnapshotHeader, decodeSnapshotTrailer, encodeSnapshotHeader, encodeSnapshotTrailer } from './payload.ts';
@@ -185,19 +185,31 @@ export async function openSnapshotFile(
       );
     }
     if (meta.index !== id.index || meta.term !== id.term) throw corrupt(path, 0, 'name and header differ');
-    return { identity, meta, chunks: () => readChunks(file, header), close: () => file.close() };
+    return {
+      identity,
+      meta,
+      chunks: (isMemoryReused = false) => readChunks(file, header, isMemoryReused),
+      close: () => file.close(),
+    };
   } catch (error) {
     await file.close();
     throw error;
   }
 }
 
-async function* readChunks(file: DiskFile, header: WalRecord): AsyncGenerator<Uint8Array> {
+async function* readChunks(file: DiskFile, header: WalRecord, isMemoryReused: boolean): AsyncGenerator<Uint8Array> {
+  // Of the greatest record so far.
+  let memory = Buffer.alloc(0);
+  const memoryFor = (bytes: number): Buffer => {
+    if (!isMemoryReused) return Buffer.allocUnsafeSlow(bytes);
+    if (memory.length < bytes) memory = Buffer.allocUnsafeSlow(bytes);
+    return memory.subarray(0, bytes);
+  };
   let last = header;
   let chunks = 0;
   let bytes = 0;
   for (;;) {
-    const record = await readAt(file, last.nextOffset);
+    const record = await readAt(file, last.nextOffset, memoryFor);
     if (record.previousCrc !== last.crc) throw corrupt(file.path, record.offset, 'a record is missing before it');
     last = record;
     if (record.type !== recordTypes.snapshotChunk) break;
@@ -213,13 +225,18 @@ async function* readChunks(file: DiskFile, header: WalRecord): AsyncGenerator<Ui
   }
 }
 
-async function readAt(file: DiskFile, offset: number): Promise<WalRecord> {
+async function readAt(
+  file: DiskFile,
+  offset: number,
+  memoryFor: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafeSlow(bytes),
+): Promise<WalRecord> {
   const head = Buffer.from(await file.read(offset, recordHeadBytes));
   if (head.length < recordHeadBytes) throw corrupt(file.path, offset, 'the file ends without its trailer');
   const length = head.readUInt32LE(8);
   if (length > snapshotChunkBytesMax) throw corrupt(file.path, offset, `length ${length} is over the limit`);
-  const bytes = await file.read(offset, framedBytes(length));
-  const record = readRecord(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset, offset);
+  const bytes = memoryFor(framedBytes(length));
+  const filled = await readInto(file, offset, bytes);
+  const record = readRecord(bytes.subarray(0, filled), offset, offset);
   if (isBroken(record)) throw corrupt(file.path, offset, record.reason);
   return record;
 }
@@ -229,7 +246,7 @@ export async function verifySnapshotFile(disk: Disk, directory: string, id: Snap
   try {
     const reader = await openSnapshotFile(disk, directory, id);
     try {
-      for await (const chunk of reader.chunks()) assert(chunk.length >= 0, 'a chunk has a length');
+      for await (const chunk of reader.chunks(true)) assert(chunk.length >= 0, 'a chunk has a length');
     } finally {
       await reader.close();
     }

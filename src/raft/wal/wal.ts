@@ -117,8 +117,11 @@ export interface SnapshotWriter {
 
 export interface SnapshotReader {
   readonly meta: SnapshotMeta;
-  /** Yields the chunks as written; throws KeelsonError `SNAPSHOT_CORRUPT` on a bad checksum. */
-  chunks(): AsyncIterable<Uint8Array>;
+  /**
+   * Yields the chunks as written; throws KeelsonError `SNAPSHOT_CORRUPT` on a bad checksum. With `isMemoryReused` each is valid
+   * until the next one is asked for.
+   */
+  chunks(isMemoryReused?: boolean): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
