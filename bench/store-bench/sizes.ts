@@ -35,8 +35,9 @@ export async function measureMemory(running: Running, keys: number): Promise<rea
 /** Processor share and memory of members that nobody talks to; the greatest of the three each. */
 export async function measureIdle(running: Running, seconds: number): Promise<readonly Figure[]> {
   const { members } = running.cluster;
-  // What a start leaves to do is done by then: reserving space, the first elections, compiling.
-  await wait(10_000);
+  // What a start leaves to do is done by then: reserving space, the first elections, giving memory back, and compiling,
+  // which takes a while where code runs ten times a second.
+  await wait(60_000);
   const before = members.map((member) => cpuMicroseconds([member.pid()]));
   await wait(seconds * 1000);
   const shares = members.map(
