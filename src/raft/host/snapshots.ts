@@ -115,7 +115,7 @@ export class Snapshots {
 
   async #take(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void> {
     const { wal, core, stateMachine, log, catchUpEntries } = this.#options;
-    const writer = await wal.createSnapshot(meta, 'local');
+    const writer = await this.#createFile(meta, content);
     const bytes = await this.#writeAll(writer, content);
     if (this.#isStopped) return;
     this.counts.taken += 1;
@@ -125,6 +125,18 @@ export class Snapshots {
     this.#options.wake();
     await wal.release(Math.min(wal.latestSnapshot().index, durable) as Index);
     log.info('saved snapshot', { 'snapshot-index': meta.index, term: meta.term, durableIndex: durable });
+  }
+
+  async #createFile(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<SnapshotWriter> {
+    try {
+      return await this.#options.wal.createSnapshot(meta, 'local');
+    } catch (error) {
+      // The content may hold a scan open, and gives back what it holds only once it was begun.
+      const iterator = content[Symbol.asyncIterator]();
+      await iterator.next();
+      await iterator.return?.();
+      throw error;
+    }
   }
 
   #failed(meta: SnapshotMeta, error: unknown): void {
