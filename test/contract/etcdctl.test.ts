@@ -26,6 +26,8 @@ function run(args: readonly string[], input = '', endpoints = cluster.endpoints)
     const child = execFile('/usr/bin/etcdctl', all, { env: environment, timeout: 30_000 }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr });
     });
+    // A program that reads no input may have ended before it is given any; how it ended is told above.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
   });
 }

@@ -37,6 +37,8 @@ function run(args: readonly string[], input?: string, environment: Record<string
       { timeout: 30_000, env: { ...process.env, ...environment } },
       (error, out, err) => resolve({ code: error === null ? 0 : ((error.code as number) ?? -1), out, err }),
     );
+    // A program that reads no input may have ended before it is given any; how it ended is told above.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(input ?? '');
   });
 }

@@ -30,6 +30,8 @@ function etcdctl(args: readonly string[], endpoint?: string, input = ''): Promis
       if (error) reject(new Error(`etcdctl ${all.join(' ')}: ${stderr}`));
       else resolve(stdout.trimEnd());
     });
+    // A program that reads no input may have ended before it is given any; how it ended is told above.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
   });
 }
