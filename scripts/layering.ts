@@ -82,7 +82,7 @@ const rules: readonly Rule[] = [
     name: 'store-client-stands-alone',
     from: /^src\/kv\/client\//,
     mayImport:
-      /^(src\/(kv\/(client\/|rpc\/(codec|wire|int64)[^/]*|api\.ts|errors\.ts)|rpc\/grpc-status\.ts|env\/|proto\/)|proto\/gen\/)/,
+      /^(src\/(kv\/(client\/|rpc\/(codec|wire|services|int64)[^/]*|api\.ts|errors\.ts)|rpc\/grpc-status\.ts|env\/|proto\/)|proto\/gen\/)/,
     instead: 'The client works against real etcd too.',
   },
   {

@@ -37,12 +37,12 @@ export function createSimProxy({ clock, network, self, members }: SimProxyOption
       const onAbort = () => over(() => reject(signal.reason as Error));
       signal.addEventListener('abort', onAbort);
       const back = (settle: () => void) => network.carry(leader.id, self.id, () => self.run(() => over(settle)));
-      network.carry(self.id, leader.id, () =>
-        leader.call(question).then(
+      network.carry(self.id, leader.id, () => {
+        void leader.call(question).then(
           (answer) => back(() => resolve(answer)),
           (error: unknown) => back(() => reject(error as Error)),
-        ),
-      );
+        );
+      });
     });
   return {
     keepAlive: (urls, id, signal) => ask(urls, signal, (server) => server.leaseKeepAlive(id, signal, 'member')),

@@ -138,7 +138,7 @@ export class SimMember {
   call<T>(work: (server: StoreServer) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const { server } = this;
-      if (server !== undefined) this.run(() => work(server).then(resolve, reject));
+      if (server !== undefined) this.run(() => void work(server).then(resolve, reject));
     });
   }
 

@@ -16,7 +16,8 @@ import { Healing } from './healing.ts';
 import { Liveness } from './liveness.ts';
 import { MembershipFaults } from './membership.ts';
 import { calm, SimNetwork } from './network.ts';
-import { type Fault, type FaultKind, planWorld, type Profile, type WorldPlan } from './plan.ts';
+import { type Fault, type FaultKind, type Profile, type WorldPlan } from './plan.ts';
+import { planWorld } from './draw.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { settle } from './settle.ts';
@@ -247,7 +248,7 @@ export class World {
   async #wipe({ member, downMs }: Fault & { readonly kind: 'wipe' }): Promise<void> {
     const victim = this.#members[member];
     const founders = this.#members.filter(({ position }) => position < this.plan.members && position !== member);
-    const tables = await Promise.all(founders.map(({ server }) => server?.members(false) ?? []));
+    const tables = await Promise.all(founders.map(({ server }) => server?.members(false) ?? Promise.resolve([])));
     const isKnown = tables.every((table) => table.some(({ id, key }) => id === victim?.id && key !== undefined));
     if (victim === undefined || !isKnown) return;
     victim.wipe();

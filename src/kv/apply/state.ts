@@ -6,7 +6,6 @@
  * member; how far cleaning and syncing have got is the only thing that may differ.
  */
 import { assert } from '../../env/assert.ts';
-import { DiskError } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type {
   ApplyResult,
@@ -88,10 +87,8 @@ async function loadFromSnapshot(
     return snapshot && (await loadWithSnapshot(backend, snapshot));
   } catch (error) {
     // What is wrong with the backend is its owner's business; the log looks at the snapshot again and tells.
-    const isOfSnapshot =
-      error instanceof KeelsonError ? !error.code.startsWith('BACKEND_') : error instanceof DiskError;
-    if (!isOfSnapshot) throw error;
-    onUnusable?.(error as Error);
+    if (!(error instanceof KeelsonError) || error.code.startsWith('BACKEND_')) throw error;
+    onUnusable?.(error);
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /** How the quorum stands, asked of one member alone: answered without a quorum too. */
 import { safeNumberFromInt64, type Int64Like } from '../../proto/int64.ts';
-import { quorumService } from '../rpc/quorum-face.ts';
+import { quorumService } from '../rpc/services.ts';
 import { Caller } from './calls.ts';
 import { Connections } from './connections.ts';
 import type { KvClientOptions } from './contract.ts';

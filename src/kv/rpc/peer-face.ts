@@ -1,7 +1,7 @@
 /** keelson.store.v1.Peer: what members answer each other beside Raft; peer-questions.ts asks it. */
 import type * as grpc from '@grpc/grpc-js';
 import descriptor from '../../../proto/gen/store-peer.json' with { type: 'json' };
-import { errorText } from '../../env/errors.ts';
+import { errorText, KeelsonError } from '../../env/errors.ts';
 import { loadService } from '../../proto/grpc-service.ts';
 import type { Int64Like } from '../../proto/int64.ts';
 import { grpcStatus } from '../../rpc/grpc-status.ts';
@@ -13,6 +13,8 @@ export const peerService = loadService(descriptor, 'keelson.store.v1.Peer');
 
 /** Two elections at the usual timing. */
 const confirmMs = 2_000;
+const otherCluster = 'OTHER_CLUSTER';
+
 interface WireJoin {
   readonly peerUrls: readonly string[];
   readonly key: string;
@@ -47,13 +49,7 @@ export function peerFace(server: () => KvServer | undefined): grpc.UntypedServic
         const succeeds = await running.succeeds();
         return { clusterId, members: await running.members(false), memberId, isUnconfirmed, succeeds };
       };
-      answer().then(
-        (value) => callback(null, value),
-        (error: unknown) => {
-          const code = statusOf(error);
-          callback({ code, details: errorText(error) });
-        },
-      );
+      answered(answer(), callback);
     };
   return {
     Members: handle(async () => 0),
@@ -69,22 +65,26 @@ export function peerFace(server: () => KvServer | undefined): grpc.UntypedServic
 }
 
 function hashHandler(server: () => KvServer | undefined): grpc.handleUnaryCall<WireHashRequest, object> {
-  return async ({ request }, callback) => {
-    try {
-      const running = server();
-      if (!running) throw new KvError('noLeader');
-      if (askedNumber(request.clusterId, 'cluster_id') !== running.clusterId) {
-        return callback({ code: grpcStatus.failedPrecondition, details: 'cluster ID mismatch' });
-      }
-      const { hash, compactRevision, revision, headRevision } = await running.peerHash(
-        askedNumber(request.revision, 'revision'),
-      );
-      callback(null, { hash, compactRevision, hashRevision: revision, headRevision });
-    } catch (error) {
-      const code = statusOf(error);
-      callback({ code, details: errorText(error) });
-    }
+  const hashFor = async (request: WireHashRequest): Promise<object> => {
+    const running = server();
+    if (!running) throw new KvError('noLeader');
+    if (askedNumber(request.clusterId, 'cluster_id') !== running.clusterId)
+      throw new KeelsonError(otherCluster, 'cluster ID mismatch');
+    const at = askedNumber(request.revision, 'revision');
+    const { hash, compactRevision, revision, headRevision } = await running.peerHash(at);
+    return { hash, compactRevision, hashRevision: revision, headRevision };
   };
+  return ({ request }, callback) => answered(hashFor(request), callback);
+}
+
+function answered(answer: Promise<object>, callback: grpc.sendUnaryData<object>): void {
+  answer.then(
+    (value) => callback(null, value),
+    (error: unknown) => {
+      const isOther = error instanceof KeelsonError && error.code === otherCluster;
+      callback({ code: isOther ? grpcStatus.failedPrecondition : statusOf(error), details: errorText(error) });
+    },
+  );
 }
 
 /**

@@ -1,13 +1,10 @@
 /** keelson.store.v1.Quorum: how the quorum stands and what the autopilot says of it. */
-import descriptor from '../../../proto/gen/store-quorum.json' with { type: 'json' };
-import { loadService } from '../../proto/grpc-service.ts';
 import type { RpcMethod } from '../../rpc/service.ts';
 import type { Member } from '../api.ts';
 import type { KvServer } from '../server/contract.ts';
 import { describeAutopilot } from '../server/autopilot-words.ts';
 import { type Face, unary } from './call.ts';
-
-export const quorumService = loadService(descriptor, 'keelson.store.v1.Quorum');
+import { quorumService } from './services.ts';
 
 export function quorumFace(face: Face): readonly RpcMethod[] {
   const { server } = face;

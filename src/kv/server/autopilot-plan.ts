@@ -13,7 +13,7 @@
  *                  need two full voters: a dead one of these goes only after a standby votes in its place
  */
 import { assert } from '../../env/assert.ts';
-import { fullVotersMin } from './cluster-config.ts';
+import { fullVotersMin } from './full-voters.ts';
 
 export interface PilotedMember {
   readonly id: number;

@@ -7,9 +7,7 @@ import { assert } from '../../env/assert.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import { areWitnessesCovered } from '../../raft/index.ts';
 import type { Member } from '../api.ts';
-
-/** In a cluster with witnesses. Two and a witness can lose any one; one and a witness bear less than that one alone. */
-export const fullVotersMin = 2;
+import { fullVotersMin } from './full-voters.ts';
 
 export interface InitialMember {
   readonly name: string;

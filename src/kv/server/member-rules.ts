@@ -2,8 +2,9 @@
 import { assert, present } from '../../env/assert.ts';
 import { areWitnessesCovered } from '../../raft/index.ts';
 import type { KvErrorCode, Member } from '../api.ts';
-import { fullVotersMin, isUrl } from './cluster-config.ts';
+import { isUrl } from './cluster-config.ts';
 import type { MemberChange } from './entry.ts';
+import { fullVotersMin } from './full-voters.ts';
 
 export interface MemberTable {
   members(): ReadonlyMap<number, Member>;

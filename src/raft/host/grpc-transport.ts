@@ -19,13 +19,13 @@ import { PeerLink } from './grpc-peer-link.ts';
 import { peerLimits, type PeerTls } from './grpc-wire.ts';
 import { BatchEncoder } from './message-wire.ts';
 import { PeerDoor } from './peer-door.ts';
-import { listenForPeers, type PeerListener } from './peer-listener.ts';
+import { listenForPeers, type PeerListener } from './grpc-listener.ts';
 import { PeerMethods } from './peer-methods.ts';
 import type { PeerTraffic } from './peer-traffic.ts';
-import { methodsOfService, type PlainService } from './plain-services.ts';
+import { methodsOfService, type PlainService } from './grpc-services.ts';
 
 export type { PeerTls } from './grpc-wire.ts';
-export type { PeerListener } from './peer-listener.ts';
+export type { PeerListener } from './grpc-listener.ts';
 
 export interface GrpcPeerTransportOptions {
   readonly env: Pick<Env, 'clock' | 'log' | 'random'>;

@@ -2,7 +2,8 @@
  * Snapshots of a data directory whose log is not open yet: the state machine may read its content from one before the log is,
  * and what was read whole need not be read again to know that it is.
  */
-import type { Disk } from '../../env/disk.ts';
+import { type Disk, DiskError } from '../../env/disk.ts';
+import { KeelsonError } from '../../env/errors.ts';
 import { openSnapshotFile, parseSnapshotName, type SnapshotId } from './snapshot-file.ts';
 import type { WalIdentity } from './wal.ts';
 
@@ -16,9 +17,22 @@ export interface StoredSnapshotFile {
 
 /**
  * The newest one of that member at or before `index`; undefined when there is none. Rejects as opening it does when its
- * head is damaged.
+ * head is damaged, and like its chunks with SNAPSHOT_UNREADABLE when the disk fails.
  */
-export async function newestSnapshotUpTo(
+export function newestSnapshotUpTo(
+  disk: Disk,
+  directory: string,
+  wanted: { readonly index: number } & Pick<WalIdentity, 'clusterId' | 'memberId'>,
+): Promise<StoredSnapshotFile | undefined> {
+  return findNewest(disk, directory, wanted).catch((error: unknown) => Promise.reject(unreadable(error)));
+}
+
+function unreadable(error: unknown): unknown {
+  if (!(error instanceof DiskError)) return error;
+  return new KeelsonError('SNAPSHOT_UNREADABLE', `read the newest snapshot: ${error.message}`, { cause: error });
+}
+
+async function findNewest(
   disk: Disk,
   directory: string,
   { index, clusterId, memberId }: { readonly index: number } & Pick<WalIdentity, 'clusterId' | 'memberId'>,
@@ -41,6 +55,8 @@ export async function newestSnapshotUpTo(
       try {
         yield* reader.chunks();
         isRead = true;
+      } catch (error) {
+        throw unreadable(error);
       } finally {
         await reader.close();
       }
