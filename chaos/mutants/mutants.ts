@@ -37,6 +37,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/raft/core/log.ts',
     find: 'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);',
     replace: 'return lastIndex >= this.lastIndex;',
+    profile: 'elections',
   },
   {
     name: 'vote-twice',
@@ -72,6 +73,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/raft/core/log.ts',
     find: 'const firstNew = request.entries.findIndex((entry) => !this.matches(entry.index, entry.term));',
     replace: 'const firstNew = request.entries.findIndex((entry) => entry.index > this.committed);',
+    profile: 'elections',
   },
   {
     name: 'read-without-a-quorum',
@@ -107,6 +109,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/raft/core/loss.ts',
     find: '  if (restored.lostUpTo === undefined) return undefined;',
     replace: '  if (restored.lostUpTo !== undefined || true) return undefined;',
+    profile: 'lostLog',
   },
   {
     name: 'wiped-member-believed',
