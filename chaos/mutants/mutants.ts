@@ -124,6 +124,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/raft/core/proposal.ts',
     find: "  if (state.pendingConfIndex > state.log.applied) return 'confChangePending';",
     replace: '',
+    profile: 'membership',
   },
   {
     name: 'witness-acknowledges-without-log',

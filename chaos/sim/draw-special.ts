@@ -124,6 +124,33 @@ export function planSnapshots(random: SeededRandom): Partial<WorldPlan> {
   };
 }
 
+/** Members come and go in quick succession while leaders end: each change has to wait for the one before it. */
+export function planMembership(random: SeededRandom): Partial<WorldPlan> {
+  const faults: TimedFault[] = [];
+  const members = 3;
+  const spares = 2;
+  for (let atMs = 200; atMs < faultyMs; atMs += random.integer(20, 200)) {
+    const dice = random.next();
+    const spare = members + random.integer(0, spares - 1);
+    if (dice < 0.3) faults.push({ atMs, fault: { kind: 'addLearner', member: spare } });
+    else if (dice < 0.7) faults.push({ atMs, fault: { kind: 'promote' } });
+    else if (dice < 0.8) faults.push({ atMs, fault: { kind: 'remove', member: members - 1 } });
+    else if (dice < 0.9) faults.push({ atMs, fault: { kind: 'crashLeader', downMs: random.integer(50, 400) } });
+    else faults.push({ atMs, fault: { kind: 'isolateLeader', healMs: random.integer(100, 500) } });
+  }
+  return {
+    faultyMs,
+    members,
+    spares,
+    electionTicks: 3,
+    snapshotEntries: 1_000,
+    diskDelayMaxMs: pick(random, [15, 60]),
+    thinkMs: 30,
+    clockRates: [1, 0.9, 1.1, 1, 1],
+    faults,
+  };
+}
+
 function pick<T>(random: SeededRandom, choices: readonly T[]): T {
   return choices[random.integer(0, choices.length - 1)] as T;
 }

@@ -1,7 +1,7 @@
 /** Draws what happens in one simulated world from its seed: the same seed gives the same plan. */
 import type { NetworkConditions } from './network.ts';
 import { planLiveness } from './draw-liveness.ts';
-import { planElections, planLostLog, planOldLeaders, planSnapshots } from './draw-special.ts';
+import { planElections, planLostLog, planMembership, planOldLeaders, planSnapshots } from './draw-special.ts';
 import type { SeededRandom } from './random.ts';
 import {
   type Fault,
@@ -39,6 +39,8 @@ export function planWorld(seed: string, random: SeededRandom, profile: Profile =
       return { ...plan, ...planLostLog(special) };
     case 'oldLeaders':
       return { ...plan, ...planOldLeaders(plan, special) };
+    case 'membership':
+      return { ...plan, ...planMembership(special) };
     case 'snapshots':
       return { ...plan, ...planSnapshots(special) };
     default:

@@ -119,5 +119,14 @@ export interface WorldPlan {
  * What a world is about. `swarm` draws one of the others now and then: each makes one rare order of events common, which by
  * chance alone takes thousands of worlds.
  */
-export const profiles = ['swarm', 'liveness', 'elections', 'lostLog', 'oldLeaders', 'witness', 'snapshots'] as const;
+export const profiles = [
+  'swarm',
+  'liveness',
+  'elections',
+  'lostLog',
+  'oldLeaders',
+  'witness',
+  'snapshots',
+  'membership',
+] as const;
 export type Profile = (typeof profiles)[number];
