@@ -129,7 +129,7 @@ export function planMembership(random: SeededRandom): Partial<WorldPlan> {
   const faults: TimedFault[] = [];
   const members = 3;
   const spares = 2;
-  for (let atMs = 200; atMs < faultyMs; atMs += random.integer(20, 200)) {
+  for (let atMs = 200; atMs < faultyMs; atMs += random.integer(5, 120)) {
     const dice = random.next();
     const spare = members + random.integer(0, spares - 1);
     if (dice < 0.3) faults.push({ atMs, fault: { kind: 'addLearner', member: spare } });
@@ -144,9 +144,9 @@ export function planMembership(random: SeededRandom): Partial<WorldPlan> {
     spares,
     electionTicks: 3,
     snapshotEntries: 1_000,
-    diskDelayMaxMs: pick(random, [15, 60]),
+    diskDelayMaxMs: pick(random, [0, 2, 15]),
     thinkMs: 30,
-    clockRates: [1, 0.9, 1.1, 1, 1],
+    clockRates: Array.from({ length: members + spares }, () => pick(random, [1, 1, 0.9, 1.1])),
     faults,
   };
 }
