@@ -79,7 +79,7 @@ test('a snapshot makes unsure what was accepted up to its term', async () => {
 
 test('what is under way is not accepted again, and is no entry of another term', () => {
   const waiters = new Waiters<string>(handClock());
-  waiters.add(1, 100).catch(() => undefined);
+  void waiters.add(1, 100);
   waiters.accepted(1, 4);
   assert.throws(() => waiters.accepted(1, 5), InvariantViolation);
   assert.throws(() => waiters.complete(1, 5, 'one'), InvariantViolation);
