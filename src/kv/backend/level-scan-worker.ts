@@ -4,17 +4,15 @@ import type { ClassicLevel } from 'classic-level';
 import { Level } from 'level';
 import { assert, present } from '../../env/assert.ts';
 import { errorText } from '../../env/errors.ts';
-import { merged } from './level-scan.ts';
+import { checkedPages, merged } from './level-scan.ts';
 import { type ScanJob, type ScanNews, type ScanOrder, unpackPending } from './level-scan-thread.ts';
 import { packedBytes, packRow } from './row-blocks.ts';
-import { unchecked } from './row-check.ts';
 
 const port = present(parentPort, 'the thread that wants the rows');
 const { directory, from, to, pending, blocks } = workerData as ScanJob;
 const views = blocks.map((memory) => Buffer.from(memory));
 const free = views.map((_, number) => number);
-/** Rows at a time out of LevelDB, and bytes of them. */
-const pageRows = 1000;
+/** Of rows at a time out of LevelDB. */
 const pageBytes = 256 * 1024;
 
 let isStopped = false;
@@ -48,18 +46,10 @@ async function scan(database: ClassicLevel<Buffer, Buffer>): Promise<void> {
     highWaterMarkBytes: pageBytes,
   });
   tell({ kind: 'begun' });
-  const pages = async function* () {
-    for (;;) {
-      const page = await iterator.nextv(pageRows);
-      if (page.length === 0) return;
-      for (const row of page) row[1] = unchecked(row[0], row[1]);
-      yield page;
-    }
-  };
   try {
     let number = await freeBlock();
     let used = 0;
-    for await (const [key, value] of merged(pages(), unpackPending(pending))) {
+    for await (const [key, value] of merged(checkedPages(iterator), unpackPending(pending))) {
       if (number === undefined) return;
       const bytes = packedBytes(key, value);
       let view = present(views[number], 'a shared block');

@@ -1,5 +1,6 @@
 /** One ascending scan over what LevelDB holds and what still waits for it. */
 import { toBytes, toText } from './bytes.ts';
+import { unchecked } from './row-check.ts';
 
 /** A row that the disk does not have yet; undefined = deleted. */
 export interface PendingRow {
@@ -33,5 +34,20 @@ export async function* merged(
   }
   for (let held = pending[next]; held !== undefined; held = pending[++next]) {
     if (held.value !== undefined) yield [toBytes(held.key), held.value];
+  }
+}
+
+/** Rows read at a time. */
+const pageRows = 1000;
+
+/** What an iterator of the database gives, page by page, each value without the checksum that it was held against. */
+export async function* checkedPages(iterator: {
+  nextv(rows: number): Promise<[Buffer, Buffer][]>;
+}): AsyncGenerator<[Buffer, Buffer][]> {
+  for (;;) {
+    const page = await iterator.nextv(pageRows);
+    if (page.length === 0) return;
+    for (const row of page) row[1] = unchecked(row[0], row[1]);
+    yield page;
   }
 }

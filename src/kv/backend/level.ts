@@ -25,7 +25,7 @@ import type { Backend, BackendWrite } from './contract.ts';
 import { checkFiles } from './files-check.ts';
 import { isDamage, newerVersion, openError, useError } from './level-errors.ts';
 import type { PendingRow } from './level-scan.ts';
-import { merged, noPages } from './level-scan.ts';
+import { checkedPages, merged, noPages } from './level-scan.ts';
 import { beginThreadScan, type ThreadScan } from './level-scan-thread.ts';
 import { noteDamage } from './rebuildable.ts';
 import { packRows } from './row-blocks.ts';
@@ -54,7 +54,7 @@ const cacheBytes = 16 * 1024 * 1024;
 const gatheredBytesMin = 1024 * 1024;
 /** A disk batch ends with the handed-over batch that reaches this, so that no single one holds LevelDB's queue for long. */
 const diskBatchBytesMax = 4 * 1024 * 1024;
-/** Rows read or cleared at a time. */
+/** Rows cleared at a time. */
 const scanRowsMax = 1000;
 const scanBytesMax = 1024 * 1024;
 /** Smaller ones are scanned before a thread has begun. */
@@ -417,12 +417,7 @@ class LevelBackend implements Backend {
 
   async *#pages(iterator: Iterator<Database, Buffer, Buffer>): AsyncGenerator<[Buffer, Buffer][]> {
     try {
-      for (;;) {
-        const page = await iterator.nextv(scanRowsMax);
-        if (page.length === 0) return;
-        for (const row of page) row[1] = unchecked(row[0], row[1]);
-        yield page;
-      }
+      yield* checkedPages(iterator);
     } catch (error) {
       if (this.#isClosed) throw new KeelsonError('BACKEND_CLOSED', `a scan of ${this.#directory} ended: it was closed`);
       throw this.#fail('scan', error);
