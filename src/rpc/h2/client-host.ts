@@ -13,6 +13,7 @@ import { ClientCall, type CallHandler } from './client-call.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Flushable, Flusher } from './flusher.ts';
 import { errorCode } from './frames.ts';
+import { keepalivePing, Silence } from './silence.ts';
 import { SocketWriter } from './socket-writer.ts';
 import type { FieldPair } from './stream.ts';
 import type { Timed, Timers } from './timers.ts';
@@ -43,8 +44,6 @@ export interface H2ClientOptions {
   readonly onClosed: (reason: string) => void;
 }
 
-const keepalivePing = Buffer.from('areThere');
-
 export class H2Client implements Timed, Flushable {
   readonly #options: H2ClientOptions;
   readonly #socket: Socket | TLSSocket;
@@ -57,18 +56,17 @@ export class H2Client implements Timed, Flushable {
   #isBlocked = false;
   /** Why there is no connection any more; empty while there is. */
   #lostReason = '';
-  #receivedMs: number;
-  /** When the ping was sent that waits for an answer; -1: none does. */
-  #pingedMs = -1;
+  readonly #silence: Silence;
   dueMs: number;
   timerPlace = -1;
 
   constructor(options: H2ClientOptions) {
     const { address, clock, timers, tls } = options;
     this.#options = options;
-    this.#receivedMs = clock.monotonicMs();
+    const nowMs = clock.monotonicMs();
+    this.#silence = new Silence(options, nowMs);
     this.#authority = 'path' in address ? 'localhost' : authorityOf(address);
-    this.#connection = new ClientConnection({ nowMs: this.#receivedMs, wake: () => this.#wake() });
+    this.#connection = new ClientConnection({ nowMs, wake: () => this.#wake() });
     const socket = tls ? connectSecure({ ...address, ...tls, ALPNProtocols: ['h2'] }) : connectPlain({ ...address });
     this.#socket = socket;
     this.#writer = new SocketWriter(socket, options.flusher.output);
@@ -78,7 +76,7 @@ export class H2Client implements Timed, Flushable {
     socket.on('close', () => this.#lost('the server has closed the connection'));
     socket.on('end', () => this.#lost('the server has closed the connection'));
     socket.once(tls ? 'secureConnect' : 'connect', () => this.#connected());
-    this.dueMs = this.#receivedMs + options.connectTimeoutMs;
+    this.dueMs = nowMs + options.connectTimeoutMs;
     timers.add(this);
   }
 
@@ -123,9 +121,10 @@ export class H2Client implements Timed, Flushable {
     const connection = this.#connection;
     if (this.#lostReason !== '' || connection.isFailed) return;
     const wasReady = connection.isReady;
-    this.#receivedMs = this.#options.clock.monotonicMs();
-    connection.receive(bytes, this.#receivedMs);
-    if (!wasReady && connection.isReady) this.#lookAfter(this.#receivedMs + this.#options.keepaliveIntervalMs);
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#silence.heard(nowMs);
+    connection.receive(bytes, nowMs);
+    if (!wasReady && connection.isReady) this.#lookAfter(nowMs + this.#options.keepaliveIntervalMs);
     // What a blocked socket does not take need not be waited for.
     if (connection.failure && this.#isBlocked) this.#lost(brokenReason(connection.failure));
     if (connection.goneAway !== undefined && connection.streamCount === 0) this.#lost(this.#goneAwayReason());
@@ -162,15 +161,12 @@ export class H2Client implements Timed, Flushable {
 
   /** Time to look whether the server is still there. */
   due(nowMs: number): void {
-    const { keepaliveIntervalMs, keepaliveTimeoutMs, connectTimeoutMs } = this.#options;
+    const { keepaliveTimeoutMs, connectTimeoutMs } = this.#options;
     if (!this.#connection.isReady) return this.#lost(`the server did not answer within ${connectTimeoutMs} ms`);
-    // Anything that came since says that the server is there.
-    if (this.#receivedMs >= this.#pingedMs) this.#pingedMs = -1;
-    if (nowMs - this.#receivedMs < keepaliveIntervalMs) return this.#lookAfter(this.#receivedMs + keepaliveIntervalMs);
-    if (this.#pingedMs >= 0) return this.#lost(`the server did not answer a ping within ${keepaliveTimeoutMs} ms`);
-    this.#pingedMs = nowMs;
-    this.#connection.ping(keepalivePing);
-    this.#lookAfter(nowMs + keepaliveTimeoutMs);
+    const step = this.#silence.step(nowMs);
+    if (step.kind === 'giveUp') return this.#lost(`the server did not answer a ping within ${keepaliveTimeoutMs} ms`);
+    if (step.kind === 'ping') this.#connection.ping(keepalivePing);
+    this.#lookAfter(step.dueMs);
   }
 
   #goneAwayReason(): string {

@@ -14,6 +14,7 @@ import type { CallScope } from './grpc-call.ts';
 import { prefaceTimeoutMs } from './limits.ts';
 import type { Flushable, Flusher } from './flusher.ts';
 import type { OutputBuffer } from './output-buffer.ts';
+import { keepalivePing, Silence } from './silence.ts';
 import { SocketWriter } from './socket-writer.ts';
 import type { Timed, Timers } from './timers.ts';
 
@@ -32,8 +33,6 @@ export interface HostOptions {
   readonly onClosed: (host: SocketHost) => void;
 }
 
-const keepalivePing = Buffer.from('areThere');
-
 export class SocketHost implements Timed, Flushable {
   readonly #options: HostOptions;
   readonly #socket: Socket | TLSSocket;
@@ -46,9 +45,7 @@ export class SocketHost implements Timed, Flushable {
   /** The socket has more than it can take: until it drains. */
   #isBlocked = false;
   #isEnded = false;
-  #receivedMs: number;
-  /** When the last ping was sent that waits for an answer; -1: none does. */
-  #pingedMs = -1;
+  readonly #silence: Silence;
   #isLookedAfter = false;
   dueMs: number;
   timerPlace = -1;
@@ -58,8 +55,9 @@ export class SocketHost implements Timed, Flushable {
     this.#socket = socket;
     this.#flusher = flusher;
     this.#writer = new SocketWriter(socket, flusher.output);
-    this.#receivedMs = options.clock.monotonicMs();
-    this.dueMs = this.#receivedMs + prefaceTimeoutMs;
+    const nowMs = options.clock.monotonicMs();
+    this.#silence = new Silence(options, nowMs);
+    this.dueMs = nowMs + prefaceTimeoutMs;
     options.timers.add(this);
     socket.on('error', ignore);
     socket.on('close', () => this.#closed());
@@ -100,7 +98,7 @@ export class SocketHost implements Timed, Flushable {
       nowMs: clock.monotonicMs(),
       concurrentStreamsMax,
       ...(pingIntervalMinMs === undefined ? {} : { pingIntervalMinMs }),
-      onRequest: (stream, head) => dispatcher.dispatch(stream, head, this.#scope as CallScope, this.#receivedMs),
+      onRequest: (stream, head) => dispatcher.dispatch(stream, head, this.#scope as CallScope, this.#silence.heardMs),
       wake: () => this.#wake(),
     });
     this.#connection = connection;
@@ -119,14 +117,15 @@ export class SocketHost implements Timed, Flushable {
   #received(bytes: Buffer): void {
     const connection = this.#connection;
     if (connection === undefined || connection.isFailed || this.#isEnded) return;
-    this.#receivedMs = this.#options.clock.monotonicMs();
-    connection.receive(bytes, this.#receivedMs);
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#silence.heard(nowMs);
+    connection.receive(bytes, nowMs);
     // The client may have cancelled the last call that was waited for.
     if (connection.isDrained) this.#wake();
     if (!this.#isLookedAfter && connection.isReady) {
       this.#isLookedAfter = true;
       const { keepaliveIntervalMs, timers } = this.#options;
-      if (keepaliveIntervalMs > 0) this.#lookAfter(this.#receivedMs + keepaliveIntervalMs);
+      if (keepaliveIntervalMs > 0) this.#lookAfter(nowMs + keepaliveIntervalMs);
       else timers.remove(this);
     }
     if (connection.failure) {
@@ -180,27 +179,22 @@ export class SocketHost implements Timed, Flushable {
 
   /** Time to look whether the client is still there. */
   due(nowMs: number): void {
-    const { keepaliveIntervalMs, keepaliveTimeoutMs, log } = this.#options;
     const connection = this.#connection;
     if (this.#isEnded || connection === undefined || !connection.isReady) {
       this.#socket.destroy();
       return;
     }
-    const silentMs = nowMs - this.#receivedMs;
-    // Anything that came since says that the client is there.
-    if (this.#receivedMs >= this.#pingedMs) this.#pingedMs = -1;
-    if (silentMs < keepaliveIntervalMs) this.#lookAfter(this.#receivedMs + keepaliveIntervalMs);
-    else if (this.#pingedMs < 0) {
-      this.#pingedMs = nowMs;
-      connection.ping(keepalivePing);
-      this.#lookAfter(nowMs + keepaliveTimeoutMs);
-    } else {
-      log.info('closed a connection whose client does not answer', {
+    const step = this.#silence.step(nowMs);
+    if (step.kind === 'giveUp') {
+      this.#options.log.info('closed a connection whose client does not answer', {
         peer: this.#scope?.peer,
-        silentMs: Math.round(silentMs),
+        silentMs: Math.round(nowMs - this.#silence.heardMs),
       });
       this.#socket.destroy();
+      return;
     }
+    if (step.kind === 'ping') connection.ping(keepalivePing);
+    this.#lookAfter(step.dueMs);
   }
 
   /** Takes no more calls and closes when those under way are done. */
