@@ -1,6 +1,7 @@
 /**
  * Writes pod statuses to the API server: one writer per pod, the newest status wins, the same status is written once.
- * A write that fails is tried again until it succeeds or the pod is gone; nobody waits for it but `flush`.
+ * A write that fails is tried again until it succeeds or the pod is gone; nobody waits for it but `flush`. A condition of
+ * ours that somebody else changed since (the node lifecycle controller, while the node was silent) is written again.
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
 import { type ApiClient, isConflict, isNotFound, resources } from '../../control/client/index.ts';
@@ -13,6 +14,8 @@ interface Slot {
   wanted: JsonObject;
   /** JSON of the status last written. */
   written: string;
+  /** The pod's resourceVersion that this write made. */
+  writtenVersion: string;
   isWriting: boolean;
   /** The API server knows no such pod any more. */
   isGone: boolean;
@@ -41,10 +44,11 @@ export class StatusManager {
     const uid = pod.metadata.uid;
     let slot = this.#slots.get(uid);
     if (slot === undefined) {
-      slot = { pod, wanted: status, written: '', isWriting: false, isGone: false, waiters: [] };
+      slot = { pod, wanted: status, written: '', writtenVersion: '', isWriting: false, isGone: false, waiters: [] };
       this.#slots.set(uid, slot);
     }
     slot.wanted = status;
+    if (isChangedByOthers(pod, slot)) slot.written = '';
     if (!slot.isWriting && JSON.stringify(status) !== slot.written) void this.#write(slot);
   }
 
@@ -69,8 +73,9 @@ export class StatusManager {
       const text = JSON.stringify(status);
       if (text === slot.written) break;
       try {
-        await this.#patch(slot.pod, status);
+        const pod = await this.#patch(slot.pod, status);
         slot.written = text;
+        slot.writtenVersion = pod.metadata.resourceVersion ?? '';
         delayMs = retryInitialMs;
       } catch (error) {
         if (isNotFound(error) || isConflict(error)) {
@@ -91,10 +96,10 @@ export class StatusManager {
     for (const waiter of slot.waiters.splice(0)) waiter();
   }
 
-  async #patch(pod: KubeObject, status: JsonObject): Promise<void> {
+  async #patch(pod: KubeObject, status: JsonObject): Promise<KubeObject> {
     const { namespace = '', name, uid } = pod.metadata;
     const body = { metadata: { uid }, status: withDeletedIps(pod, status) };
-    await this.#client.patch(
+    return await this.#client.patch(
       resources.pods,
       namespace,
       name,
@@ -102,6 +107,19 @@ export class StatusManager {
       { subresource: 'status', fieldManager: 'kubelet' },
     );
   }
+}
+
+/** A copy as old as our own write, or older, says nothing of what came after it. */
+function isChangedByOthers(pod: KubeObject, slot: Slot): boolean {
+  if (slot.written === '' || !isNewer(pod.metadata.resourceVersion ?? '', slot.writtenVersion)) return false;
+  const seen = (pod.status?.conditions ?? []) as JsonObject[];
+  const own = (slot.wanted.conditions ?? []) as JsonObject[];
+  return own.some((each) => seen.find((other) => other.type === each.type)?.status !== each.status);
+}
+
+/** Resource versions are decimal numbers without leading zeros, of any length. */
+function isNewer(version: string, than: string): boolean {
+  return version.length > than.length || (version.length === than.length && version > than);
 }
 
 /** Addresses merge by value in a strategic patch: one that is no longer the pod's must be taken out by name. */

@@ -318,6 +318,13 @@ function inside(): void {
     const transition = (object: Json) =>
       object.status.conditions.find((each: Json) => each.type === 'Ready').lastTransitionTime;
     assert.equal(transition(after), transition(before), 'a restarted agent does not make a ready pod flap');
+  });
+
+  test('a ready pod marked not ready while its node was silent is ready again when the node is heard', async () => {
+    const lost = { type: 'Ready', status: 'False', lastTransitionTime: new Date().toISOString() };
+    const patch = JSON.stringify({ status: { conditions: [lost] } });
+    await stand.ok('patch', 'pod', 'stays', '--subresource=status', '--type=strategic', '-p', patch);
+    await untilReady('stays');
     await stand.ok('delete', 'pod', 'stays');
   });
 
