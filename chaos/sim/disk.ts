@@ -231,6 +231,12 @@ export class SimDisk implements Disk {
       path,
       size: () => use('size', () => node.size),
       read: (offset, length) => use('read', () => node.read(offset, length)),
+      readInto: (offset, target) =>
+        use('read', () => {
+          const bytes = node.read(offset, target.length);
+          target.set(bytes);
+          return bytes.length;
+        }),
       write: (offset, chunks) => use('write', () => this.#write(path, node, offset, chunks)),
       truncate: (length) =>
         use('truncate', () => {

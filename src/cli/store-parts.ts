@@ -1,5 +1,5 @@
 /** Parts of a store's member that flags turn on and off. */
-import type { Disk } from '../env/disk.ts';
+import { type Disk, fileOver } from '../env/disk.ts';
 import type { Env } from '../env/env.ts';
 import { errorText } from '../env/errors.ts';
 import type { Log } from '../env/log.ts';
@@ -116,17 +116,6 @@ export function unsyncedDisk(disk: Disk): Disk {
   return {
     ...disk,
     syncDirectory: unsynced,
-    open: async (path, mode) => {
-      const file = await disk.open(path, mode);
-      return {
-        path: file.path,
-        size: () => file.size(),
-        read: (offset, length) => file.read(offset, length),
-        write: (offset, chunks) => file.write(offset, chunks),
-        truncate: (length) => file.truncate(length),
-        dataSync: unsynced,
-        close: () => file.close(),
-      };
-    },
+    open: async (path, mode) => fileOver(await disk.open(path, mode), { dataSync: unsynced }),
   };
 }

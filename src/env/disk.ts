@@ -46,8 +46,11 @@ export interface DiskFile {
   size(): Promise<number>;
   /** Up to `length` bytes from `offset`; shorter only at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** The same into memory that the caller has, which it leaves alone meanwhile; returns the bytes read. See `readInto`. */
-  readInto?(offset: number, target: Uint8Array): Promise<number>;
+  /**
+   * Fills `target`, which the caller leaves alone meanwhile; returns the bytes read, fewer only at the end of the file. For
+   * files that are read again and again into the same memory.
+   */
+  readInto(offset: number, target: Uint8Array): Promise<number>;
   /** Writes all of `chunks`, one after another, from `offset`. Not durable until `dataSync` resolves. */
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void>;
   truncate(length: number): Promise<void>;
@@ -55,12 +58,19 @@ export interface DiskFile {
   close(): Promise<void>;
 }
 
-/** Fills `target` from `offset`; returns the bytes read, fewer only at the end of the file. For files read again and again into the same memory. */
-export async function readInto(file: DiskFile, offset: number, target: Uint8Array): Promise<number> {
-  if (file.readInto) return file.readInto(offset, target);
-  const bytes = await file.read(offset, target.length);
-  target.set(bytes);
-  return bytes.length;
+/** `file` with some of its operations done differently. */
+export function fileOver(file: DiskFile, changed: Partial<DiskFile>): DiskFile {
+  return {
+    path: file.path,
+    size: () => file.size(),
+    read: (offset, length) => file.read(offset, length),
+    readInto: (offset, target) => file.readInto(offset, target),
+    write: (offset, chunks) => file.write(offset, chunks),
+    truncate: (length) => file.truncate(length),
+    dataSync: () => file.dataSync(),
+    close: () => file.close(),
+    ...changed,
+  };
 }
 
 /** `code` is the errno name (`EIO`, `ENOSPC`, `ENOENT`, …). */

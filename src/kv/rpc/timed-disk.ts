@@ -1,6 +1,6 @@
 /** A member's disk with its writes and syncs timed, by what they are for: the log, or snapshots of it. */
 import type { Clock } from '../../env/clock.ts';
-import type { Disk, DiskFile } from '../../env/disk.ts';
+import { type Disk, type DiskFile, fileOver } from '../../env/disk.ts';
 
 export interface DiskTimings {
   readonly logWriteSeconds: (seconds: number) => void;
@@ -26,15 +26,10 @@ export function timedDisk(disk: Disk, clock: Clock, timings: DiskTimings): Disk 
       await act();
       observeSeconds((clock.monotonicMs() - startedMs) / 1000);
     };
-    return {
-      path: file.path,
-      size: () => file.size(),
-      read: (offset, length) => file.read(offset, length),
+    return fileOver(file, {
       write: (offset, chunks) => time(() => file.write(offset, chunks), observe.write),
-      truncate: (length) => file.truncate(length),
-      close: () => file.close(),
       dataSync: () => time(() => file.dataSync(), observe.sync),
-    };
+    });
   };
   return {
     open: async (path, mode) => timed(await disk.open(path, mode)),

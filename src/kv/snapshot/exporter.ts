@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../../env/assert.ts';
-import { type Disk, type DiskFile, readInto } from '../../env/disk.ts';
+import type { Disk, DiskFile } from '../../env/disk.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { KvState } from '../apply/contract.ts';
 import { abandon } from '../backend/row-blocks.ts';
@@ -82,7 +82,7 @@ export class SnapshotExporter {
         const hash = createHash('sha256');
         for (let at = 0; at < bytes; ) {
           const chunk = memory(Math.min(snapshotPieceBytes, bytes - at));
-          const filled = await readInto(file, at, chunk);
+          const filled = await file.readInto(at, chunk);
           assert(filled === chunk.length, () => `a snapshot of ${bytes} bytes ends at ${at + filled}`);
           hash.update(chunk);
           at += chunk.length;

@@ -6,7 +6,7 @@
  * record; a missing trailer means the file is not whole.
  */
 import { assert } from '../../env/assert.ts';
-import { type Disk, DiskError, type DiskFile, readInto } from '../../env/disk.ts';
+import { type Disk, DiskError, type DiskFile } from '../../env/disk.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Index, SnapshotMeta, Term } from '../core/types.ts';
 import { decodeSnapshotHeader, decodeSnapshotTrailer, encodeSnapshotHeader, encodeSnapshotTrailer } from './payload.ts';
@@ -235,7 +235,7 @@ async function readAt(
   const length = head.readUInt32LE(8);
   if (length > snapshotChunkBytesMax) throw corrupt(file.path, offset, `length ${length} is over the limit`);
   const bytes = memoryFor(framedBytes(length));
-  const filled = await readInto(file, offset, bytes);
+  const filled = await file.readInto(offset, bytes);
   const record = readRecord(bytes.subarray(0, filled), offset, offset);
   if (isBroken(record)) throw corrupt(file.path, offset, record.reason);
   return record;

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Disk, DiskError, type DiskFile } from '../../../src/env/disk.ts';
+import { type Disk, DiskError, type DiskFile, fileOver } from '../../../src/env/disk.ts';
 import type { KeelsonError } from '../../../src/env/errors.ts';
 import { silentLog } from '../../../src/env/log.ts';
 import { realClock, realDisk, realRandom } from '../../../src/env/real.ts';
@@ -18,18 +18,13 @@ const put = (key: string) => putRequest({ key: bytes(key), value: bytes('kept') 
 /** The real disk; syncs of the log fail from `break` on. */
 function breakableDisk() {
   let isBroken = false;
-  const wrap = (file: DiskFile): DiskFile => ({
-    path: file.path,
-    size: () => file.size(),
-    read: (offset, length) => file.read(offset, length),
-    write: (offset, chunks) => file.write(offset, chunks),
-    truncate: (length) => file.truncate(length),
-    close: () => file.close(),
-    dataSync: () =>
-      isBroken && file.path.endsWith('.wal')
-        ? Promise.reject(new DiskError('EIO', 'fdatasync', file.path))
-        : file.dataSync(),
-  });
+  const wrap = (file: DiskFile): DiskFile =>
+    fileOver(file, {
+      dataSync: () =>
+        isBroken && file.path.endsWith('.wal')
+          ? Promise.reject(new DiskError('EIO', 'fdatasync', file.path))
+          : file.dataSync(),
+    });
   const disk: Disk = { ...realDisk, open: async (path, mode) => wrap(await realDisk.open(path, mode)) };
   return {
     disk,
