@@ -11,7 +11,7 @@ import { silentLog } from '../../src/env/log.ts';
 import type { Backend, BackendWrite } from '../../src/kv/backend/contract.ts';
 import { openLevelBackend } from '../../src/kv/backend/level.ts';
 import { createMemoryBackend } from '../../src/kv/backend/memory.ts';
-import { checked } from '../../src/kv/backend/row-check.ts';
+import { CheckedRows } from '../../src/kv/backend/row-check.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const put = (key: string, value: string): BackendWrite => ({ type: 'put', key: bytes(key), value: bytes(value) });
@@ -239,7 +239,7 @@ test('level: rows in the form of a newer version are refused', async (context) =
   await first.close();
   const raw = new Level<Buffer, Buffer>(directory, { keyEncoding: 'buffer', valueEncoding: 'buffer' });
   const key = Buffer.from([0xff, 0xff, 0]);
-  await raw.put(key, checked(key, Uint8Array.of(2)));
+  await raw.put(key, new CheckedRows().row(key, Uint8Array.of(2)));
   await raw.close();
   await assert.rejects(openLevelBackend(directory, noFailure), { code: 'DATA_NEWER_VERSION' });
 });

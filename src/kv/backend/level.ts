@@ -29,7 +29,7 @@ import { checkedPages, merged, noPages } from './level-scan.ts';
 import { beginThreadScan, type ThreadScan } from './level-scan-thread.ts';
 import { noteDamage } from './rebuildable.ts';
 import { packRows } from './row-blocks.ts';
-import { checked, unchecked } from './row-check.ts';
+import { CheckedRows, unchecked } from './row-check.ts';
 
 export interface LevelBackendOptions {
   /** The backend cannot go on; the process must stop with this error. */
@@ -148,6 +148,8 @@ class LevelBackend implements Backend {
   readonly #database: Database;
   readonly #directory: string;
   readonly #options: LevelBackendOptions;
+  /** Of the disk batch under way. */
+  readonly #rows = new CheckedRows();
   /** What the disk does not have yet. Limited by whoever watches pendingBytes. */
   #overlay = new Map<string, OverlayRow>();
   #jobs: Job[] = [];
@@ -340,6 +342,8 @@ class LevelBackend implements Backend {
   /** The next batches as one disk batch. LevelDB carries it out in order: of several writes of a key the last counts. */
   async #writeBatches(): Promise<void> {
     const operations: BatchOperation<Database, Buffer, Buffer>[] = [];
+    const rows = this.#rows;
+    rows.restart();
     const keys: (readonly string[])[] = [];
     let bytes = 0;
     let taken = 0;
@@ -349,7 +353,7 @@ class LevelBackend implements Backend {
       for (const write of job.writes) {
         const key = asBuffer(write.key);
         operations.push(
-          write.type === 'put' ? { type: 'put', key, value: checked(key, write.value) } : { type: 'del', key },
+          write.type === 'put' ? { type: 'put', key, value: rows.row(key, write.value) } : { type: 'del', key },
         );
       }
       keys.push(job.keys);
@@ -379,9 +383,9 @@ class LevelBackend implements Backend {
   #numbered(): BatchOperation<Database, Buffer, Buffer>[] {
     this.#lastBatch += 1;
     const key = batchKey(this.#lastBatch);
-    const add = { type: 'put' as const, key, value: checked(key, new Uint8Array(0)) };
+    const add = { type: 'put' as const, key, value: this.#rows.row(key, new Uint8Array(0)) };
     if (this.#lastBatch === 1) {
-      return [add, { type: 'put', key: formatKey, value: checked(formatKey, Uint8Array.of(formatVersion)) }];
+      return [add, { type: 'put', key: formatKey, value: this.#rows.row(formatKey, Uint8Array.of(formatVersion)) }];
     }
     if (this.#lastBatch <= batchesKept) return [add];
     return [add, { type: 'del', key: batchKey(this.#lastBatch - batchesKept) }];

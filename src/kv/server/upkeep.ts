@@ -53,6 +53,8 @@ export class Upkeep {
   async publish(signal: AbortSignal): Promise<void> {
     const { memberId, name, clientUrls, memberKey, log, proposer, clock } = this.#options;
     const key = memberKey === undefined ? {} : { key: memberKey };
+    // A member that joins cannot publish itself before it has the whole state: each reason is told once.
+    let told = '';
     for (;;) {
       signal.throwIfAborted();
       try {
@@ -61,7 +63,9 @@ export class Upkeep {
         return;
       } catch (error) {
         if (!(error instanceof KeelsonError)) throw error;
-        log.warn('failed to publish local member to cluster through raft', { error: errorText(error) });
+        const text = errorText(error);
+        if (text !== told) log.warn('failed to publish local member to cluster through raft', { error: text });
+        told = text;
         await sleep(clock, publishRetryMs, signal);
       }
     }

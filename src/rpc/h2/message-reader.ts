@@ -1,18 +1,29 @@
 /**
  * Cuts the body of a request into gRPC messages: a flag, a length of four bytes, the message. A message that came in one
- * piece is a view into it; one that came in several is put together in a buffer that grows with what has really come, so
- * that a length alone reserves nothing.
+ * piece is a view into it; one that came in several is put together once all of it is there, so that each byte is copied
+ * once at most and a length alone reserves nothing.
  */
 import { gunzipSync } from 'node:zlib';
-import { assert } from '../../env/assert.ts';
+import { assert, present } from '../../env/assert.ts';
 import { errorText } from '../../env/errors.ts';
 import { grpcStatus } from '../grpc-status.ts';
 import type { StatusError } from '../service.ts';
 import { messagePrefixBytes } from './stream.ts';
 
-const nothing = Buffer.alloc(0);
-/** The first buffer of a message in pieces; each next one doubles. */
-const bufferBytesMin = 4096;
+/**
+ * A smaller piece that has to wait is copied behind others of its kind: it must neither hold what the socket read with it, nor
+ * cost an object for each byte.
+ */
+const smallBytes = 1024;
+const gatheredBytes = 2048;
+
+/** `bytes[start, end)`; `isOwn`: this reader's, with room behind `end`. */
+interface Piece {
+  readonly bytes: Buffer;
+  start: number;
+  end: number;
+  readonly isOwn: boolean;
+}
 
 /** A message cannot be taken: the call ends with this. */
 export class MessageError extends Error {
@@ -27,12 +38,9 @@ export class MessageError extends Error {
 export class MessageReader {
   readonly #messageBytesMax: number;
   readonly #isGzip: boolean;
-  /** What has come and was not taken is `#buffer[#start, #end)`. */
-  #buffer: Buffer = nothing;
-  #start = 0;
-  #end = 0;
-  /** The buffer is of this reader: there may be room behind `#end`. */
-  #isOwn = false;
+  /** What has come and was not taken; empty pieces are not kept. */
+  readonly #pieces: Piece[] = [];
+  #held = 0;
 
   constructor(messageBytesMax: number, isGzip: boolean) {
     this.#messageBytesMax = messageBytesMax;
@@ -40,67 +48,80 @@ export class MessageReader {
   }
 
   get heldBytes(): number {
-    return this.#end - this.#start;
+    return this.#held;
   }
 
   push(bytes: Buffer, start: number, end: number): void {
-    const held = this.heldBytes;
-    if (held === 0) {
-      this.#buffer = bytes;
-      this.#start = start;
-      this.#end = end;
-      this.#isOwn = false;
+    if (start === end) return;
+    this.#held += end - start;
+    // Most often it is a whole message, or several.
+    if (this.#pieces.length === 0) this.#pieces.push({ bytes, start, end, isOwn: false });
+    else this.#keep(bytes, start, end);
+  }
+
+  #keep(bytes: Buffer, start: number, end: number): void {
+    if (end - start >= smallBytes) {
+      this.#pieces.push({ bytes, start, end, isOwn: false });
       return;
     }
-    if (!this.#isOwn || this.#buffer.length - this.#end < end - start) this.#grow(held + end - start);
-    this.#end += bytes.copy(this.#buffer, this.#end, start, end);
-  }
-
-  #grow(neededBytes: number): void {
-    const held = this.heldBytes;
-    const buffer = Buffer.allocUnsafeSlow(Math.max(bufferBytesMin, neededBytes, Math.min(held * 2, this.#whole())));
-    this.#buffer.copy(buffer, 0, this.#start, this.#end);
-    this.#buffer = buffer;
-    this.#start = 0;
-    this.#end = held;
-    this.#isOwn = true;
-  }
-
-  /** What the message under way takes; more than any while that is unknown. */
-  #whole(): number {
-    if (this.heldBytes < messagePrefixBytes) return Number.POSITIVE_INFINITY;
-    return messagePrefixBytes + this.#buffer.readUInt32BE(this.#start + 1);
+    let last = this.#pieces.at(-1);
+    if (!last?.isOwn || last.bytes.length - last.end < end - start) {
+      last = { bytes: Buffer.allocUnsafeSlow(gatheredBytes), start: 0, end: 0, isOwn: true };
+      this.#pieces.push(last);
+    }
+    last.end += bytes.copy(last.bytes, last.end, start, end);
   }
 
   /** The next message, undefined until it is whole. Throws MessageError; then the call is over. */
   next(): Buffer | undefined {
-    const held = this.heldBytes;
-    if (held < messagePrefixBytes) return undefined;
-    const buffer = this.#buffer;
-    const length = buffer.readUInt32BE(this.#start + 1);
+    if (this.#held < messagePrefixBytes) return this.#wait();
+    let first = this.#first(messagePrefixBytes);
+    const length = first.bytes.readUInt32BE(first.start + 1);
     if (length > this.#messageBytesMax) {
       const details = `grpc: received message larger than max (${length} vs. ${this.#messageBytesMax})`;
       throw new MessageError(grpcStatus.resourceExhausted, details);
     }
-    if (held < messagePrefixBytes + length) return undefined;
-    const flag = buffer[this.#start] as number;
-    const from = this.#start + messagePrefixBytes;
-    this.#start = from + length;
-    assert(this.#start <= this.#end, 'a message ends within what has come');
-    const message = buffer.subarray(from, this.#start);
-    if (this.#start === this.#end) this.#release();
-    // What is behind the message must not be written into what was handed out.
-    else this.#isOwn = false;
+    const wholeBytes = messagePrefixBytes + length;
+    if (this.#held < wholeBytes) return this.#wait();
+    first = this.#first(wholeBytes);
+    const flag = first.bytes[first.start] as number;
+    const message = first.bytes.subarray(first.start + messagePrefixBytes, first.start + wholeBytes);
+    first.start += wholeBytes;
+    this.#held -= wholeBytes;
+    assert(this.#held >= 0 && first.start <= first.end, 'a message ends within what has come');
+    if (first.start === first.end) this.#pieces.shift();
     if (flag === 0) return message;
     if (flag !== 1) throw new MessageError(grpcStatus.internal, `grpc: received unexpected payload format ${flag}`);
     return this.#unzip(message);
   }
 
-  #release(): void {
-    this.#buffer = nothing;
-    this.#start = 0;
-    this.#end = 0;
-    this.#isOwn = false;
+  /** The first piece, with `bytes` in it at least: put together of several if need be. */
+  #first(bytes: number): Piece {
+    const pieces = this.#pieces;
+    const first = present(pieces[0], 'what is held lies in pieces');
+    if (first.end - first.start >= bytes) return first;
+    const whole = Buffer.allocUnsafeSlow(bytes);
+    let at = 0;
+    let emptied = 0;
+    while (at < bytes) {
+      const piece = present(pieces[emptied], 'what is held lies in pieces');
+      const end = Math.min(piece.end, piece.start + bytes - at);
+      at += piece.bytes.copy(whole, at, piece.start, end);
+      piece.start = end;
+      if (end === piece.end) emptied++;
+    }
+    const joined = { bytes: whole, start: 0, end: bytes, isOwn: false };
+    pieces.splice(0, emptied, joined);
+    return joined;
+  }
+
+  /** Nothing whole is there, and what little there is does not hold what was read with it. */
+  #wait(): undefined {
+    const [first] = this.#pieces;
+    if (first === undefined || first.isOwn || this.#held >= smallBytes) return;
+    const pieces = this.#pieces.splice(0);
+    for (const piece of pieces) this.#keep(piece.bytes, piece.start, piece.end);
+    assert(this.#pieces.length === 1, 'less than a buffer of small pieces is gathered into one');
   }
 
   #unzip(message: Buffer): Buffer {

@@ -15,13 +15,18 @@ function framed(message: Uint8Array, flag = 0): Buffer {
   return bytes;
 }
 
-function readAll(reader: MessageReader, pieces: readonly Buffer[]): string[] {
+/** `takes`: how many messages are asked for at most after each piece, in turns; after the last one, all. */
+function readAll(reader: MessageReader, pieces: readonly Buffer[], takes: readonly number[] = [Infinity]): string[] {
   const messages: Buffer[] = [];
-  for (const piece of pieces) {
+  for (const [turn, piece] of [...pieces.entries(), [-1, Buffer.alloc(0)] as const]) {
     // In the middle of something else, as frames are.
     const surrounded = Buffer.concat([Buffer.from('before'), piece, Buffer.from('behind')]);
     reader.push(surrounded, 6, 6 + piece.length);
-    for (let message = reader.next(); message !== undefined; message = reader.next()) messages.push(message);
+    for (let left = turn < 0 ? Infinity : (takes[turn % takes.length] as number); left > 0; left--) {
+      const message = reader.next();
+      if (message === undefined) break;
+      messages.push(message);
+    }
   }
   // Looked at only now: nothing that was handed out may change.
   return messages.map((message) => message.toString('hex'));
@@ -31,8 +36,9 @@ test('messages are the same however their bytes are cut', () => {
   fc.assert(
     fc.property(
       fc.array(fc.uint8Array({ maxLength: 5000 }), { maxLength: 6 }),
-      fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1 }),
-      (messages, cuts) => {
+      fc.array(fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 3000 })), { minLength: 1 }),
+      fc.array(fc.constantFrom(0, 1, Infinity), { minLength: 1 }),
+      (messages, cuts, takes) => {
         const bytes = Buffer.concat(messages.map((message) => framed(message)));
         const pieces: Buffer[] = [];
         for (let at = 0, turn = 0; at < bytes.length; turn++) {
@@ -42,12 +48,13 @@ test('messages are the same however their bytes are cut', () => {
         }
         const reader = new MessageReader(5000, false);
         assert.deepEqual(
-          readAll(reader, pieces),
+          readAll(reader, pieces, takes),
           messages.map((message) => Buffer.from(message).toString('hex')),
         );
         assert.equal(reader.heldBytes, 0);
       },
     ),
+    { numRuns: 1000 },
   );
 });
 
@@ -69,6 +76,43 @@ test('a length alone reserves nothing', () => {
   reader.push(Buffer.alloc(10), 0, 10);
   assert.equal(reader.next(), undefined);
   assert.ok(process.memoryUsage().arrayBuffers - before < 2 ** 20);
+});
+
+test('messages that wait behind others are not copied again with each piece that comes', () => {
+  const message = Buffer.alloc(64 * 1024, 'm');
+  const body = Buffer.concat(Array.from({ length: 400 }, () => framed(message)));
+  const reader = new MessageReader(2 ** 20, false);
+  let taken = 0;
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  for (let at = 0; at < body.length; at += 16_384) {
+    reader.push(body, at, Math.min(at + 16_384, body.length));
+    // The receiver is slow: some megabyte waits, and one message is taken for each that comes.
+    if (reader.heldBytes > 2 ** 20 && reader.next() !== undefined) taken++;
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  while (reader.next() !== undefined) taken++;
+  assert.equal(taken, 400);
+  assert.ok(most < 2 * body.length, `${most} bytes for ${body.length}`);
+});
+
+test('a byte at a time takes no object for each, and a few bytes that wait do not hold what was read with them', () => {
+  const reader = new MessageReader(2 ** 20, false);
+  const read = Buffer.alloc(64 * 1024, 'x');
+  framed(new Uint8Array(200_000)).copy(read, 0, 0, 5);
+  reader.push(read, 0, 5);
+  assert.equal(reader.next(), undefined);
+  read.fill('y');
+  const before = process.memoryUsage();
+  for (let count = 0; count < 199_999; count++) {
+    reader.push(read, count % read.length, (count % read.length) + 1);
+    if (count % 1000 === 0) assert.equal(reader.next(), undefined);
+  }
+  const after = process.memoryUsage();
+  assert.ok(after.heapUsed - before.heapUsed + after.arrayBuffers - before.arrayBuffers < 4_000_000);
+  reader.push(Buffer.from('z'), 0, 1);
+  assert.equal(reader.next()?.toString(), `${'y'.repeat(199_999)}z`);
+  assert.equal(reader.heldBytes, 0);
 });
 
 test('gzip is unpacked, but not without end', () => {
