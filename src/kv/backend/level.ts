@@ -54,6 +54,8 @@ const cacheBytes = 16 * 1024 * 1024;
 const gatheredBytesMin = 1024 * 1024;
 /** A disk batch ends with the handed-over batch that reaches this, so that no single one holds LevelDB's queue for long. */
 const diskBatchBytesMax = 4 * 1024 * 1024;
+/** Handing rows to LevelDB takes the loop a microsecond or two each, however small they are: a compaction deletes a million. */
+const diskBatchRowsMax = 4096;
 /** Rows cleared at a time. */
 const scanRowsMax = 1000;
 const scanBytesMax = 1024 * 1024;
@@ -349,7 +351,7 @@ class LevelBackend implements Backend {
     let taken = 0;
     let number = 0;
     for (const job of this.#jobs) {
-      if (job.kind !== 'batch' || bytes >= diskBatchBytesMax) break;
+      if (job.kind !== 'batch' || bytes >= diskBatchBytesMax || operations.length >= diskBatchRowsMax) break;
       for (const write of job.writes) {
         const key = asBuffer(write.key);
         operations.push(
