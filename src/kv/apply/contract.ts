@@ -68,6 +68,8 @@ export interface KvState {
   /** The same in slices, while the state goes on. `unhealthy` while it is being replaced. */
   beginHash(revision: number): ReturnType<MvccStore['beginHash']>;
   stats(): ReturnType<MvccStore['stats']>;
+  /** The same as among the stats: asked for before every write. */
+  bytesOnDisk(): number;
   /**
    * Every row of the backend in key order, as of the call, in blocks (backend/row-blocks.ts) that are each valid until the next
    * one is asked for. Throws `unhealthy` while the state is being replaced.

@@ -261,6 +261,10 @@ class AppliedState implements KvState {
     return { ...stats, bytesInUse: stats.bytesInUse + row.key.length + row.value.length };
   }
 
+  bytesOnDisk(): number {
+    return this.#backend.bytesOnDisk();
+  }
+
   cleanStep(): boolean {
     return !this.#isRestoring && this.#store.cleanStep();
   }

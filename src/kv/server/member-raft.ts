@@ -4,6 +4,11 @@ import type { MemberOptions } from './member-options.ts';
 import type { StoreServer } from './server.ts';
 
 const segmentBytes = 64 * 1024 * 1024;
+/**
+ * etcd's default. A snapshot here is the whole state, and what it lets go of the log goes by segments: before one is full none
+ * is worth taking, but for who asks for one every few entries.
+ */
+const snapshotEntriesUsual = 10_000;
 /** As etcd's raft: enough in flight to fill a long pipe, little enough to not flood a slow member. */
 const inflightMessagesMax = 256;
 const messageBytesMax = 512 * 1024;
@@ -37,6 +42,7 @@ export function raftOptionsOf(
     directory,
     tickMs: options.tickMs,
     snapshotEntries: options.snapshotEntries,
+    snapshotLogBytes: options.snapshotEntries < snapshotEntriesUsual ? 0 : segmentBytes,
     catchUpEntries: options.catchUpEntries,
     segmentBytes,
     ...(options.acceptLoss === undefined ? {} : { acceptLoss: options.acceptLoss }),

@@ -113,7 +113,7 @@ export function assembleParts(options: KvServerOptions, host: PartsHost) {
     ...(options.memberKey === undefined ? {} : { memberKey: options.memberKey }),
     quotaBytes: limits.quotaBytes,
     compaction: options.compaction,
-    bytesOnDisk: () => kv.stats().bytesOnDisk,
+    bytesOnDisk: () => kv.bytesOnDisk(),
     timings,
     onFatal: options.onFatal,
   });

@@ -147,6 +147,8 @@ export interface RaftNodeOptions {
   readonly tickMs: number;
   /** A Raft snapshot is taken every so many applied entries. */
   readonly snapshotEntries: number;
+  /** … if they were at least so many bytes of log; usually none. */
+  readonly snapshotLogBytes?: number;
   /** Entries kept behind a snapshot for slow followers. */
   readonly catchUpEntries: number;
   readonly segmentBytes: number;

@@ -119,6 +119,7 @@ export class RaftHost implements RaftNode {
       transport,
       log: this.#log,
       snapshotEntries: options.snapshotEntries,
+      snapshotLogBytes: options.snapshotLogBytes ?? 0,
       catchUpEntries: options.catchUpEntries,
       step: (message) => {
         this.#refuseFalse(message);

@@ -33,6 +33,7 @@ export interface SnapshotsOptions {
   readonly transport: PeerTransport;
   readonly log: Log;
   readonly snapshotEntries: number;
+  readonly snapshotLogBytes: number;
   readonly catchUpEntries: number;
   /** Steps a snapshot that is stored, unless it has become false meanwhile: then it throws. */
   readonly step: (message: Message & { readonly type: 'snap' }) => void;
@@ -48,7 +49,7 @@ export class Snapshots {
   /** Next applied index at which one is due. */
   #dueAt: number;
   /** Bytes written to the log as of which one is due. */
-  #dueAtBytes = 0;
+  #dueAtBytes: number;
   /** Durable index from which it is worth trimming again. */
   #trimAt: number;
   /** Bytes written to the log from which it is, too. */
@@ -67,6 +68,7 @@ export class Snapshots {
     this.#options = options;
     this.#staged = new StagedSnapshots(options);
     this.#dueAt = options.wal.latestSnapshot().index + options.snapshotEntries;
+    this.#dueAtBytes = options.snapshotLogBytes;
     this.#trimAt = options.wal.latestSnapshot().index + options.catchUpEntries;
   }
 
@@ -114,12 +116,13 @@ export class Snapshots {
   }
 
   async #take(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const { wal, core, stateMachine, log, catchUpEntries } = this.#options;
+    const { wal, core, stateMachine, log, catchUpEntries, snapshotLogBytes } = this.#options;
     const writer = await this.#createFile(meta, content);
     const bytes = await this.#writeAll(writer, content);
     if (this.#isStopped) return;
     this.counts.taken += 1;
-    this.#dueAtBytes = wal.stats().bytes + Math.min(bytes * logShareOfSnapshot, logBytesMax);
+    const logBytes = Math.max(snapshotLogBytes, Math.min(bytes * logShareOfSnapshot, logBytesMax));
+    this.#dueAtBytes = wal.stats().bytes + logBytes;
     const durable = stateMachine.durableIndex();
     core.compactLog(meta, Math.max(0, Math.min(meta.index - catchUpEntries, durable)) as Index);
     this.#options.wake();

@@ -5,7 +5,13 @@ import { seededRandom } from '../../../chaos/sim/random.ts';
 import { silentLog } from '../../../src/env/log.ts';
 import type { ConfChange, ConfState, Entry, Index, Message } from '../../../src/raft/core/types.ts';
 import type { ReplicaId, SnapshotMeta } from '../../../src/raft/core/types.ts';
-import type { PeerTransport, RaftNode, StateMachine, TransportHandlers } from '../../../src/raft/host/contract.ts';
+import type {
+  PeerTransport,
+  RaftNode,
+  RaftNodeOptions,
+  StateMachine,
+  TransportHandlers,
+} from '../../../src/raft/host/contract.ts';
 import { bootstrapRaftNode, raftDataExists, startRaftNode } from '../../../src/raft/host/start-raft-node.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -122,13 +128,17 @@ export interface Member {
   fatal: Error | undefined;
 }
 
+type Overrides = Partial<
+  Pick<RaftNodeOptions, 'snapshotEntries' | 'snapshotLogBytes' | 'catchUpEntries' | 'segmentBytes'>
+>;
+
 export class Cluster {
   readonly clock = new FakeClock();
   readonly network = new Network(this.clock);
   readonly members = new Map<number, Member>();
-  readonly #overrides: { snapshotEntries?: number; catchUpEntries?: number; segmentBytes?: number };
+  readonly #overrides: Overrides;
 
-  constructor(overrides: { snapshotEntries?: number; catchUpEntries?: number; segmentBytes?: number } = {}) {
+  constructor(overrides: Overrides = {}) {
     this.#overrides = overrides;
   }
 

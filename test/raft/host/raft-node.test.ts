@@ -91,6 +91,21 @@ test('snapshots are taken while writing goes on, and the log is released behind 
   await cluster.stop();
 });
 
+test('no snapshot is taken of a log that is too short to be worth it', async () => {
+  const cluster = await Cluster.of(1, { snapshotEntries: 10, snapshotLogBytes: 20_000, segmentBytes: 20_000 });
+  const { node } = cluster.member(1);
+  let written = 0;
+  const write = async () => cluster.write(...numbered(written + 1, (written += 10)));
+  while (node.counters().walBytes < 19_000) await write();
+  assert.ok(written > 50, `${written} entries`);
+  assert.equal(node.counters().snapshotsTaken, 0);
+  while (node.counters().walBytes < 39_000) await write();
+  assert.equal(node.counters().snapshotsTaken, 1);
+  while (node.counters().walBytes < 45_000) await write();
+  assert.equal(node.counters().snapshotsTaken, 2);
+  await cluster.stop();
+});
+
 test('the log is kept while the state machine has not made it durable', async () => {
   const cluster = await Cluster.of(1, { snapshotEntries: 10, catchUpEntries: 0, segmentBytes: 300 });
   cluster.member(1).machine.durable = 3 as never;

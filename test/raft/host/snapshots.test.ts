@@ -39,6 +39,7 @@ test('what a snapshot’s content holds open is given back when its file cannot 
     applier: { applied: point },
     log: silentLog,
     snapshotEntries: 5,
+    snapshotLogBytes: 0,
     catchUpEntries: 0,
     wake: () => undefined,
     onFatal: (error: unknown) => fatal.push(error),
