@@ -25,9 +25,18 @@ export function majoritySize(voterCount: number): number {
 /** The highest value that a majority of `voters` has reached. */
 export function majorityValue(voters: ReadonlySet<ReplicaId>, valueOf: (id: ReplicaId) => number): number {
   if (voters.size === 0) return everyIndex;
-  const values = Array.from(voters, valueOf).sort((left, right) => right - left);
-  const reached = values[majoritySize(voters.size) - 1];
-  assert(reached !== undefined && reached >= 0, 'every voter has a value from 0');
+  const majority = majoritySize(voters.size);
+  // Asked for with every acknowledgement: nothing is allocated for so few voters.
+  let reached = -1;
+  for (const id of voters) {
+    const value = valueOf(id);
+    assert(value >= 0, 'every voter has a value from 0');
+    if (value <= reached) continue;
+    let reachedBy = 0;
+    for (const other of voters) if (valueOf(other) >= value) reachedBy++;
+    if (reachedBy >= majority) reached = value;
+  }
+  assert(reached >= 0, 'the smallest value is reached by all');
   return reached;
 }
 

@@ -14,6 +14,8 @@ export class Tracker {
   #voters: VoterSets;
   #witnesses: ReadonlySet<ReplicaId> = new Set();
   #members: Map<ReplicaId, Progress> = new Map();
+  /** The same members by id. */
+  #inOrder: readonly ReplicaId[] = [];
   #votes: Map<ReplicaId, boolean> = new Map();
   readonly #inflightMessagesMax: number;
 
@@ -37,6 +39,7 @@ export class Tracker {
     const members: Map<ReplicaId, Progress> = new Map();
     for (const id of membersOf(conf)) members.set(id, this.#members.get(id) ?? this.#newcomer(lastIndex));
     this.#members = members;
+    this.#inOrder = [...members.keys()].sort((left, right) => left - right);
     assert(members.size >= conf.voters.length, 'every voter is a member');
   }
 
@@ -80,8 +83,8 @@ export class Tracker {
   }
 
   /** Everyone who is replicated to, in order of id. */
-  members(): ReplicaId[] {
-    return [...this.#members.keys()].sort((left, right) => left - right);
+  members(): readonly ReplicaId[] {
+    return this.#inOrder;
   }
 
   /** Undefined for a replica that is no member: its messages do not count. */
