@@ -244,19 +244,6 @@ test('level: rows in the form of a newer version are refused', async (context) =
   await assert.rejects(openLevelBackend(directory, noFailure), { code: 'DATA_NEWER_VERSION' });
 });
 
-test('level: a million small deletions go to the disk in batches that hold the loop for milliseconds', async (context) => {
-  let commits = 0;
-  const commitTimer = { nowMs: () => 0, observeSeconds: () => commits++ };
-  const directory = join(await temporaryDirectory(context), 'db');
-  const backend = await openLevelBackend(directory, { ...noFailure, commitTimer });
-  context.after(() => backend.close());
-  for (let batch = 0; batch < 50; batch++) {
-    backend.write(Array.from({ length: 2000 }, (_, row) => del(`${batch}/${row}`)));
-  }
-  await backend.sync();
-  assert.ok(commits >= 16, `${commits} disk batches for 100,000 rows`);
-});
-
 test('level: a failed write is told once, and every later call throws it', async (context) => {
   const directory = join(await temporaryDirectory(context), 'db');
   const failures: Error[] = [];

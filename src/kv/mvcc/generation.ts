@@ -47,7 +47,7 @@ export function foundAt(revisions: readonly number[], at: number): FoundRevision
   return { main: revisions[at] as number, sub: revisions[at + 1] as number };
 }
 
-export function revisionAt(generation: Generation, at: number): KeptRevision {
+export function revisionAt(generation: Pick<Generation, 'revisions' | 'ended'>, at: number): KeptRevision {
   const { revisions } = generation;
   assert(at % stride === 0 && at < revisions.length, () => `no revision at ${at} of ${revisions.length}`);
   return {

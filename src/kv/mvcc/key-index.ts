@@ -135,30 +135,35 @@ export class KeyEntry {
     }
     const older = this.#older;
     if (older !== undefined && (older[0] as number) <= atMain) return foundAt(older, latestAtOrBelow(older, atMain));
-    for (let index = (this.#past?.length ?? 0) - 1; index >= 0; index--) {
-      const generation = (this.#past as Generation[])[index];
-      assert(generation !== undefined && generation.revisions.length > 0, 'a generation has a revision');
-      const { revisions } = generation;
-      if ((revisions[0] as number) > atMain) continue;
-      const at = latestAtOrBelow(revisions, atMain);
-      if (generation.ended && at === revisions.length - stride) return undefined;
-      return foundAt(revisions, at);
-    }
-    return undefined;
+    const generation = this.#pastAt(atMain);
+    if (generation === undefined) return undefined;
+    const { revisions } = generation;
+    const at = latestAtOrBelow(revisions, atMain);
+    return generation.ended && at === revisions.length - stride ? undefined : foundAt(revisions, at);
   }
 
   /** The write at exactly `main`. */
   writeAt(main: number): KeptRevision | undefined {
     if (main === this.#main) return this.#newest();
-    const generations = this.#generations();
-    for (let index = generations.length - 1; index >= 0; index--) {
-      const generation = generations[index] as Generation;
-      const { revisions } = generation;
-      if ((revisions[0] as number) > main) continue;
-      const at = latestAtOrBelow(revisions, main);
-      return revisions[at] === main ? revisionAt(generation, at) : undefined;
+    const older = this.#older;
+    const isNewestLife = older !== undefined && (older[0] as number) <= main;
+    const generation = isNewestLife ? { revisions: older, ended: false } : this.#pastAt(main);
+    if (generation === undefined) return undefined;
+    const at = latestAtOrBelow(generation.revisions, main);
+    return generation.revisions[at] === main ? revisionAt(generation, at) : undefined;
+  }
+
+  /** The last generation before the newest that had begun at `main`. */
+  #pastAt(main: number): Generation | undefined {
+    const past = this.#past ?? [];
+    let low = 0;
+    let high = past.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (((past[middle] as Generation).revisions[0] as number) <= main) low = middle + 1;
+      else high = middle;
     }
-    return undefined;
+    return past[low - 1];
   }
 
   /** What compaction at `atMain` keeps of this key, oldest first, at or below `limitMain`. */
@@ -181,23 +186,51 @@ export class KeyEntry {
     }
   }
 
-  /** Drops what nobody can read at `atMain` or later and returns it. See the example above. */
+  /**
+   * Drops what nobody can read at `atMain` or later and returns it. See the example above. Called for every write that is
+   * cleaned up: where there is nothing to drop, it costs no more than finding that out.
+   */
   compact(atMain: number): KeptRevision[] {
-    // The newest revision of a live key is always kept.
-    if (this.#older === undefined && this.#past === undefined && !this.#ended) return [];
-    const generations = this.#generations();
-    const first = firstKept(generations, atMain);
     const dropped: KeptRevision[] = [];
-    for (let index = 0; index <= first.generation && index < generations.length; index++) {
-      const generation = generations[index] as Generation;
-      const end = index === first.generation ? first.at : generation.revisions.length;
-      for (let at = 0; at < end; at += stride) dropped.push(revisionAt(generation, at));
-      if (index === first.generation) generation.revisions = generation.revisions.slice(end);
+    if (this.#past !== undefined && !this.#compactPast(this.#past, atMain, dropped)) return dropped;
+    if (this.#ended && this.#main < atMain) {
+      drop(dropped, { revisions: this.#older ?? [], ended: false });
+      dropped.push(this.#newest());
+      this.#main = 0;
+      this.#version = 0;
+      this.#ended = false;
+      this.#older = undefined;
+      return dropped;
     }
-    const isLive = this.isLive();
-    this.#keep(generations.slice(first.generation));
-    assert(!isLive || this.#main !== 0, 'compaction never drops a live key');
+    const older = this.#older;
+    if (older === undefined || (older[0] as number) > atMain) return dropped;
+    const end = this.#main <= atMain ? older.length : latestAtOrBelow(older, atMain);
+    drop(dropped, { revisions: older, ended: false }, end);
+    if (end === older.length) this.#older = undefined;
+    else if (end > 0) this.#older = older.slice(end);
+    assert(this.#main !== 0, 'compaction never drops a live key');
     return dropped;
+  }
+
+  /** True when no generation is left before the newest. */
+  #compactPast(past: Generation[], atMain: number, dropped: KeptRevision[]): boolean {
+    let gone = 0;
+    for (; gone < past.length; gone++) {
+      const generation = past[gone] as Generation;
+      assert(generation.ended, 'a life that another one follows has ended');
+      if ((generation.revisions.at(-stride) as number) >= atMain) break;
+      drop(dropped, generation);
+    }
+    if (gone > 0) past.splice(0, gone);
+    const [first] = past;
+    if (first === undefined) {
+      this.#past = undefined;
+      return true;
+    }
+    const end = (first.revisions[0] as number) > atMain ? 0 : latestAtOrBelow(first.revisions, atMain);
+    drop(dropped, first, end);
+    if (end > 0) first.revisions = first.revisions.slice(end);
+    return false;
   }
 
   /** True when no revision is left and the entry can go. */
@@ -224,7 +257,10 @@ export class KeyEntry {
   #push(main: number, sub: number, rowBytes: number, created: number): void {
     if (this.#main === 0) this.#created = created;
     else if (this.#ended) {
-      this.#past = this.#generations();
+      const revisions = this.#older ?? [];
+      revisions.push(this.#main, this.#sub, this.#rowBytes);
+      this.#past ??= [];
+      this.#past.push({ created: this.#created, version: this.#version, ended: true, revisions });
       this.#older = undefined;
       this.#created = created;
       this.#version = 0;
@@ -245,23 +281,13 @@ export class KeyEntry {
     const newest = { created: this.#created, version: this.#version, ended: this.#ended, revisions };
     return [...(this.#past ?? []), newest];
   }
+}
 
-  /** The reverse of #generations. */
-  #keep(generations: Generation[]): void {
-    assert(
-      generations.every((generation) => generation.revisions.length > 0),
-      'compaction leaves no empty generation',
-    );
-    const newest = generations.pop();
-    this.#past = generations.length > 0 ? generations : undefined;
-    if (newest === undefined) {
-      this.#main = 0;
-      this.#version = 0;
-      this.#ended = false;
-      this.#older = undefined;
-      return;
-    }
-    assert(newest.revisions.at(-stride) === this.#main, 'the newest revision goes last of all');
-    this.#older = newest.revisions.length > stride ? newest.revisions.slice(0, -stride) : undefined;
-  }
+/** Takes note of the first revisions of a generation, up to the place `end`. */
+function drop(
+  dropped: KeptRevision[],
+  generation: Pick<Generation, 'revisions' | 'ended'>,
+  end: number = generation.revisions.length,
+): void {
+  for (let at = 0; at < end; at += stride) dropped.push(revisionAt(generation, at));
 }

@@ -108,7 +108,7 @@ test('what is impossible stops the process', () => {
 
 test('any life story, compacted anywhere, reads as before from there on', () => {
   fc.assert(
-    fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 40 }), fc.nat(45), (puts, at) => {
+    fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 40 }), fc.nat(45), fc.nat(45), (puts, early, at) => {
       const whole = new KeyEntry('a');
       const compacted = new KeyEntry('a');
       let isAlive = false;
@@ -121,10 +121,39 @@ test('any life story, compacted anywhere, reads as before from there on', () => 
         }
         isAlive = isPut;
       });
-      compacted.compact(at + 1);
+      const kept = [...whole.kept(at + 1, Infinity)];
+      const dropped = [...compacted.compact(Math.min(early, at) + 1), ...compacted.compact(at + 1)];
+      assert.deepEqual(compacted.compact(at + 1), [], 'once is enough');
+      assert.deepEqual([...compacted.kept(1, Infinity)], kept);
+      assert.deepEqual([...dropped, ...kept], [...whole.kept(1, Infinity)], 'what was dropped and what is kept is all');
+      for (const revision of kept) assert.deepEqual(compacted.writeAt(revision.main), revision);
+      for (const revision of dropped) assert.equal(compacted.writeAt(revision.main), undefined);
       for (let revision = at + 1; revision < puts.length + 4; revision++) {
         assert.deepEqual(compacted.find(revision), whole.find(revision));
+        assert.deepEqual(compacted.writeAt(revision), whole.writeAt(revision));
       }
     }),
   );
+});
+
+test('of a key written half a million times each revision is found and compacted without a look at all others', () => {
+  // Work for each revision that grew with the number of revisions would take hours here.
+  const writes = 500_000;
+  const entry = new KeyEntry('leader');
+  const lives = new KeyEntry('lives');
+  for (let main = 2; main < writes; main++) {
+    entry.put(main, 0, 1);
+    if (main % 2 === 0) lives.put(main, 0, 1);
+    else lives.tombstone(main, 0, 1);
+  }
+  let dropped = 0;
+  for (const each of [entry, lives]) {
+    for (let main = 2; main < writes; main++) {
+      assert.equal(each.writeAt(main)?.main, main);
+      assert.equal(each.find(main) === undefined, each === lives && main % 2 === 1);
+    }
+    // As cleaning does: the key once for each of its writes up to the compacted one.
+    for (let main = 2; main < writes / 2; main++) dropped += each.compact(writes / 2).length;
+  }
+  assert.equal(dropped, writes - 4);
 });
