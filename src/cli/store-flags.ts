@@ -91,6 +91,13 @@ export const storeFlags = {
   },
   'auto-compaction-mode': { type: 'string', default: 'periodic', help: 'periodic or revision' },
   'auto-compaction-retention': { type: 'string', default: '0', help: '5m, hours, or revisions; 0 = off' },
+  'compaction-batch-limit': {
+    type: 'number',
+    default: 1_000,
+    min: 1,
+    help: 'revisions that cleaning up after a compaction looks at in one go',
+  },
+  'compaction-sleep-interval': { type: 'duration', default: 10, help: 'pause between two such goes' },
   'watch-progress-notify-interval': { type: 'duration', default: 600_000, help: 'progress notices to idle watches' },
   'grpc-keepalive-min-time': { type: 'duration', default: 5_000, help: 'least time between pings of a client' },
   'grpc-keepalive-interval': { type: 'duration', default: 7_200_000, help: 'pings to an idle client; 0 = none' },

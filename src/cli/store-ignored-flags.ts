@@ -13,8 +13,6 @@ const silentStrings = [
   'backend-batch-interval',
   'backend-batch-limit',
   'backend-bbolt-freelist-type',
-  'compaction-batch-limit',
-  'compaction-sleep-interval',
   'downgrade-check-time',
   'raft-read-timeout',
   'raft-write-timeout',

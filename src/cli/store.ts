@@ -157,6 +157,7 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
       quotaBytes: config.quotaBytes,
     },
     compaction: config.compaction,
+    cleaning: { writesMax: flags['compaction-batch-limit'], pauseMs: flags['compaction-sleep-interval'] },
     isStrictReconfiguration: flags['strict-reconfig-check'],
     tickMs: flags['heartbeat-interval'],
     electionTicks: config.electionTicks,

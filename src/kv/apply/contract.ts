@@ -82,8 +82,13 @@ export interface KvState {
    * from where they were. No entry may be applied meanwhile. Resolves when the new state is durable.
    */
   restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Takes a step of the background work (cleaning compacted revisions); true when there is more. A few milliseconds. */
-  cleanStep(): boolean;
+  /**
+   * Takes a step of the background work, cleaning compacted revisions, which looks at so many writes at most; true when there
+   * is more. A few milliseconds.
+   */
+  cleanStep(writesMax?: number): boolean;
+  /** A stop or a snapshot came between a compaction and the end of the cleaning that follows it. */
+  hasToClean(): boolean;
   /** Makes everything applied so far durable in the backend and `durableIndex` say so. Begun by itself every ten thousand entries. */
   sync(): Promise<void>;
   /** Bytes applied but not yet taken by the backend's disk; whoever proposes slows down when they pile up. */

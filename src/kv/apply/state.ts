@@ -265,8 +265,12 @@ class AppliedState implements KvState {
     return this.#backend.bytesOnDisk();
   }
 
-  cleanStep(): boolean {
-    return !this.#isRestoring && this.#store.cleanStep();
+  hasToClean(): boolean {
+    return !this.#isRestoring && this.#store.hasToClean();
+  }
+
+  cleanStep(writesMax?: number): boolean {
+    return !this.#isRestoring && this.#store.cleanStep(writesMax);
   }
 
   pendingBytes(): number {

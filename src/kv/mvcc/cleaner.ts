@@ -12,8 +12,8 @@ import type { KeptRevision, KeyEntry } from './key-index.ts';
 import type { KeyTable } from './key-table.ts';
 import { encodeRevision } from './revision.ts';
 
-/** Writes looked at in one step: a few milliseconds of work, so that cleaning never holds up an apply for long. */
-const sliceWritesMax = 2000;
+/** Writes looked at in one step, if not told otherwise: a few milliseconds of work, so that an apply never waits for long. */
+export const sliceWritesDefault = 2000;
 
 export interface CleanStep {
   readonly deletes: readonly BackendWrite[];
@@ -60,12 +60,18 @@ export class Cleaner {
     return freedBytes;
   }
 
-  step(history: History, table: KeyTable): CleanStep {
+  /** Whether a step would find something to do. */
+  get hasMore(): boolean {
+    return !this.#isDone || this.#leftovers.length > 0;
+  }
+
+  step(history: History, table: KeyTable, writesMax: number): CleanStep {
+    assert(writesMax > 0, 'a step looks at something');
     const deletes: BackendWrite[] = this.#leftovers
-      .splice(0, sliceWritesMax)
+      .splice(0, writesMax)
       .map((key): BackendWrite => ({ type: 'delete', key }));
     let freedBytes = 0;
-    let budget = sliceWritesMax - deletes.length;
+    let budget = writesMax - deletes.length;
     this.#main = Math.max(this.#main, history.first());
     while (!this.#isDone && budget > 0) {
       if (this.#main > this.#target || this.#main >= history.next()) {
@@ -83,7 +89,7 @@ export class Cleaner {
       if (this.#sub === entries.length) this.#advance();
     }
     history.dropBefore(this.#main);
-    return { deletes, freedBytes, hasMore: !this.#isDone || this.#leftovers.length > 0 };
+    return { deletes, freedBytes, hasMore: this.hasMore };
   }
 
   #advance(): void {

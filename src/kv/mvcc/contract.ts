@@ -51,7 +51,8 @@ export interface MvccStore extends ReadView {
   /** Whether there was a compaction ever, be it to revision 0, which is taken once. */
   wasCompacted(): boolean;
   /** Forgets a bounded slice of what was compacted, in memory and in the backend; true when there is more. */
-  cleanStep(): boolean;
+  cleanStep(writesMax?: number): boolean;
+  hasToClean(): boolean;
   /**
    * Events from `startRevision` on, or from the next revision when it is 0. What history has is handed to the sink before
    * `watch` returns, batch by batch, until the sink pauses or history ends; so may be `compacted`, when the start lies below

@@ -12,7 +12,7 @@ import type { KeyValue, KvErrorCode, LeaseId, RangeRequest, RangeResult, WatchRe
 import { toBytes, toText } from '../backend/bytes.ts';
 import type { Backend, BackendWrite } from '../backend/contract.ts';
 import { Change } from './change.ts';
-import { Cleaner } from './cleaner.ts';
+import { Cleaner, sliceWritesDefault } from './cleaner.ts';
 import type { HashTask, MvccStore, Watcher, WatchSink, WriteTxn } from './contract.ts';
 import { HashRun, type StoreHash } from './hash.ts';
 import { History } from './history.ts';
@@ -116,11 +116,15 @@ export class Store implements MvccStore {
     return undefined;
   }
 
+  hasToClean(): boolean {
+    return this.#cleaner.hasMore;
+  }
+
   /** Forgets a bounded slice of what compaction made obsolete, in memory and in the backend; true when there is more. */
-  cleanStep(): boolean {
+  cleanStep(writesMax = sliceWritesDefault): boolean {
     assert(this.#openTxn === undefined, 'cleaning waits for the transaction to end');
     if (this.#hashes > 0) return true;
-    const step = this.#cleaner.step(this.#history, this.#table);
+    const step = this.#cleaner.step(this.#history, this.#table, writesMax);
     this.#bytesInUse -= step.freedBytes;
     this.#rowsCleaned += step.deletes.length;
     assert(this.#bytesInUse >= 0, () => `cleaning leaves ${this.#bytesInUse} bytes in use`);

@@ -44,6 +44,12 @@ export type AutoCompaction =
   | { readonly mode: 'periodic'; readonly retentionMs: number }
   | { readonly mode: 'revision'; readonly retentionRevisions: number };
 
+/** `--compaction-batch-limit` and `--compaction-sleep-interval`: in which steps, and how far apart, compacted revisions go. */
+export interface Cleaning {
+  readonly writesMax: number;
+  readonly pauseMs: number;
+}
+
 /** A result and the store's revision that belongs to it. */
 export type AtRevision<T> = T & { readonly revision: number };
 

@@ -3,7 +3,7 @@ import type { Env } from '../../env/env.ts';
 import type { PeerTransport, RaftNode, RaftNodeOptions } from '../../raft/index.ts';
 import type { Backend } from '../backend/contract.ts';
 import type { BeginningOptions } from './beginning.ts';
-import type { AutoCompaction, KvServerLimits } from './contract.ts';
+import type { AutoCompaction, Cleaning, KvServerLimits } from './contract.ts';
 import type { LeaderProxy } from './lease-keeper.ts';
 import type { StoreServer } from './server.ts';
 import type { AuthOptions, KvServerOptions } from './server-options.ts';
@@ -31,6 +31,8 @@ export interface MemberOptions extends BeginningOptions {
   readonly tellMove?: TellMove;
   readonly limits: KvServerLimits;
   readonly compaction: AutoCompaction;
+  /** Absent: some milliseconds of work at a time. */
+  readonly cleaning?: Cleaning;
   readonly isStrictReconfiguration: boolean;
   /** How long a member must have been connected to count as healthy when the membership changes; usually 5 s. */
   readonly healthyAfterMs?: number;

@@ -113,6 +113,7 @@ export function assembleParts(options: KvServerOptions, host: PartsHost) {
     ...(options.memberKey === undefined ? {} : { memberKey: options.memberKey }),
     quotaBytes: limits.quotaBytes,
     compaction: options.compaction,
+    ...(options.cleaning === undefined ? {} : { cleaning: options.cleaning }),
     bytesOnDisk: () => kv.bytesOnDisk(),
     timings,
     onFatal: options.onFatal,

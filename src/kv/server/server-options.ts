@@ -3,7 +3,7 @@ import type { Env } from '../../env/env.ts';
 import type { KvState } from '../apply/index.ts';
 import type { Passwords } from '../auth/passwords.ts';
 import type { Tokens } from '../auth/tokens.ts';
-import type { AutoCompaction, KvServerLimits } from './contract.ts';
+import type { AutoCompaction, Cleaning, KvServerLimits } from './contract.ts';
 import type { AskHash, CorruptionChecks } from './corruption-monitor.ts';
 import type { LeaderProxy } from './lease-keeper.ts';
 
@@ -23,6 +23,8 @@ export interface KvServerOptions {
   readonly memberKey?: string;
   readonly limits: KvServerLimits;
   readonly compaction: AutoCompaction;
+  /** Absent: some milliseconds of work at a time. */
+  readonly cleaning?: Cleaning;
   readonly isStrictReconfiguration: boolean;
   /** As PeerTransport has it; absent on a network that has no connections. */
   readonly connectedSinceMs?: ((id: number) => number | undefined) | undefined;

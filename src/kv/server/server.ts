@@ -81,6 +81,7 @@ export class StoreServer implements KvServer {
       onApplied: (op, result) => this.#applied(op, result),
       onUnpublished: () => this.#publishSoon(),
       onMembers: options.onMembers,
+      onRestored: () => this.#cleanRest(),
       onRemoved: options.onRemoved,
       ...(options.slowApplyMs === undefined
         ? {}
@@ -94,6 +95,7 @@ export class StoreServer implements KvServer {
     assert(!this.#raft, 'a member has one Raft replica');
     this.#raft = raft;
     this.#lead(this.#softState.role === 'leader');
+    this.#cleanRest();
   }
 
   /** Resolves once the cluster knows this member; it serves clients from then on. */
@@ -351,18 +353,23 @@ export class StoreServer implements KvServer {
     if (op.kind === 'put') this.#counts.puts++;
     else if (op.kind === 'deleteRange') this.#counts.deletes++;
     else if (op.kind === 'txn') this.#counts.txns++;
-    // Runs until nothing is left to clean; a compaction during it is cleaned by the same run.
-    else if (op.kind === 'compact') {
-      const cleaned = this.#parts.upkeep.clean().then(
-        () => this.#parts.corruption.compacted(),
-        // What breaks while cleaning has been told to onFatal by the cleaning.
-        () => undefined,
-      );
-      // A hash that cannot be taken of what is here is a broken invariant.
-      cleaned.catch((error: unknown) =>
-        this.#options.onFatal(error instanceof Error ? error : new Error(String(error))),
-      );
-    }
+    else if (op.kind === 'compact') this.#clean();
+  }
+
+  /** What was left when the member stopped before it had cleaned up, or of whoever sent a snapshot. */
+  #cleanRest(): void {
+    if (this.#kv.hasToClean()) this.#clean();
+  }
+
+  /** Runs until nothing is left to clean; a compaction during it is cleaned by the same run. */
+  #clean(): void {
+    const cleaned = this.#parts.upkeep.clean().then(
+      () => this.#parts.corruption.compacted(),
+      // What breaks while cleaning has been told to onFatal by the cleaning.
+      () => undefined,
+    );
+    // A hash that cannot be taken of what is here is a broken invariant.
+    cleaned.catch((error: unknown) => this.#options.onFatal(error instanceof Error ? error : new Error(String(error))));
   }
 
   #lead(isRaftLeader: boolean): void {

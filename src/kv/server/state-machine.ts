@@ -29,6 +29,8 @@ export interface StoreMachineOptions {
   readonly onApplied: (op: InternalOp, result: ApplyResult) => void;
   /** Events wait for `publish`: it is owed soon. */
   onUnpublished(): void;
+  /** After a snapshot took the place of everything. */
+  readonly onRestored: () => void;
   /** After the member table changed, by an entry or a snapshot. */
   readonly onMembers: () => void;
   /** This member was removed. */
@@ -170,6 +172,7 @@ export class StoreMachine implements StateMachine {
     assert(!isAnyLeft, 'nobody whose entry may be in the snapshot waits any more');
     this.#enterTerm(meta.term);
     this.#options.onMembers();
+    this.#options.onRestored();
   }
 
   #enterTerm(term: number): void {

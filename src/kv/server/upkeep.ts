@@ -8,14 +8,15 @@ import type { Log } from '../../env/log.ts';
 import type { InternalOp } from '../api.ts';
 import type { KvState } from '../apply/contract.ts';
 import { KvError } from '../errors.ts';
+import { sliceWritesDefault } from '../mvcc/cleaner.ts';
 import { Compactor } from './compactor.ts';
-import type { AutoCompaction } from './contract.ts';
+import type { AutoCompaction, Cleaning } from './contract.ts';
 import type { Proposer } from './proposer.ts';
 import type { StoreTimings } from './timings.ts';
 import { etcdClusterVersion } from './version.ts';
 
-/** Between two steps of cleaning, so that requests are served in between. */
-const cleanPauseMs = 1;
+/** Requests are served between two steps. */
+const cleaningDefault: Cleaning = { writesMax: sliceWritesDefault, pauseMs: 1 };
 const publishRetryMs = 200;
 
 export interface UpkeepOptions {
@@ -30,6 +31,7 @@ export interface UpkeepOptions {
   readonly memberKey?: string;
   readonly quotaBytes: number;
   readonly compaction: AutoCompaction;
+  readonly cleaning?: Cleaning;
   readonly bytesOnDisk: () => number;
   readonly timings: StoreTimings;
   readonly onFatal: (error: Error) => void;
@@ -42,7 +44,7 @@ export class Upkeep {
   #cleaning: Promise<void> | undefined;
   #isRaisingAlarm = false;
   #hasRaisedAlarm = false;
-  #isStopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -83,7 +85,7 @@ export class Upkeep {
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#stopping.abort();
     this.#cancelCompactor?.();
   }
 
@@ -126,21 +128,24 @@ export class Upkeep {
   }
 
   async #cleanAll(): Promise<void> {
-    const { clock, kv, log, timings } = this.#options;
+    const { clock, kv, log, timings, cleaning = cleaningDefault } = this.#options;
+    const { signal } = this.#stopping;
     const startedMs = clock.monotonicMs();
     const step = () => {
       const beganMs = clock.monotonicMs();
-      const hasMore = kv.cleanStep();
+      const hasMore = kv.cleanStep(cleaning.writesMax);
       timings.cleanSliceMs.observe(clock.monotonicMs() - beganMs);
       return hasMore;
     };
     try {
-      while (!this.#isStopped && step()) await sleep(clock, cleanPauseMs);
+      while (!signal.aborted && step()) await sleep(clock, cleaning.pauseMs, signal).catch(() => undefined);
     } catch (error) {
       // Cleaning runs beside everything else; what breaks in it must stop the member like any broken invariant.
       this.#options.onFatal(error instanceof Error ? error : new Error(errorText(error)));
       throw error;
     }
+    // The rest is done after the next start.
+    if (signal.aborted) return;
     const tookMs = clock.monotonicMs() - startedMs;
     timings.compactionMs.observe(tookMs);
     timings.compactedAtSeconds = clock.wallMs() / 1000;

@@ -107,6 +107,7 @@ async function open(options: OfflineOptions, file: MemberFile, backend: Backend,
     onApplied: () => undefined,
     onUnpublished: () => undefined,
     onMembers: () => undefined,
+    onRestored: () => undefined,
     onRemoved: () => undefined,
   });
   const opened = await openWal(

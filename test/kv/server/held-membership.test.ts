@@ -33,6 +33,7 @@ test('a membership is held when the table has the same voters, learners and witn
     onApplied: () => undefined,
     onUnpublished: () => undefined,
     onMembers: () => undefined,
+    onRestored: () => undefined,
     onRemoved: () => undefined,
   });
   const add = (index: number, id: number, more: Partial<Member> = {}) => {

@@ -38,6 +38,7 @@ async function member() {
     onApplied: () => undefined,
     onUnpublished: () => undefined,
     onMembers: () => undefined,
+    onRestored: () => undefined,
     onRemoved: () => undefined,
   });
   const raft = { term: 1, hasLeader: true, isLeader: false };
