@@ -5,7 +5,7 @@
  */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { Clock } from '../env/clock.ts';
+import type { Cancel, Clock } from '../env/clock.ts';
 
 /** The program is loaded and the first leader chosen by then; what is left over is garbage. */
 const afterStartMs = 3_000;
@@ -15,9 +15,9 @@ const afterStartMs = 3_000;
  */
 const heapBytesMax = 32 * 1024 * 1024;
 
-/** Once, in a while. */
-export function spareMemoryAfterStart(clock: Clock): void {
-  clock.after(afterStartMs, () => {
+/** Once, in a while. Whoever stops before owes the cancelling, or the process waits for it. */
+export function spareMemoryAfterStart(clock: Pick<Clock, 'after'>): Cancel {
+  return clock.after(afterStartMs, () => {
     if (getHeapStatistics().used_heap_size > heapBytesMax) return;
     // The one way to ask for a collection without a flag on the command line, which is the user's.
     setFlagsFromString('--expose-gc');

@@ -230,9 +230,10 @@ async function serve(env: Env, config: StoreConfig, setLogLevel: StoreLog['setLe
   });
   // Asked to stop before it was ready, publishing ends with an error that nobody needs.
   ready.catch((error: unknown) => log.debug('not published', { error: errorText(error) }));
-  spareMemoryAfterStart(clock);
+  const cancelSparing = spareMemoryAfterStart(clock);
   const reason = await stopAsked.promise;
   log.info('stopping', { reason });
+  cancelSparing();
   // Whoever watches from another member's point of view sees a new leader before this port closes.
   await member.server.handLeadershipOn();
   await rpc?.close();
