@@ -45,8 +45,8 @@ export interface LoadPlan {
 /** Opens as many connections as `inFlight` calls need, spread over the endpoints. */
 export async function openConnections(target: Target, inFlight: number): Promise<LeanConnection[]> {
   const count = Math.max(1, Math.ceil(inFlight / callsPerConnectionMax));
-  // Enough that every endpoint has its share when there are that many calls.
-  const wanted = inFlight === 1 ? 1 : Math.max(count, target.endpoints.length);
+  // Enough that every endpoint has its share.
+  const wanted = Math.max(count, target.endpoints.length);
   return Promise.all(
     Array.from({ length: wanted }, (_, index) =>
       LeanConnection.open({
@@ -88,7 +88,9 @@ export async function runLoad(target: Target, plan: LoadPlan): Promise<Sample> {
           tookMs.push(nowMs - beginMs);
           lastMs = nowMs;
         }
-        if (nowMs < untilMs) begin(connection);
+        // A single client goes from member to member: at the leader a call has half of the way that it has elsewhere.
+        const next = plan.inFlight > 1 ? connection : (connections[number % connections.length] as LeanConnection);
+        if (nowMs < untilMs) begin(next);
         else if (open === 0) done.resolve();
       },
     };
