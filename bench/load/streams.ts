@@ -33,7 +33,7 @@ export interface FanOutPlan {
 export async function runFanOut(target: Target, plan: FanOutPlan, key: Buffer): Promise<Sample> {
   const streams = Math.ceil(plan.watchers / plan.watchersPerStream);
   const connections = await openConnections(target, Math.min(1000, streams * 100));
-  const [writer] = await openConnections(target, 1);
+  const [writer] = await openConnections({ ...target, endpoints: target.endpoints.slice(0, 1) }, 1);
   if (writer === undefined) throw new Error('no connection to write with');
   let created = 0;
   let events = 0;
