@@ -11,9 +11,10 @@ import type { StatusError } from '../service.ts';
 import { messagePrefixBytes } from './stream.ts';
 
 /**
- * A smaller piece that has to wait is copied behind others of its kind: it must neither hold what the socket read with it, nor
- * cost an object for each byte.
+ * A piece that has to wait holds all that the socket read with it: at most so many times its own length, else it is copied.
+ * Small ones are copied behind others of their kind, so that a byte does not cost an object either.
  */
+const heldTimesMax = 4;
 const smallBytes = 1024;
 const gatheredBytes = 2048;
 
@@ -60,16 +61,12 @@ export class MessageReader {
   }
 
   #keep(bytes: Buffer, start: number, end: number): void {
-    if (end - start >= smallBytes) {
-      this.#pieces.push({ bytes, start, end, isOwn: false });
-      return;
-    }
-    let last = this.#pieces.at(-1);
-    if (!last?.isOwn || last.bytes.length - last.end < end - start) {
-      last = { bytes: Buffer.allocUnsafeSlow(gatheredBytes), start: 0, end: 0, isOwn: true };
-      this.#pieces.push(last);
-    }
-    last.end += bytes.copy(last.bytes, last.end, start, end);
+    const piece = { bytes, start, end, isOwn: false };
+    const last = this.#pieces.at(-1);
+    if (mayWait(piece)) this.#pieces.push(piece);
+    else if (last?.isOwn && last.bytes.length - last.end >= end - start) {
+      last.end += bytes.copy(last.bytes, last.end, start, end);
+    } else this.#pieces.push(copied(piece));
   }
 
   /** The next message, undefined until it is whole. Throws MessageError; then the call is over. */
@@ -115,13 +112,10 @@ export class MessageReader {
     return joined;
   }
 
-  /** Nothing whole is there, and what little there is does not hold what was read with it. */
+  /** Nothing whole is there: the first piece, which was kept as it came, has to wait like the others. */
   #wait(): undefined {
     const [first] = this.#pieces;
-    if (first === undefined || first.isOwn || this.#held >= smallBytes) return;
-    const pieces = this.#pieces.splice(0);
-    for (const piece of pieces) this.#keep(piece.bytes, piece.start, piece.end);
-    assert(this.#pieces.length === 1, 'less than a buffer of small pieces is gathered into one');
+    if (first !== undefined && !first.isOwn && !mayWait(first)) this.#pieces[0] = copied(first);
   }
 
   #unzip(message: Buffer): Buffer {
@@ -141,4 +135,13 @@ export class MessageReader {
       );
     }
   }
+}
+
+function mayWait({ bytes, start, end }: Piece): boolean {
+  return end - start >= smallBytes && (end - start) * heldTimesMax >= bytes.buffer.byteLength;
+}
+
+function copied({ bytes, start, end }: Piece): Piece {
+  const own = Buffer.allocUnsafeSlow(Math.max(gatheredBytes, end - start));
+  return { bytes: own, start: 0, end: bytes.copy(own, 0, start, end), isOwn: true };
 }

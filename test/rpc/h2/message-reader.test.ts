@@ -1,6 +1,8 @@
 /** Messages out of the body of a request, however it is cut. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { grpcStatus } from '../../../src/rpc/grpc-status.ts';
@@ -113,6 +115,31 @@ test('a byte at a time takes no object for each, and a few bytes that wait do no
   reader.push(Buffer.from('z'), 0, 1);
   assert.equal(reader.next()?.toString(), `${'y'.repeat(199_999)}z`);
   assert.equal(reader.heldBytes, 0);
+});
+
+test('a part of what was read that has to wait does not hold the rest of it', () => {
+  const readers: MessageReader[] = [];
+  const before = process.memoryUsage().arrayBuffers;
+  for (let count = 0; count < 500; count++) {
+    const reader = new MessageReader(2 ** 20, false);
+    // Two of many frames that came in one read of 64 KB, of a message that never ends.
+    for (let frame = 0; frame < 2; frame++) {
+      const read = Buffer.allocUnsafeSlow(64 * 1024);
+      framed(Buffer.alloc(500_000)).copy(read, 0, 0, 2000);
+      reader.push(read, 0, 2000);
+      assert.equal(reader.next(), undefined);
+    }
+    readers.push(reader);
+  }
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  setFlagsFromString('--no-expose-gc');
+  const grown = process.memoryUsage().arrayBuffers - before;
+  assert.equal(
+    readers.reduce((sum, reader) => sum + reader.heldBytes, 0),
+    2_000_000,
+  );
+  assert.ok(grown < 8_000_000, `${grown} bytes`);
 });
 
 test('gzip is unpacked, but not without end', () => {
