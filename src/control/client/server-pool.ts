@@ -10,7 +10,7 @@
 import { type ClientHttp2Session, connect, type SecureClientSessionOptions } from 'node:http2';
 import { isIP } from 'node:net';
 import { assert } from '../../env/assert.ts';
-import type { Cancel, Clock } from '../../env/clock.ts';
+import type { Clock } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { ApiClientOptions } from './contract.ts';
 import { ApiUnavailableError } from './api-error.ts';
@@ -29,13 +29,14 @@ interface Server {
   connecting: Promise<ClientHttp2Session> | undefined;
   /** Monotonic; connecting before that is the last resort. */
   deadUntilMs: number;
-  stopPinging: Cancel;
 }
 
 export class ServerPool {
   readonly #clock: Clock;
   readonly #servers: readonly Server[];
   readonly #tls: SecureClientSessionOptions;
+  /** Of every server, with those that said GOAWAY and finish their streams. */
+  readonly #sessions = new Set<ClientHttp2Session>();
   #isClosed = false;
 
   constructor(options: Pick<ApiClientOptions, 'servers' | 'ca' | 'credentials'>, clock: Clock) {
@@ -47,7 +48,6 @@ export class ServerPool {
       session: undefined,
       connecting: undefined,
       deadUntilMs: 0,
-      stopPinging: () => undefined,
     }));
     this.#tls = {
       ...(options.ca.length === 0 ? {} : { ca: Buffer.from(options.ca) }),
@@ -92,14 +92,12 @@ export class ServerPool {
 
   close(): void {
     this.#isClosed = true;
-    for (const server of this.#servers) {
-      server.stopPinging();
-      server.session?.destroy();
-      server.session = undefined;
-    }
+    for (const session of this.#sessions) session.destroy();
   }
 
-  #connect(server: Server): Promise<ClientHttp2Session> {
+  async #connect(server: Server): Promise<ClientHttp2Session> {
+    // Another call may have connected while this one waited for the servers before it.
+    if (isUsable(server.session)) return server.session;
     server.connecting ??= this.#open(server).finally(() => {
       server.connecting = undefined;
     });
@@ -141,7 +139,7 @@ export class ServerPool {
     session.setLocalWindowSize(connectionWindowBytes);
     server.session = session;
     server.deadUntilMs = 0;
-    server.stopPinging();
+    this.#sessions.add(session);
     let pingSentMs: number | undefined;
     const stopPinging = this.#clock.every(pingPeriodMs / 2, () => {
       const now = this.#clock.monotonicMs();
@@ -154,7 +152,6 @@ export class ServerPool {
         });
       }
     });
-    server.stopPinging = stopPinging;
     const drop = () => {
       if (server.session === session) server.session = undefined;
     };
@@ -164,6 +161,7 @@ export class ServerPool {
     session.on('error', drop);
     session.on('close', () => {
       stopPinging();
+      this.#sessions.delete(session);
       drop();
     });
   }
