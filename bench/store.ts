@@ -12,7 +12,7 @@ import { asInstalled, findSides, type Running, type Side, startSide, targetOf } 
 import { leaderOf, measureFailover, measureIdle, measureMemory } from './store-bench/sizes.ts';
 import { profileWork } from './store-bench/profile.ts';
 import { type Figure, type Line, printHead, printLine } from './store-bench/table.ts';
-import { fillKeys, type Work, works } from './store-bench/works.ts';
+import { fillKeys, type Work, warmUp, works } from './store-bench/works.ts';
 
 const sizes = ['memory', 'idle', 'failover', 'crowd'] as const;
 
@@ -28,6 +28,7 @@ load runs from the sources; ${sizes.join(', ')} from dist/, which is made anew, 
   --tls off,on     transport                                      (default off,on)
   --pairs 5        rounds per side                                (default 5)
   --seconds 3      length of a round                              (default 3)
+  --warm-up 10     seconds under load before anything is counted  (default 10)
   --keys 1000000   keys for "memory"
   --kills 10       kills for "failover"
   --quick          one pair of 1 s, TLS off, 100,000 keys, 3 kills
@@ -43,6 +44,7 @@ interface Options {
   readonly tls: readonly boolean[];
   readonly pairs: number;
   readonly seconds: number;
+  readonly warmUpSeconds: number;
   readonly keys: number;
   readonly kills: number;
   readonly sides: readonly Side[];
@@ -138,7 +140,10 @@ async function compareWorks(options: Options, shape: Shape, chosen: readonly Wor
   const clusters: Running[] = [];
   try {
     for (const side of options.sides) clusters.push(await startSide(side, shape));
-    for (const running of clusters) await fillKeys(running.target, 10_000);
+    for (const running of clusters) {
+      await fillKeys(running.target, 10_000);
+      await warmUp(running.target, options.warmUpSeconds);
+    }
     for (const work of chosen.filter((candidate) => !candidate.isDegraded)) {
       await compareWork(options, shape, { work, clusters }, report);
     }
@@ -237,6 +242,7 @@ function parse(args: readonly string[]): Options | undefined {
       tls: { type: 'string' },
       pairs: { type: 'string' },
       seconds: { type: 'string' },
+      'warm-up': { type: 'string' },
       keys: { type: 'string' },
       kills: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -262,6 +268,7 @@ function parse(args: readonly string[]): Options | undefined {
   const numbers = {
     pairs: count(values.pairs, quick ? 1 : 5),
     seconds: count(values.seconds, quick ? 1 : 3),
+    warmUpSeconds: count(values['warm-up'], quick ? 1 : 10),
     keys: count(values.keys, quick ? 100_000 : 1_000_000),
     kills: count(values.kills, quick ? 3 : 10),
   };

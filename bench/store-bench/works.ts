@@ -95,6 +95,14 @@ export const works: readonly Work[] = [
   { ...puts(1000), name: 'put-1000-down', isDegraded: true },
 ];
 
+/**
+ * Puts of a hundred clients that nobody counts: servers that run for weeks are compared, not the first seconds of their
+ * processes, in which a member's code is compiled.
+ */
+export async function warmUp(target: Target, seconds: number): Promise<void> {
+  await puts(100).run(target, seconds);
+}
+
 /** Puts all the keys that the works read, with 100 in each transaction. */
 export async function fillKeys(target: Target, count: number, prefix = key.slice(0, -10)): Promise<void> {
   const connection = await LeanConnection.open({

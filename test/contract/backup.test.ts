@@ -1,15 +1,16 @@
 /** Backups of a running store and the recovery of one that lost its quorum, as an operator does them. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import S3rver from '@20minutes/s3rver';
 import { realClock } from '../../src/env/real.ts';
 import { createKvClient } from '../../src/kv/index.ts';
 import { keelson as program } from './command-line.ts';
 import { planMembers } from './restored-members.ts';
-import { freePorts, type StoreCluster, type StoreMember, startStoreCluster } from './store-processes.ts';
+import { type StoreCluster, type StoreMember, startStoreCluster } from './store-processes.ts';
 
 let directory: string;
 let passphraseFile: string;
@@ -22,12 +23,15 @@ before(async () => {
 
 after(() => rm(directory, { recursive: true, force: true }));
 
-/** The keys of the S3 service that the tests start. */
-const keys = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' };
+/** Of the one account that the S3 service knows. */
+const keys = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER' };
 
-function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+function run(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = keys,
+): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    execFile(program, args, { env: { ...process.env, ...keys }, timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile(program, args, { env: { ...process.env, ...environment }, timeout: 60_000 }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr });
     });
   });
@@ -95,27 +99,18 @@ async function aWholeRound(cluster: StoreCluster, place: string, name: string): 
   assert.equal(await member.run('keelson', countKeys), 50);
 }
 
-/** A real S3 server, when one is installed here: versitygw, which verifies signatures. */
-const gateway = 'versitygw';
-const hasGateway = spawnSync(gateway, ['--version']).status === 0;
-
-async function startGateway(root: string, port: number): Promise<ChildProcess> {
-  await mkdir(join(root, 'bucket'), { recursive: true });
-  const owner = { ROOT_ACCESS_KEY: keys.AWS_ACCESS_KEY_ID, ROOT_SECRET_KEY: keys.AWS_SECRET_ACCESS_KEY };
-  const child = spawn(gateway, ['--port', `127.0.0.1:${port}`, 'posix', root], {
-    env: { ...process.env, ...owner },
-    stdio: 'ignore',
+/** An S3 service that verifies signatures. */
+async function startS3(root: string): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const service = new S3rver({
+    address: '127.0.0.1',
+    port: 0,
+    directory: root,
+    silent: true,
+    allowMismatchedSignatures: false,
+    configureBuckets: [{ name: 'bucket', configs: [] }],
   });
-  const lateAtMs = performance.now() + 20_000;
-  for (;;) {
-    const isUp = await fetch(`http://127.0.0.1:${port}/`).then(
-      () => true,
-      () => false,
-    );
-    if (isUp) return child;
-    assert.ok(performance.now() < lateAtMs && child.exitCode === null, 'the gateway answers within 20 s');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const { port } = await service.run();
+  return { port, close: () => service.close() };
 }
 
 describe('backups', { timeout: 400_000 }, () => {
@@ -137,15 +132,16 @@ describe('backups', { timeout: 400_000 }, () => {
     assert.ok(!stored.includes('key 1') && !stored.includes('a certificate'), 'nothing can be read of it');
   });
 
-  test('are made, kept, verified and restored in an S3 service', {
-    skip: !hasGateway && `no ${gateway} on PATH`,
-  }, async () => {
-    const [port] = (await freePorts(1)) as [number];
-    const service = await startGateway(join(directory, 's3'), port);
+  test('are made, kept, verified and restored in an S3 service', async () => {
+    const service = await startS3(join(directory, 's3'));
     try {
-      await aWholeRound(cluster, `s3://bucket/some/where?endpoint=http://127.0.0.1:${port}`, 's3');
+      const place = `s3://bucket/some/where?endpoint=http://127.0.0.1:${service.port}`;
+      await aWholeRound(cluster, place, 's3');
+      const stranger = await run(['backup', 'list', '--to', place], { ...keys, AWS_SECRET_ACCESS_KEY: 'wrong' });
+      assert.equal(stranger.code, 1);
+      assert.match(stranger.stderr, /SignatureDoesNotMatch|403/);
     } finally {
-      service.kill('SIGTERM');
+      await service.close();
     }
   });
 

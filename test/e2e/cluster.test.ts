@@ -3,7 +3,7 @@
  * kubectl and etcdctl, a real Prometheus. The tests build on each other and run in order.
  */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -409,6 +409,21 @@ test('a manifest with a wrong field and a contradictory start are refused in one
   const even = await cluster.keelson('up', '--masters=4');
   assert.equal(even.code, 2);
   assert.match(even.stderr, /an even number does not help/);
+});
+
+test('no process ended by itself', async () => {
+  const { hosts } = await cluster.status();
+  const ended: string[] = [];
+  for (const { name, role } of hosts) {
+    const logs = join(directory, `${role}s`, name, 'logs');
+    for (const file of await readdir(logs)) {
+      const text = await readFile(join(logs, file), 'utf8');
+      // What Node says last when an error that nobody caught ends it.
+      const end = text.search(/^Node\.js v\d/m);
+      if (end >= 0) ended.push(`${name}/${file}:\n${text.slice(Math.max(0, end - 2000), end)}`);
+    }
+  }
+  assert.deepEqual(ended, []);
 });
 
 test('down leaves nothing behind, and the next start finds the data', async () => {
