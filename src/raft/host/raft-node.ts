@@ -8,8 +8,7 @@
  *
  * Promises: several Readys are in flight at once (the log groups their syncs); nothing sealed leaves without a proof;
  * any error of the log and any broken invariant ends in one call of `onFatal`, after which nothing is sent, written or
- * applied any more. Whatever the outside calls in one turn is carried out together in a microtask after it; callers that
- * ask again as soon as they are answered are put off to a later turn now and then, so that ticks and sockets get theirs.
+ * applied any more. Whatever the outside calls in one turn is carried out together after it (rounds.ts).
  *
  * Ticks: one per timer callback and none made up for. After a long stall of the process a follower therefore sees one
  * tick, then the messages that arrived meanwhile, and does not campaign against a live leader.
@@ -35,18 +34,11 @@ import type {
 import { type Durable, openSealed } from '../wal/durable.ts';
 import type { Wal } from '../wal/wal.ts';
 import { Applier } from './applier.ts';
-import { faultOf } from './check-message.ts';
 import type { RaftCounter, RaftNode, RaftNodeOptions } from './contract.ts';
-import { RefusedMessages } from './refused-messages.ts';
+import { MessageIntake } from './message-intake.ts';
 import { ReadWaiters } from './read-waiters.ts';
+import { Rounds } from './rounds.ts';
 import { Snapshots } from './snapshots.ts';
-
-/**
- * Rounds of the loop in microtasks before one waits for a timer. A single member answers reads without any input or
- * output: callers that read again and again would otherwise keep every timer of the process from running. At some 20 µs a
- * round it is a few milliseconds, far below a tick; the millisecond that the timer costs is spread over all of them.
- */
-const roundsInOneTurnMax = 256;
 
 export interface RunningParts {
   readonly core: RaftCore;
@@ -63,6 +55,7 @@ type LoopCounter = Exclude<
   | 'snapshotsSent'
   | 'snapshotsReceived'
   | 'proposalsApplied'
+  | 'messagesReceived'
   | 'messagesRefused'
 >;
 
@@ -74,16 +67,14 @@ export class RaftHost implements RaftNode {
   readonly #applier: Applier;
   readonly #snapshots: Snapshots;
   readonly #reads: ReadWaiters;
-  readonly #refused: RefusedMessages;
+  readonly #intake: MessageIntake;
+  readonly #rounds: Rounds;
   readonly #cancelTicks: () => void;
   /** In token order; opened from the front. Bounded by the appends in flight. */
   #sealed: Sealed[] = [];
   #proof: Durable | undefined;
-  #isPumpDue = false;
   /** Damage took entries that the leader still has to send again. */
   #isRepairing: boolean;
-  /** Since the last one that a timer or a message began. */
-  #rounds = 0;
   #state: 'running' | 'failed' | 'stopped' = 'running';
   #leader: ReplicaId = 0 as ReplicaId;
   readonly #counts: Record<LoopCounter, number> = {
@@ -92,7 +83,6 @@ export class RaftHost implements RaftNode {
     leaderChanges: 0,
     readIndexes: 0,
     messagesSent: 0,
-    messagesReceived: 0,
   };
 
   constructor(options: RaftNodeOptions, parts: RunningParts) {
@@ -103,7 +93,9 @@ export class RaftHost implements RaftNode {
     this.#isRepairing = parts.core.status().lostUpTo !== undefined;
     this.#log = env.log.with({ replica: options.raft.id });
     this.#reads = new ReadWaiters(env.random.integer(0, 2 ** 20 - 1));
-    this.#refused = new RefusedMessages(env.clock, this.#log);
+    const { core } = parts;
+    this.#intake = new MessageIntake({ id: options.raft.id, core, stateMachine, clock: env.clock, log: this.#log });
+    this.#rounds = new Rounds(env.clock, () => this.#pump());
     const onFatal = (error: unknown) => this.#fail(error);
     this.#applier = new Applier({
       ...parts,
@@ -122,7 +114,7 @@ export class RaftHost implements RaftNode {
       snapshotLogBytes: options.snapshotLogBytes ?? 0,
       catchUpEntries: options.catchUpEntries,
       step: (message) => {
-        this.#refuseFalse(message);
+        this.#intake.refuseFalse(message);
         this.#core.step(message);
         this.#wake();
       },
@@ -191,7 +183,8 @@ export class RaftHost implements RaftNode {
       snapshotsTaken: taken,
       snapshotsSent: sent,
       snapshotsReceived: received,
-      messagesRefused: this.#refused.count,
+      messagesReceived: this.#intake.count,
+      messagesRefused: this.#intake.refusedCount,
     };
   }
 
@@ -226,45 +219,17 @@ export class RaftHost implements RaftNode {
   }
 
   #receive(message: Message): void {
-    const id = this.#options.raft.id;
-    if (message.to !== id || message.from === id || message.from === 0) {
-      // From the network: a wrong address book is somebody's mistake, not a broken invariant.
-      this.#log.warn('dropped a message that is not for this member', { from: message.from, to: message.to });
-      return;
-    }
-    // A snapshot without its content would be accepted and then not be there.
-    if (message.type === 'snap') return;
-    this.#counts.messagesReceived += 1;
-    // It came over the network: timers have had their turn.
-    this.#rounds = 0;
+    if (!this.#intake.takes(message)) return;
+    this.#rounds.beginTurn();
     this.#enter(() => {
-      const fault = this.#faultOf(message);
-      if (fault === undefined) this.#core.step(message);
-      else this.#refused.add(message, fault);
+      if (this.#intake.isTrue(message)) this.#core.step(message);
     });
-  }
-
-  #faultOf(message: Message): string | undefined {
-    const { stateMachine } = this.#options;
-    return faultOf(message, this.#core.standing(), (kind, data) => stateMachine.understands?.(kind, data) ?? true);
-  }
-
-  /** For messages whose sender waits for an answer. */
-  #refuseFalse(message: Message): void {
-    const fault = this.#faultOf(message);
-    if (fault === undefined) return;
-    this.#refused.add(message, fault);
-    throw new KeelsonError('BAD_PEER_MESSAGE', `member ${message.from} sent ${message.type}: ${fault}`);
   }
 
   async #receiveSnapshot(message: Message & { type: 'snap' }, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     if (this.#state !== 'running') throw stoppedError();
-    if (message.to !== this.#options.raft.id) {
-      throw new KeelsonError('NOT_ADDRESSED', `snapshot for ${message.to} arrived at ${this.#options.raft.id}`);
-    }
-    this.#counts.messagesReceived += 1;
     try {
-      this.#refuseFalse(message);
+      this.#intake.takeSnapshot(message);
       await this.#snapshots.receive(message, chunks);
     } catch (error) {
       // A stream that breaks is the network's business; a disk that fails and a broken invariant are ours.
@@ -274,17 +239,7 @@ export class RaftHost implements RaftNode {
   }
 
   #wake(): void {
-    if (this.#isPumpDue || this.#state !== 'running') return;
-    this.#isPumpDue = true;
-    const pump = () => {
-      this.#isPumpDue = false;
-      this.#pump();
-    };
-    this.#rounds += 1;
-    if (this.#rounds < roundsInOneTurnMax) return queueMicrotask(pump);
-    this.#rounds = 0;
-    // Not 0: in simulated time that would be no time at all.
-    this.#options.env.clock.after(1, pump);
+    if (this.#state === 'running') this.#rounds.wake();
   }
 
   #pump(): void {
