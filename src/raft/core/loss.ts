@@ -17,17 +17,8 @@
 import { assert } from '../../env/assert.ts';
 import type { LogPoint } from './log.ts';
 import { maxIndex } from './numbers.ts';
-import type { RaftState } from './state.ts';
-import type { Index, RestoredState, Term } from './types.ts';
-
-export interface Loss {
-  /** The last entry that this replica may have acknowledged. */
-  readonly upTo: Index;
-  /** No lost entry is of a later term, and nothing was acknowledged in a later one. */
-  readonly term: Term;
-  /** An append arrived since the last heartbeat: the leader knows where this log ends, or finds out. */
-  isAppendUnderWay: boolean;
-}
+import type { Loss, RaftState } from './state.ts';
+import type { Index, RestoredState } from './types.ts';
 
 /** What was lost, when the restored log does not reach what it may have acknowledged. */
 export function lossOf(restored: RestoredState): Loss | undefined {

@@ -12,13 +12,22 @@
  */
 import { assert } from '../../env/assert.ts';
 import type { HardStateTracker } from './hard-state.ts';
-import type { Loss } from './loss.ts';
 import { entryBytes, type RaftLog } from './log.ts';
 import { noIndex, nobody, toIndex, toTerm } from './numbers.ts';
 import type { Outbox } from './outbox.ts';
 import type { ReadQueue } from './read-queue.ts';
 import type { Tracker } from './tracker.ts';
 import type { Entry, Index, Message, PersistToken, RaftConfig, ReplicaId, Role, SoftState, Term } from './types.ts';
+
+/** Entries that damage took from the log (loss.ts). */
+export interface Loss {
+  /** The last entry that this replica may have acknowledged. */
+  readonly upTo: Index;
+  /** No lost entry is of a later term, and nothing was acknowledged in a later one. */
+  readonly term: Term;
+  /** An append arrived since the last heartbeat: the leader knows where this log ends, or finds out. */
+  isAppendUnderWay: boolean;
+}
 
 export interface RaftState {
   readonly config: RaftConfig;
