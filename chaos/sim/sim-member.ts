@@ -17,10 +17,9 @@ import { type JoinInfo, type RunningMember, startMember } from '../../src/kv/ser
 import type { StoreServer } from '../../src/kv/server/server.ts';
 import type { RaftInvariants } from '../check/raft-invariants.ts';
 import { Violation } from '../check/violation.ts';
-import { SimBackend } from './backend.ts';
-import { SimDisk, type SimDiskFault } from './disk.ts';
-import { type SimNetwork, SimTransport } from './network.ts';
 import { createSimProxy } from './leader-proxy.ts';
+import { MemberStorage } from './member-storage.ts';
+import { type SimNetwork, SimTransport } from './network.ts';
 import type { WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
 import { ProcessClock, type Scheduler } from './scheduler.ts';
@@ -75,16 +74,13 @@ export class SimMember {
   readonly #isFounder: boolean;
   /** It votes and keeps no data, so no client may ask it for any. */
   readonly isWitness: boolean;
-  #disk: SimDisk;
-  #backend = new SimBackend();
+  readonly #storage: MemberStorage;
   #life: Incarnation | undefined;
   #memberId = 0 as ReplicaId;
   #isAdmitted: boolean;
   #isGone = false;
   /** The identity is given up before the next start. */
   #isToAbandon = false;
-  /** What the next disk operation of this life fails with. */
-  #diskError: string | undefined;
   /** How long it is down after it stopped by itself. */
   #downMs = 0;
   /** Called when the process is gone, so that its clients stop waiting. */
@@ -98,7 +94,7 @@ export class SimMember {
     this.#isFounder = position < world.plan.members;
     this.isWitness = witnessPositions(world.plan).includes(position);
     this.#isAdmitted = this.#isFounder;
-    this.#disk = new SimDisk({ random: random.fork('disk') });
+    this.#storage = new MemberStorage(random, world.scheduler);
   }
 
   get id(): ReplicaId {
@@ -160,12 +156,13 @@ export class SimMember {
       isJoining: !this.#isFounder || this.#isToAbandon,
     };
     this.#life = life;
-    const delays = this.#random.fork(`disk-delay-${scheduler.events}`);
-    this.#disk = this.#disk.crash('kept', {
+    this.#storage.begin({
       clock,
-      latencyMs: () => delays.next() * this.#world.diskDelayMaxMs(),
-      random: this.#random.fork(`disk-${scheduler.events}`),
-      onOperation: () => this.#takeDiskError(life),
+      delayMaxMs: this.#world.diskDelayMaxMs,
+      isOver: () => life.isOver,
+      onBroken: () => {
+        life.isDiskBroken = true;
+      },
     });
     this.#run(life).catch((error: unknown) => {
       if (life.isOver) return;
@@ -183,7 +180,7 @@ export class SimMember {
 
   async #run(life: Incarnation): Promise<void> {
     const { plan, network, invariants } = this.#world;
-    if (this.#isToAbandon) await abandonIdentity(this.#disk, '/data');
+    if (this.#isToAbandon) await abandonIdentity(this.#storage.disk, '/data');
     this.#isToAbandon = false;
     const founders = Array.from({ length: plan.members }, (_, index) => `m${index + 1}`);
     const names = this.#isFounder ? founders : [...founders, this.name];
@@ -192,7 +189,7 @@ export class SimMember {
       env: {
         clock: life.clock,
         random: this.#random.fork(`member-${this.#world.scheduler.events}`),
-        disk: this.#disk,
+        disk: this.#storage.disk,
         log: silentLog,
       },
       directory: '/data',
@@ -223,7 +220,7 @@ export class SimMember {
       snapshotEntries: plan.snapshotEntries,
       syncEntries: plan.syncEntries,
       catchUpEntries: plan.catchUpEntries,
-      openBackend: () => Promise.resolve(this.#backend),
+      openBackend: () => Promise.resolve(this.#storage.backend),
       makeTransport: (identity) => {
         this.#memberId = identity.memberId as ReplicaId;
         invariants.forget(this.#memberId);
@@ -287,41 +284,20 @@ export class SimMember {
   /** The next operation on the disk fails with `code`. */
   failDisk(code: string, downMs: number): void {
     if (this.#life === undefined) return;
-    this.#diskError = code;
+    this.#storage.failNext(code);
     this.#downMs = downMs;
-  }
-
-  #takeDiskError(life: Incarnation): SimDiskFault | undefined {
-    const code = this.#diskError;
-    if (code === undefined || life.isOver) return undefined;
-    this.#diskError = undefined;
-    life.isDiskBroken = true;
-    return { kind: 'error', code };
   }
 
   /** Gone, and its disk with it; the next start begins with nothing. */
   wipe(): void {
     this.crash();
-    this.#disk = new SimDisk({ random: this.#random.fork(`wiped-${this.#world.scheduler.events}`) });
-    this.#backend = new SimBackend();
+    this.#storage.wipe();
   }
 
   /** Gone, and some bytes of its log are others when it starts again. */
   rot(bytes: number): void {
     this.crash();
-    const random = this.#random.fork(`rot-${this.#world.scheduler.events}`);
-    const files = this.#disk
-      .files()
-      .filter(({ path, sizeBytes }) => path.startsWith('/data/raft/wal/') && sizeBytes > 0);
-    for (let count = 0; count < bytes && files.length > 0; count++) {
-      const file = files[random.integer(0, files.length - 1)] as (typeof files)[number];
-      // Preallocated files are mostly zeros; what is written is at their beginning.
-      const end = Math.max(1, this.#disk.writtenBytes(file.path));
-      // The newest entries are what others have counted and nothing else covers.
-      const from = random.next() < 0.7 ? Math.max(0, end - 1_500) : 0;
-      const offset = random.integer(from, end - 1);
-      this.#disk.corrupt(file.path, offset, random.integer(1, 255));
-    }
+    this.#storage.rot(bytes);
   }
 
   /** The supervisor starts it again after a while. */
@@ -334,13 +310,13 @@ export class SimMember {
   /** The next start sets the state aside and builds it from the log. */
   #comeBackWithoutState(life: Incarnation): void {
     this.#startLater(life);
-    this.#backend = new SimBackend();
+    this.#storage.dropState();
   }
 
   #comeBackAsNew(life: Incarnation): void {
     this.#isToAbandon = true;
     this.#startLater(life);
-    this.#backend = new SimBackend();
+    this.#storage.dropState();
   }
 
   /** After every event: what this replica holds, against its own past and against everybody. */
@@ -360,9 +336,7 @@ export class SimMember {
     life.isOver = true;
     life.clock.kill();
     this.#life = undefined;
-    const random = this.#random.fork(`crash-${this.#world.scheduler.events}`);
-    this.#disk = this.#disk.crash('random', { random });
-    this.#backend = this.#backend.crash(random);
+    this.#storage.crash();
     this.#world.network.detachAll(this.#memberId);
     this.#world.network.ended(this.#memberId);
     this.onCrash();
