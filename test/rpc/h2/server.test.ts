@@ -265,8 +265,8 @@ test('h2spec finds nothing', async (t) => {
   if (!found) return t.skip('h2spec is not installed');
   // Without a handler for HTTP/1, which would answer a broken preface as a broken HTTP/1 request.
   const bare = await startH2Server(bareOptions());
+  t.after(() => bare.close());
   const { port } = new URL(bare.urls[0] as string);
   const { stdout } = await run('h2spec', ['--port', port, '--timeout', '3'], { maxBuffer: 2 ** 24 });
   assert.match(stdout, / 0 failed/);
-  await bare.close();
 });
