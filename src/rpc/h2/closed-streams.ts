@@ -1,7 +1,7 @@
 /**
  * The streams of a connection that were closed last. Frames that cross with our own reset or early end are excused; those
- * for a stream that the client itself has closed are its mistake, and have another code than frames for streams that it has
- * skipped.
+ * for a stream that the other side itself has closed are its mistake, and have another code than frames for streams that it
+ * has skipped.
  */
 import { closedStreamsKept } from './limits.ts';
 
@@ -17,6 +17,12 @@ export class ClosedStreams {
       this.#kept[this.#next] = entry;
       this.#next = (this.#next + 1) % closedStreamsKept;
     }
+  }
+
+  /** The other side has closed it as well: what it sends from now on crosses with nothing. */
+  blame(streamId: number): void {
+    const at = this.#kept.indexOf(streamId * 2 + 1);
+    if (at >= 0) this.#kept[at] = streamId * 2;
   }
 
   has(streamId: number): boolean {

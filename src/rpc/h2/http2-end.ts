@@ -225,7 +225,7 @@ export abstract class Http2End extends Http2Streams {
     this.checkOpened(frame.streamId);
     this.guard.reset(this.nowMs);
     const stream = this.streams.get(frame.streamId);
-    if (stream === undefined) return;
+    if (stream === undefined) return this.closed.blame(frame.streamId);
     this.closed.add(stream.id, false);
     this.finish(stream, code);
   }

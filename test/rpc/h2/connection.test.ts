@@ -132,6 +132,34 @@ test('late frames for a stream that we have closed are passed over', () => {
   assert.equal(connection.core.isFailed, false);
 });
 
+/** Stream 1 was answered before its request was whole, and the client, which has not read that yet, has given it up. */
+function answeredThenReset(): TestConnection {
+  const connection = new TestConnection();
+  connection.receive(headers(1));
+  const [request] = connection.requests;
+  request?.stream.sendHead([[':status', '200']]);
+  request?.stream.end();
+  assert.deepEqual(connection.resets(), [[1, errorCode.noError]]);
+  connection.receive(encodeRstStream(1, errorCode.cancel));
+  assert.deepEqual(connection.resets(), []);
+  return connection;
+}
+
+test('after an early answer and the reset by the client, its data is told that the stream is closed', () => {
+  for (const late of [data(1, Buffer.from('late')), data(1, Buffer.alloc(0), true)]) {
+    const connection = answeredThenReset();
+    connection.receive(late);
+    assert.deepEqual(connection.resets(), [[1, errorCode.streamClosed]]);
+    assert.equal(connection.core.isFailed, false);
+  }
+});
+
+test('after an early answer and the reset by the client, its headers end the connection', () => {
+  const connection = answeredThenReset();
+  connection.receive(headers(1));
+  assert.equal(connection.core.failure?.code, errorCode.streamClosed);
+});
+
 test('a graceful end serves what was begun before the client knew', () => {
   const connection = new TestConnection();
   connection.receive(headers(1, true));
