@@ -41,6 +41,12 @@ function testFiles(directory: string): string[] {
     .sort();
 }
 
+/** What a test failed with, short enough to be read at the end of everything. */
+function reasonOf(error: Error): string {
+  const cause = error.cause instanceof Error ? error.cause : error;
+  return cause.message.slice(0, 1500).replace(/^/gm, '    ');
+}
+
 /** Runs test files, each in a process of its own, and counts their tests. */
 async function runFiles(
   title: string,
@@ -59,7 +65,7 @@ async function runFiles(
   stream.on('test:fail', (event) => {
     if (event.details.type === 'suite') return;
     failed += 1;
-    failures.push(`${relative(root, event.file ?? '')}: ${event.name}`);
+    failures.push(`${relative(root, event.file ?? '')}: ${event.name}\n${reasonOf(event.details.error)}`);
   });
   const report = stream.compose(spec);
   report.pipe(process.stdout);

@@ -5,7 +5,8 @@
  *   closed ──send──▶ connecting ──accepted──▶ open ──error──▶ waiting (back-off) ──▶ connecting …
  *
  * Messages queue while connecting and open, up to the limits; while waiting they are dropped and the peer is reported
- * unreachable. Raft repeats what matters.
+ * unreachable. Raft repeats what matters, except a proposal on its way to the leader, whose client would wait in vain:
+ * what has not gone out yet is kept for the next connection, but not for one more after that.
  */
 import { assert, present } from '../../env/assert.ts';
 import type { Cancel } from '../../env/clock.ts';
@@ -100,6 +101,14 @@ export class PeerLink {
     if (position < 0 && this.#state !== 'closed') this.#reset(peerLimits.backoffFirstMs);
   }
 
+  /** The peer has connected to this member, so it can be reached: nothing is left to wait for. */
+  hurry(): void {
+    if (this.#state !== 'waiting') return;
+    this.#cancelTimer();
+    this.#state = 'closed';
+    this.#connect();
+  }
+
   /** The peer passed on a proposal: somebody there waits for its commit. */
   proposed(): void {
     this.#patience.proposed();
@@ -116,7 +125,7 @@ export class PeerLink {
     }
     const isFull =
       this.#queue.length >= peerLimits.queueMessagesMax || this.#queueBytes + bytes > peerLimits.queueBytesMax;
-    if (this.#state === 'waiting' || isFull) {
+    if (isFull || (this.#state === 'waiting' && message.type !== 'prop')) {
       this.#options.traffic?.notSent(message);
       this.#options.unreachable(this.#options.header.to);
       return;
@@ -190,6 +199,7 @@ export class PeerLink {
     this.#openSinceMs = undefined;
     this.#cancelTimer();
     this.#drop();
+    this.#forget();
     this.#state = 'closed';
   }
 
@@ -262,6 +272,8 @@ export class PeerLink {
   #reset(waitMs: number): void {
     if (this.#isEnded) return;
     this.#cancelTimer();
+    if (this.#state === 'connecting') this.#forget();
+    else this.#keepProposals();
     this.#drop();
     this.#openSinceMs = undefined;
     this.#urlPosition += 1;
@@ -274,10 +286,18 @@ export class PeerLink {
     });
   }
 
-  #drop(): void {
-    this.#options.traffic?.connected(this.#options.header.to, false);
+  #keepProposals(): void {
+    this.#queue = this.#queue.filter((message) => message.type === 'prop');
+    this.#queueBytes = this.#queue.reduce((sum, message) => sum + messageBytes(message), 0);
+  }
+
+  #forget(): void {
     this.#queue = [];
     this.#queueBytes = 0;
+  }
+
+  #drop(): void {
+    this.#options.traffic?.connected(this.#options.header.to, false);
     this.#mayWait = false;
     this.#patience.reset();
     this.#cancelWait?.();

@@ -78,6 +78,7 @@ export class GrpcPeerTransport implements PeerTransport {
       selfId,
       door: this.#door,
       ...(traffic ? { traffic } : {}),
+      came: (peer) => this.#links.get(peer)?.hurry(),
       handlers: () => (this.#isClosed ? undefined : this.#handlers),
     });
     this.#acceptor = createH2Acceptor({

@@ -22,6 +22,8 @@ export interface PeerMethodsOptions {
   readonly selfId: ReplicaId;
   readonly door: PeerDoor;
   readonly traffic?: PeerTraffic;
+  /** A peer was let in, so that it can be reached. */
+  readonly came: (peer: ReplicaId) => void;
   /** Undefined until this member runs, and once it does not any more. */
   readonly handlers: () => TransportHandlers | undefined;
 }
@@ -107,6 +109,7 @@ export class PeerMethods {
     this.#incoming.get(from)?.fail({ code: grpcStatus.aborted, details: `member ${from} has a newer stream` });
     this.#incoming.set(from, stream);
     answers.accept?.([]);
+    this.#options.came(from);
     return {
       request: (batch) => {
         try {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { seededRandom } from '../../../chaos/sim/random.ts';
+import type { Clock } from '../../../src/env/clock.ts';
 import { type Log, type LogFields, silentLog } from '../../../src/env/log.ts';
 import { realClock } from '../../../src/env/real.ts';
 import type { Entry, Index, Message, ReplicaId, Term } from '../../../src/raft/core/types.ts';
@@ -241,6 +242,60 @@ test('a peer that was down is reached again by itself once it is up, and again a
   await until('the link is open again', () => a.transport.connectedSinceMs(two) !== undefined);
   a.transport.send([heartbeat(3)]);
   await until('it arrived again', () => third.messages.length === 1);
+});
+
+const proposal = (text: string): Message => ({
+  type: 'prop',
+  from: one,
+  to: two,
+  term,
+  entries: [{ kind: 'normal', data: new TextEncoder().encode(text) }],
+});
+
+/** Where nobody tries again by itself: waits as long as a link's stay for ever. */
+const withoutBackoff: Clock = {
+  ...realClock,
+  after: (ms, action) => (isBackoff(ms) ? () => undefined : realClock.after(ms, action)),
+};
+const isBackoff = (ms: number) => ms >= peerLimits.backoffFirstMs / 2 && ms <= peerLimits.backoffLastMs * 2;
+
+test('a peer that comes back is reached as soon as it calls, with the proposals that wait for it', async (t) => {
+  const env = { clock: withoutBackoff, random: seededRandom(1), log: silentLog };
+  const a = await listen(t, one, { env });
+  const first = await listen(t, two);
+  const address = first.url.replace('http://', '');
+  a.transport.setPeers(new Map([[two, [first.url]]]));
+  await until('the link is open', () => a.transport.connectedSinceMs(two) !== undefined);
+  await first.transport.close();
+  await until('the loss is seen', () => a.transport.connectedSinceMs(two) === undefined);
+  a.transport.send([proposal('kept'), heartbeat(1)]);
+  const second = await listen(t, two, { address });
+  second.transport.setPeers(new Map([[one, [a.url]]]));
+  await until('the link is open again', () => a.transport.connectedSinceMs(two) !== undefined);
+  a.transport.send([heartbeat(2)]);
+  await until('all arrived', () => second.messages.length === 2);
+  assert.deepEqual(
+    second.messages.map(({ type }) => type),
+    ['prop', 'heartbeat'],
+  );
+});
+
+test('a proposal waits for the next connection and not for one after that', async (t) => {
+  const a = await listen(t, one);
+  const first = await listen(t, two);
+  const address = first.url.replace('http://', '');
+  a.transport.setPeers(new Map([[two, [first.url]]]));
+  await until('the link is open', () => a.transport.connectedSinceMs(two) !== undefined);
+  await first.transport.close();
+  await until('the loss is seen', () => a.transport.connectedSinceMs(two) === undefined);
+  const before = a.unreachable.length;
+  a.transport.send([proposal('given up')]);
+  await until('nobody was there', () => a.unreachable.length > before);
+  const second = await listen(t, two, { address });
+  await until('the link is open again', () => a.transport.connectedSinceMs(two) !== undefined);
+  a.transport.send([heartbeat(2)]);
+  await until('it arrived', () => second.messages.length > 0);
+  assert.equal(second.messages[0]?.type, 'heartbeat');
 });
 
 test('a peer with two addresses is reached on the one that answers, and follows a change of address', async (t) => {
