@@ -7,7 +7,7 @@
  * run after the local copy has changed. Informers of one factory for the same resource and selectors are shared.
  */
 import { assert } from '../../env/assert.ts';
-import { type Clock, sleep } from '../../env/clock.ts';
+import { type Clock, pause } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
@@ -123,7 +123,7 @@ class Reflector implements SharedInformer {
       }
       if (failures > 1 && !signal.aborted) {
         const delayMs = Math.min(backoffBaseMs * 2 ** Math.min(failures - 2, 10), backoffMaxMs);
-        await sleep(this.#world.clock, delayMs * (0.5 + this.#world.random.next()), signal).catch(() => undefined);
+        await pause(this.#world.clock, delayMs * (0.5 + this.#world.random.next()), signal);
       }
     }
   }

@@ -7,7 +7,7 @@
  * Expiry is judged by how long *this* process saw the Lease unchanged; the clocks of other machines do not matter.
  */
 import { assert } from '../../env/assert.ts';
-import { type Clock, sleep } from '../../env/clock.ts';
+import { type Clock, pause } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Random } from '../../env/random.ts';
@@ -68,7 +68,7 @@ export class LeaderElector {
     const { clock, random, retryPeriodMs, log, leaseName } = this.#options;
     while (!signal.aborted) {
       if (!(await this.#tryHold(signal, retryPeriodMs * 2))) {
-        await sleep(clock, retryPeriodMs * (1 + 0.2 * random.next()), signal).catch(() => undefined);
+        await pause(clock, retryPeriodMs * (1 + 0.2 * random.next()), signal);
         continue;
       }
       if (signal.aborted) break;
@@ -100,7 +100,7 @@ export class LeaderElector {
     // The failure is reported by `await work` below; until then it only ends the term.
     work.catch(() => undefined);
     while (!term.signal.aborted) {
-      await sleep(clock, retryPeriodMs, term.signal).catch(() => undefined);
+      await pause(clock, retryPeriodMs, term.signal);
       if (term.signal.aborted) break;
       const beforeMs = clock.monotonicMs();
       if (await this.#tryHold(term.signal, retryPeriodMs * 2)) {

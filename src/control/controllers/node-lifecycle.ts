@@ -6,7 +6,7 @@
  * for a heartbeat.
  */
 import { assert } from '../../env/assert.ts';
-import { sleep } from '../../env/clock.ts';
+import { pause } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { JsonObject, KubeObject } from '../api/contract.ts';
 import { timeFromMs } from '../api/time-text.ts';
@@ -140,9 +140,9 @@ export function createNodeLifecycleController(context: ControllerContext): Contr
         const round = new AbortController();
         wake = () => round.abort();
         const either = AbortSignal.any([signal, round.signal]);
-        await sleep(clock, settings.nodeMonitorPeriodMs, either).catch(() => undefined);
+        await pause(clock, settings.nodeMonitorPeriodMs, either);
         // Several nodes that change together are one round.
-        if (!signal.aborted) await sleep(clock, 50, signal).catch(() => undefined);
+        if (!signal.aborted) await pause(clock, 50, signal);
       }
     },
   };

@@ -1,5 +1,5 @@
 /** Pod garbage collector: removes pods that no kubelet will ever remove. */
-import { sleep } from '../../env/clock.ts';
+import { pause } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { KubeObject } from '../api/contract.ts';
 import { isNotFound, keyOf, resources } from '../client/index.ts';
@@ -69,7 +69,7 @@ export function createPodGcController(context: ControllerContext): Controller {
         } catch (error) {
           log.warn('cannot collect pods, trying again', { error: errorText(error) });
         }
-        await sleep(clock, periodMs, signal).catch(() => undefined);
+        await pause(clock, periodMs, signal);
       }
     },
   };

@@ -2,7 +2,7 @@
  * What a member does on its own: publishes its name and addresses, on the leader sets the cluster version and compacts
  * by policy, everywhere cleans up after compactions in small steps, and raises the alarm when the quota is used up.
  */
-import { type Cancel, type Clock, sleep } from '../../env/clock.ts';
+import { type Cancel, type Clock, pause, sleep } from '../../env/clock.ts';
 import { errorText, KeelsonError } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { InternalOp } from '../api.ts';
@@ -138,7 +138,7 @@ export class Upkeep {
       return hasMore;
     };
     try {
-      while (!signal.aborted && step()) await sleep(clock, cleaning.pauseMs, signal).catch(() => undefined);
+      while (!signal.aborted && step()) await pause(clock, cleaning.pauseMs, signal);
     } catch (error) {
       // Cleaning runs beside everything else; what breaks in it must stop the member like any broken invariant.
       this.#options.onFatal(error instanceof Error ? error : new Error(errorText(error)));

@@ -14,7 +14,7 @@ import {
   resources,
 } from '../../control/client/index.ts';
 import type { Env } from '../../env/env.ts';
-import { sleep } from '../../env/clock.ts';
+import { pause } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Container, Cri, PodSandbox } from '../cri/cri.ts';
 import type { HostFiles } from '../volumes/host-files.ts';
@@ -214,7 +214,7 @@ export class Kubelet {
       } catch (error) {
         env.log.warn('runtime not listed', { error: errorText(error) });
       }
-      await sleep(env.clock, relistPeriodMs, signal).catch(() => undefined);
+      await pause(env.clock, relistPeriodMs, signal);
     }
   }
 
@@ -244,7 +244,7 @@ export class Kubelet {
       } catch (error) {
         env.log.warn('left-over volumes not removed', { error: errorText(error) });
       }
-      await sleep(env.clock, housekeepingPeriodMs, signal).catch(() => undefined);
+      await pause(env.clock, housekeepingPeriodMs, signal);
     }
   }
 }

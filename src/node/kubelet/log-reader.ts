@@ -2,7 +2,7 @@
  * Reads a container's log file and gives its lines out, following it when asked. The file is read in blocks, so that a
  * large log costs no memory; when the runtime begins a new file under the name, following goes on there.
  */
-import { type Clock, sleep } from '../../env/clock.ts';
+import { type Clock, pause } from '../../env/clock.ts';
 import { type Disk, DiskError, type DiskFile } from '../../env/disk.ts';
 import { type LogRecord, logText, parseLogRecord } from './log-tail.ts';
 
@@ -80,7 +80,7 @@ async function waitForMore(
 ): Promise<'more' | 'rotated' | 'ended'> {
   for (let idle = 1; ; idle++) {
     if (world.signal.aborted) return 'ended';
-    await sleep(world.clock, pollMs, world.signal).catch(() => undefined);
+    await pause(world.clock, pollMs, world.signal);
     if ((await file.size()) > offset) return 'more';
     if (idle % idlePollsBeforeCheck !== 0) continue;
     if (await hasNewFile(path, offset, world.disk)) return 'rotated';

@@ -2,7 +2,7 @@
  * Keeps container logs small: a log above ten megabytes is renamed, the runtime opens a new one, and the fifth oldest
  * goes. Readers that follow see the name change and go on in the new file.
  */
-import { type Clock, sleep } from '../../env/clock.ts';
+import { type Clock, pause } from '../../env/clock.ts';
 import { type Disk, DiskError } from '../../env/disk.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
@@ -25,7 +25,7 @@ export interface LogRotationWorld {
 export async function rotateLogs(world: LogRotationWorld): Promise<void> {
   const { clock, signal, log } = world;
   while (!signal.aborted) {
-    await sleep(clock, periodMs, signal).catch(() => undefined);
+    await pause(clock, periodMs, signal);
     if (signal.aborted) return;
     try {
       await rotateAll(world);

@@ -5,7 +5,7 @@
 import type { KubeObject } from '../../control/api/contract.ts';
 import { microTimeFromMs } from '../../control/api/time-text.ts';
 import { type ApiClient, isConflict, isNotFound, resources } from '../../control/client/index.ts';
-import { type Clock, sleep } from '../../env/clock.ts';
+import { type Clock, pause } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 
@@ -40,7 +40,7 @@ export async function keepNodeLease(options: NodeLeaseOptions): Promise<void> {
       if (!isConflict(error)) log.warn('node lease not renewed', { node: nodeName, error: errorText(error) });
       delayMs = retryMs;
     }
-    await sleep(clock, delayMs, signal).catch(() => undefined);
+    await pause(clock, delayMs, signal);
   }
 }
 

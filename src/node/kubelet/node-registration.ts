@@ -4,7 +4,7 @@
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
 import { type ApiClient, isAlreadyExists, isNotFound, resources } from '../../control/client/index.ts';
-import { type Clock, sleep } from '../../env/clock.ts';
+import { type Clock, pause, sleep } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 import type { Cri, Image, RuntimeStatus, RuntimeVersion } from '../cri/cri.ts';
@@ -76,7 +76,7 @@ export class NodeRegistration {
         log.warn('node status not written', { node: identity.nodeName, error: errorText(error) });
         delayMs = Math.min(delayMs, retryMs * 2);
       }
-      await sleep(clock, delayMs, signal).catch(() => undefined);
+      await pause(clock, delayMs, signal);
     }
   }
 

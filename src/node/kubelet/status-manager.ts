@@ -5,7 +5,7 @@
  */
 import type { JsonObject, KubeObject } from '../../control/api/contract.ts';
 import { type ApiClient, isConflict, isNotFound, resources } from '../../control/client/index.ts';
-import { type Clock, sleep } from '../../env/clock.ts';
+import { type Clock, pause } from '../../env/clock.ts';
 import { errorText } from '../../env/errors.ts';
 import type { Log } from '../../env/log.ts';
 
@@ -88,7 +88,7 @@ export class StatusManager {
           namespace: slot.pod.metadata.namespace,
           error: errorText(error),
         });
-        await sleep(this.#clock, delayMs, this.#signal).catch(() => undefined);
+        await pause(this.#clock, delayMs, this.#signal);
         delayMs = Math.min(delayMs * 2, retryMaxMs);
       }
     }
