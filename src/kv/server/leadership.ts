@@ -1,7 +1,7 @@
 /** Moving leadership by hand, and to the best successor when a leader stops. */
 import { assert } from '../../env/assert.ts';
 import { type Clock, sleep } from '../../env/clock.ts';
-import type { RaftNode, ReplicaId } from '../../raft/index.ts';
+import type { RaftNode, RaftStatus, ReplicaId } from '../../raft/index.ts';
 import { KvError } from '../errors.ts';
 
 /** While leadership moves. */
@@ -12,6 +12,26 @@ export interface LeadershipOptions {
   readonly memberId: number;
   readonly electionMs: number;
   readonly raft: () => RaftNode | undefined;
+  /** As of PeerTransport. Absent where there are no connections. */
+  readonly connectedSinceMs: ((id: number) => number | undefined) | undefined;
+}
+
+/**
+ * Who is to lead after this member, if it leads: of the full voters that can be reached, the one that is furthest. Having
+ * been heard a moment ago is not enough: a member that has just stopped was.
+ */
+export function successorOf(
+  { id, role, progress, confState }: Pick<RaftStatus, 'id' | 'role' | 'progress' | 'confState'>,
+  connectedSinceMs: LeadershipOptions['connectedSinceMs'],
+): ReplicaId | undefined {
+  if (role !== 'leader') return undefined;
+  let best: { readonly to: ReplicaId; readonly match: number } | undefined;
+  for (const [to, peer] of progress) {
+    if (to === id || !confState.voters.includes(to) || peer.isWitness === true || !peer.recentActive) continue;
+    if (connectedSinceMs && connectedSinceMs(to) === undefined) continue;
+    if (!best || peer.match > best.match) best = { to, match: peer.match };
+  }
+  return best?.to;
 }
 
 export class Leadership {
@@ -34,18 +54,12 @@ export class Leadership {
     if (!(await this.#transfer(raft, to))) throw new KvError('timeoutLeaderTransfer');
   }
 
-  /** Moves leadership to the member that is furthest, when this one leads. */
+  /** Moves leadership to the best successor, when this one leads. */
   async handOn(): Promise<void> {
     const raft = this.#options.raft();
     if (!raft) return;
-    const { role, progress, confState, id } = raft.status();
-    if (role !== 'leader' || confState.voters.length < 2) return;
-    let best: { readonly to: number; readonly match: number } | undefined;
-    for (const [to, peer] of progress) {
-      if (to === id || peer.isLearner || peer.isWitness === true || !peer.recentActive) continue;
-      if (!best || peer.match > best.match) best = { to, match: peer.match };
-    }
-    if (best) await this.#transfer(raft, best.to);
+    const to = successorOf(raft.status(), this.#options.connectedSinceMs);
+    if (to !== undefined) await this.#transfer(raft, to);
   }
 
   /** True when `to` leads within one election time-out. */

@@ -146,7 +146,7 @@ export function assembleParts(options: KvServerOptions, host: PartsHost) {
   const keys = new KeyRequests({ kv, proposer, reader, upkeep, auth, txnOpsMax: limits.txnOpsMax, check });
   const leases = new LeaseRequests({ kv, leases: leaseKeeper, reader, upkeep, auth, timings, stopped, check });
   const cluster = new ClusterRequests({ membership, reader, proxy: options.proxy, isLeader, leaderUrls });
-  const leadership = new Leadership({ clock, memberId, electionMs, raft });
+  const leadership = new Leadership({ clock, memberId, electionMs, raft, connectedSinceMs: options.connectedSinceMs });
   return {
     timings,
     requests,
