@@ -1,5 +1,6 @@
 /** Worlds in which faults outside a healthy majority never end. */
-import type { FaultKind, OutsideFault, WorldPlan } from './plan.ts';
+import type { FaultKind } from '../scenario/faults.ts';
+import type { OutsideFault, WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
 
 /** They change who is a member, or take away what a majority may need. */

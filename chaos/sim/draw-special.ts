@@ -1,6 +1,7 @@
 /** Worlds that are about one thing each: their knobs and faults are drawn so that one rare order of events becomes common. */
-import { calm } from './network.ts';
-import type { Fault, TimedFault, WorldPlan } from './plan.ts';
+import type { Fault, TimedFault } from '../scenario/faults.ts';
+import { calm } from '../scenario/network-conditions.ts';
+import type { WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
 
 /** They are about much in little time. */

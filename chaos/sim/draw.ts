@@ -1,17 +1,10 @@
 /** Draws what happens in one simulated world from its seed: the same seed gives the same plan. */
-import type { NetworkConditions } from './network.ts';
+import { type Fault, type FaultKind, faultKinds, type TimedFault } from '../scenario/faults.ts';
+import type { NetworkConditions } from '../scenario/network-conditions.ts';
 import { planLiveness } from './draw-liveness.ts';
 import { planElections, planLostLog, planMembership, planOldLeaders, planSnapshots } from './draw-special.ts';
 import type { SeededRandom } from './random.ts';
-import {
-  type Fault,
-  type FaultKind,
-  faultKinds,
-  type Profile,
-  profiles,
-  type TimedFault,
-  type WorldPlan,
-} from './plan.ts';
+import { type Profile, profiles, type WorldPlan } from './plan.ts';
 
 /** Led by the hand: not drawn like the others. */
 const guided: readonly FaultKind[] = ['figureEight'];

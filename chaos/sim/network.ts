@@ -4,18 +4,9 @@
  */
 import type { Message, ReplicaId } from '../../src/raft/core/types.ts';
 import type { PeerIdentities, PeerTransport, RefusedAs, TransportHandlers } from '../../src/raft/host/contract.ts';
+import type { NetworkConditions } from '../scenario/network-conditions.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
-
-export interface NetworkConditions {
-  readonly delayMinMs: number;
-  readonly delayMeanMs: number;
-  /** Share of messages, 0 to 1. */
-  readonly loss: number;
-  readonly duplication: number;
-}
-
-export const calm: NetworkConditions = { delayMinMs: 0.2, delayMeanMs: 1, loss: 0, duplication: 0 };
 
 /** Who a message is from and for, by the keys of the data directories, as the real transport tells them. */
 interface Keys {

@@ -6,7 +6,8 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { flagHelp, parseFlags, UsageError } from '../../src/cli/flags.ts';
 import { realClock } from '../../src/env/real.ts';
-import { type FaultKind, faultKinds, type Profile, profiles } from './plan.ts';
+import { type FaultKind, faultKinds } from '../scenario/faults.ts';
+import { type Profile, profiles } from './plan.ts';
 import { World, type WorldResult } from './world.ts';
 
 const flags = {
