@@ -46,9 +46,11 @@ function simulate(copy: string, seeds: number, profile: string): Promise<Outcome
   return new Promise((resolve) => {
     const args = [
       '--disable-warning=ExperimentalWarning',
-      'chaos/sim/run.ts',
+      'chaos/cli.ts',
+      'sim',
       `--seeds=${seeds}`,
       '--jobs=1',
+      '--shrink=false',
       `--profile=${profile}`,
     ];
     const child = spawn(process.execPath, args, { cwd: copy, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -75,9 +75,11 @@ export class World {
   #figureEight: FigureEight | undefined;
   #violation: Violation | undefined;
 
-  constructor(seed: string, profile: Profile = 'swarm') {
+  /** `only`: positions of those of its faults that strike; absent: all of them. */
+  constructor(seed: string, profile: Profile = 'swarm', only?: readonly number[]) {
     const random = seededRandom(seed);
-    this.plan = planWorld(seed, random.fork('plan'), profile);
+    const drawn = planWorld(seed, random.fork('plan'), profile);
+    this.plan = only ? { ...drawn, faults: drawn.faults.filter((_, position) => only.includes(position)) } : drawn;
     this.#ambushRandom = random.fork('ambush');
     this.#livenessRandom = random.fork('liveness');
     this.#network = new SimNetwork(this.#scheduler, random.fork('network'), this.plan.weather);

@@ -1,0 +1,74 @@
+/**
+ * Many worlds, a seed each, in processes of their own (sweep-worker.ts), until they are done, told to stop, or one breaks a
+ * promise. What they have done is added up while they run.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Profile } from './plan.ts';
+import { merge, newTotals, type Totals } from './totals.ts';
+
+export interface SweepOptions {
+  /** Seed of the first world. */
+  readonly first: number;
+  /** How many; absent: until `stop`. */
+  readonly seeds: number | undefined;
+  readonly minutes: number | undefined;
+  readonly jobs: number;
+  readonly profile: Profile;
+  /** Whether the story of a failure is made as short as can be. */
+  readonly isShrinking: boolean;
+}
+
+/** What a worker is given, by its parent. */
+export interface WorkerOrder extends Omit<SweepOptions, 'jobs' | 'seeds'> {
+  /** It takes every so many seeds. */
+  readonly step: number;
+  readonly count: number;
+}
+
+export type FromWorker =
+  | { readonly kind: 'progress'; readonly totals: Totals }
+  | { readonly kind: 'failed'; readonly text: string };
+
+export type ToWorker = { readonly kind: 'order'; readonly order: WorkerOrder } | { readonly kind: 'stop' };
+
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const workerFile = fileURLToPath(new URL(`./sweep-worker.${extension}`, import.meta.url));
+
+export class Sweep {
+  readonly totals = newTotals();
+  readonly failures: string[] = [];
+  readonly #children: ChildProcess[] = [];
+
+  /** Resolves when every process has ended; a failure in one stops the others. */
+  async run({ jobs, seeds, ...shared }: SweepOptions): Promise<void> {
+    const ends = Array.from({ length: jobs }, (_, job) => {
+      const count = seeds === undefined ? Number.MAX_SAFE_INTEGER : Math.ceil((seeds - job) / jobs);
+      return this.#work({ ...shared, first: shared.first + job, step: jobs, count });
+    });
+    await Promise.all(ends);
+  }
+
+  /** Each process finishes the world it is in. */
+  stop(): void {
+    for (const child of this.#children) if (child.connected) child.send({ kind: 'stop' } satisfies ToWorker);
+  }
+
+  #work(order: WorkerOrder): Promise<void> {
+    const child = fork(workerFile, { execArgv: ['--disable-warning=ExperimentalWarning'] });
+    this.#children.push(child);
+    child.send({ kind: 'order', order } satisfies ToWorker);
+    return new Promise((resolve) => {
+      child.on('message', (message: FromWorker) => {
+        if (message.kind === 'progress') return merge(this.totals, message.totals);
+        this.failures.push(message.text);
+        this.stop();
+      });
+      child.on('exit', (code, signal) => {
+        if (code !== 0 || signal !== null)
+          this.failures.push(`FAILED: a simulation process ended with ${signal ?? `code ${code}`} and no verdict`);
+        resolve();
+      });
+    });
+  }
+}
