@@ -7,38 +7,50 @@ import type { HistoryEntry, Operation, Outcome, TxnStep } from './history.ts';
 import type { ModelEvent, StoreModel } from './model.ts';
 import { Violation } from './violation.ts';
 
-/** Throws Violation. Values in a history are unique, so each names the request it came with. */
-export function checkAnswers(entries: readonly HistoryEntry[], model: StoreModel): void {
-  checkOnce(entries, model);
-  for (const entry of entries) if (entry.outcome !== undefined) checkAnswer(entry.operation, entry.outcome, model);
+/**
+ * Throws Violation. Values in a history are unique, so each names the request it came with. `isAlone`: nobody but these
+ * clients writes.
+ */
+export function checkAnswers(entries: readonly HistoryEntry[], model: StoreModel, isAlone = true): void {
+  checkOnce(entries, model, isAlone);
+  for (const entry of entries) if (entry.outcome !== undefined) checkAnswer(entry, entry.outcome, model);
 }
 
-function checkOnce(entries: readonly HistoryEntry[], model: StoreModel): void {
-  const asked = new Set(entries.flatMap((entry) => valuesOf(entry.operation)));
+function checkOnce(entries: readonly HistoryEntry[], model: StoreModel, isAlone: boolean): void {
+  const asked = new Map<string, HistoryEntry>();
+  for (const entry of entries) for (const value of valuesOf(entry.operation)) asked.set(value, entry);
   const written = new Map<string, number>();
   for (const { now, revision } of model.events) {
     if (now === undefined) continue;
-    if (!asked.has(now.value))
+    const entry = asked.get(now.value);
+    if (entry === undefined) {
+      if (!isAlone) continue;
       throw new Violation('only what was asked for happens', `revision ${revision} wrote ${now.value} to ${now.key}`);
+    }
     const before = written.get(now.value);
-    if (before !== undefined)
-      throw new Violation('a request is carried out once', `revisions ${before} and ${revision} wrote ${now.value}`);
+    if (before !== undefined) {
+      const detail = `revisions ${before} and ${revision} wrote ${now.value}`;
+      throw new Violation('a request is carried out once', detail, [entry]);
+    }
     written.set(now.value, revision);
   }
 }
 
-function valuesOf(operation: Operation): readonly string[] {
+/** What an operation may write. */
+export function valuesOf(operation: Operation): readonly string[] {
   if (operation.kind === 'put' || operation.kind === 'cas') return [operation.value];
   if (operation.kind !== 'txn') return [];
   const steps = [...operation.success, ...operation.failure];
   return steps.flatMap((step) => (step.kind === 'put' ? [step.value] : []));
 }
 
-function checkAnswer(operation: Operation, outcome: Outcome, model: StoreModel): void {
+function checkAnswer(entry: HistoryEntry, outcome: Outcome, model: StoreModel): void {
+  const { operation } = entry;
   const fail = (want: unknown): never => {
     throw new Violation(
       'an answer is what its revision holds',
       `${JSON.stringify(operation)} -> ${JSON.stringify(outcome)}, want ${JSON.stringify(want)}`,
+      [entry],
     );
   };
   const { revision } = outcome;
@@ -78,18 +90,33 @@ function checkTxn(
   const { revision } = outcome;
   const steps = outcome.succeeded ? operation.success : operation.failure;
   const puts = steps.filter((step) => step.kind === 'put');
-  if (puts.length === 0 && steps.some((step) => step.kind === 'delete'))
-    return fail('a put beside every deletion, or nobody knows whether the revision is its own');
-  const before = puts.length > 0 ? revision - 1 : revision;
-  const holds = operation.compare.every(({ key, value }) => model.at(key, before)?.value === value);
-  if (holds !== outcome.succeeded) fail({ succeeded: holds });
-  const gets = steps.filter((step) => step.kind === 'get');
-  const found = gets.map((step) => model.at(step.key, revision)?.value);
-  if (JSON.stringify(found) !== JSON.stringify(outcome.found)) fail(found);
-  if (puts.length === 0) return;
+  const deletes = steps.filter((step) => step.kind === 'delete');
   const wrote = model.eventsAt(revision);
-  if (!wrote.every((event) => steps.some((step) => isStep(event, step)))) fail(wrote);
-  if (!puts.every((step) => wrote.some((event) => isStep(event, step)))) fail(wrote);
+  const isOwn = wrote.length > 0 && wrote.every((event) => steps.some((step) => isStep(event, step)));
+  // Deletions alone may have found nothing to delete, and then the revision is not their own.
+  const befores =
+    puts.length > 0 ? [revision - 1] : deletes.length > 0 && isOwn ? [revision - 1, revision] : [revision];
+  const holds = (before: number) =>
+    operation.compare.every(({ key, value }) => model.at(key, before)?.value === value) === outcome.succeeded;
+  const before = befores.find(holds);
+  if (before === undefined) return fail({ succeeded: !outcome.succeeded });
+  const found = foundBy(steps, model, before);
+  if (JSON.stringify(found) !== JSON.stringify(outcome.found)) fail(found);
+  const left = deletes.find((step) => model.at(step.key, revision) !== undefined);
+  if (left !== undefined && !puts.some((step) => step.key === left.key)) fail({ deleted: left.key });
+  if (puts.length === 0) return;
+  if (!isOwn || !puts.every((step) => wrote.some((event) => isStep(event, step)))) fail(wrote);
+}
+
+/** Steps see what the steps before them did. */
+function foundBy(steps: readonly TxnStep[], model: StoreModel, before: number): readonly (string | undefined)[] {
+  const own = new Map<string, string | undefined>();
+  const found: (string | undefined)[] = [];
+  for (const step of steps) {
+    if (step.kind === 'get') found.push(own.has(step.key) ? own.get(step.key) : model.at(step.key, before)?.value);
+    else own.set(step.key, step.kind === 'put' ? step.value : undefined);
+  }
+  return found;
 }
 
 function isStep(event: ModelEvent, step: TxnStep): boolean {

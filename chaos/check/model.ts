@@ -55,6 +55,13 @@ export type ModelRequest =
   /** Changes nothing that this model knows of. */
   | { readonly kind: 'other' };
 
+/** `value`: undefined = the key is gone. */
+export interface ModelChange {
+  readonly key: string;
+  readonly value: string | undefined;
+  readonly lease: string;
+}
+
 export interface ModelLease {
   readonly ttlSeconds: number;
   readonly keys: Set<string>;
@@ -75,6 +82,8 @@ export class StoreModel {
   readonly events: ModelEvent[] = [];
   readonly #byRevision = new Map<number, ModelEvent[]>();
   readonly #versions = new Map<string, ModelEvent[]>();
+  /** Every key that ever was; made anew when there are more. */
+  #sortedKeys: readonly string[] = [];
 
   /** True when the request was carried out, false when it had to be refused. */
   apply(request: ModelRequest): boolean {
@@ -108,15 +117,40 @@ export class StoreModel {
     }
   }
 
+  /**
+   * Takes the next revision by what it changed, for a store of which only the events are known. False when it is not the next
+   * one, or changes nothing: then nothing was taken. Versions and the like are the model's own account.
+   */
+  takeRevision(revision: number, changes: readonly ModelChange[]): boolean {
+    if (revision !== this.revision + 1 || changes.length === 0) return false;
+    for (const { key, value, lease } of changes) {
+      if (value === undefined) this.#delete(key, revision);
+      else this.#put(key, value, lease, revision);
+    }
+    this.revision = revision;
+    return true;
+  }
+
   /** What revision `revision` shows of a key. */
   at(key: string, revision: number): ModelKey | undefined {
-    return (this.#versions.get(key) ?? []).findLast((event) => event.revision <= revision)?.now;
+    const versions = this.#versions.get(key) ?? [];
+    let [from, to] = [0, versions.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if ((versions[middle] as ModelEvent).revision <= revision) from = middle + 1;
+      else to = middle;
+    }
+    return versions[from - 1]?.now;
   }
 
   /** All keys in their order. */
   list(revision: number): readonly ModelKey[] {
-    const keys = [...this.#versions.keys()].sort();
-    return keys.flatMap((key) => this.at(key, revision) ?? []);
+    if (this.#sortedKeys.length !== this.#versions.size) this.#sortedKeys = [...this.#versions.keys()].sort();
+    return this.#sortedKeys.flatMap((key) => this.at(key, revision) ?? []);
+  }
+
+  eventsOf(key: string): readonly ModelEvent[] {
+    return this.#versions.get(key) ?? [];
   }
 
   eventsAt(revision: number): readonly ModelEvent[] {
@@ -130,12 +164,18 @@ export class StoreModel {
     const revision = this.revision + 1;
     for (const step of steps) {
       if (step.kind === 'put') this.#put(step.key, step.value, step.lease, revision);
-      else if (step.kind === 'delete') {
-        for (const { key } of this.list(revision)) if (isWithin(step, key)) this.#delete(key, revision);
-      }
+      else if (step.kind === 'delete') this.#deleteWithin(step, revision);
     }
     if (this.eventsAt(revision).length > 0) this.revision = revision;
     return true;
+  }
+
+  #deleteWithin(range: ModelRange, revision: number): void {
+    if (range.end === '') {
+      if (this.at(range.key, revision) !== undefined) this.#delete(range.key, revision);
+      return;
+    }
+    for (const { key } of this.list(revision)) if (isWithin(range, key)) this.#delete(key, revision);
   }
 
   #put(key: string, value: string, lease: string, revision: number): void {
@@ -155,8 +195,9 @@ export class StoreModel {
 
   #take(event: ModelEvent): void {
     this.events.push(event);
-    const together = this.#byRevision.get(event.revision) ?? [];
-    this.#byRevision.set(event.revision, [...together, event]);
+    const together = this.#byRevision.get(event.revision);
+    if (together === undefined) this.#byRevision.set(event.revision, [event]);
+    else together.push(event);
     const versions = this.#versions.get(event.key) ?? [];
     versions.push(event);
     this.#versions.set(event.key, versions);

@@ -36,7 +36,10 @@ function checkUnique(entries: readonly HistoryEntry[]): void {
     const revision = entry.outcome?.revision ?? 0;
     const other = writers.get(revision);
     if (other !== undefined)
-      throw new Violation('a write has a revision of its own', `${describe(other)} and ${describe(entry)}`);
+      throw new Violation('a write has a revision of its own', `${describe(other)} and ${describe(entry)}`, [
+        other,
+        entry,
+      ]);
     writers.set(revision, entry);
   }
 }
@@ -64,15 +67,33 @@ function checkRealTime(entries: readonly HistoryEntry[]): void {
       throw new Violation(
         'revisions follow real time',
         `${describe(entry)} was invoked after revision ${before} had been seen`,
+        [entry],
       );
     if (isWrite(entry) && revision === before)
-      throw new Violation('a write is newer than what was seen before it', describe(entry));
+      throw new Violation('a write is newer than what was seen before it', describe(entry), [entry]);
     highest = Math.max(highest, revision);
   }
 }
 
+interface Write {
+  readonly revision: number;
+  readonly value: string | undefined;
+  readonly entry: HistoryEntry;
+}
+
+/** `writes` by their revisions. */
+function newestUpTo(writes: readonly Write[], revision: number): Write | undefined {
+  let [from, to] = [0, writes.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((writes[middle] as Write).revision <= revision) from = middle + 1;
+    else to = middle;
+  }
+  return writes[from - 1];
+}
+
 function checkReads(entries: readonly HistoryEntry[]): void {
-  const writes = new Map<string, { revision: number; value: string | undefined }[]>();
+  const writes = new Map<string, Write[]>();
   for (const entry of entries.filter(isWrite)) {
     const { operation, outcome } = entry;
     if (operation.kind !== 'put' && operation.kind !== 'cas' && operation.kind !== 'delete') continue;
@@ -80,6 +101,7 @@ function checkReads(entries: readonly HistoryEntry[]): void {
     list.push({
       revision: outcome?.revision ?? 0,
       value: operation.kind === 'delete' ? undefined : operation.value,
+      entry,
     });
     writes.set(operation.key, list);
   }
@@ -87,7 +109,7 @@ function checkReads(entries: readonly HistoryEntry[]): void {
   for (const entry of entries) {
     const { operation, outcome } = entry;
     if (operation.kind !== 'get' || outcome?.kind !== 'get') continue;
-    const newest = (writes.get(operation.key) ?? []).filter((write) => write.revision <= outcome.revision).at(-1);
+    const newest = newestUpTo(writes.get(operation.key) ?? [], outcome.revision);
     // A write nobody got an answer to may lie in between, so only what is known can contradict.
     if (newest === undefined) continue;
     const saysSame = outcome.modRevision === newest.revision;
@@ -95,11 +117,13 @@ function checkReads(entries: readonly HistoryEntry[]): void {
       throw new Violation(
         'a read returns what was written',
         `${describe(entry)}, but revision ${newest.revision} wrote ${JSON.stringify(newest.value)}`,
+        [entry, newest.entry],
       );
     if (outcome.value !== undefined && outcome.modRevision < newest.revision) {
       throw new Violation(
         'a read returns the newest write',
         `${describe(entry)}, but revision ${newest.revision} wrote ${JSON.stringify(newest.value)}`,
+        [entry, newest.entry],
       );
     }
   }
@@ -118,7 +142,7 @@ function checkOnce(entries: readonly HistoryEntry[]): void {
     if (operation.kind !== 'get' || outcome?.kind !== 'get' || outcome.value === undefined) continue;
     const write = writes.get(nameOf(operation.key, outcome.value));
     if (write !== undefined && write.outcome?.revision !== outcome.modRevision) {
-      throw new Violation('a write happens once', `${describe(write)}, but ${describe(entry)}`);
+      throw new Violation('a write happens once', `${describe(write)}, but ${describe(entry)}`, [write, entry]);
     }
   }
 }

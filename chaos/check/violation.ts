@@ -2,8 +2,11 @@
 export class Violation extends Error {
   override readonly name = 'Violation';
   readonly property: string;
-  constructor(property: string, detail: string) {
+  /** The operations of the history that show it, where there are such. */
+  readonly entries: readonly object[];
+  constructor(property: string, detail: string, entries: readonly object[] = []) {
     super(`${property}: ${detail}`);
     this.property = property;
+    this.entries = entries;
   }
 }

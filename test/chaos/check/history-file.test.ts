@@ -124,7 +124,7 @@ const history = fc
   .map(([exchanges, watches, others, isTimed]) => {
     const all: HistoryEvent[] = [];
     for (const [id, [[operation, outcome], end, reason]] of exchanges.entries()) {
-      all.push({ type: 'invoke', id, client: -id, operation });
+      all.push({ type: 'invoke', id, client: 1 - id, operation });
       if (end === 'ok') all.push({ type: 'ok', id, outcome });
       else if (end === 'fail') all.push({ type: 'fail', id, reason, isCompacted: true });
       else if (end === 'info') all.push({ type: 'info', id, reason });
