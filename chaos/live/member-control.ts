@@ -1,0 +1,103 @@
+/**
+ * One member's process, and what is due for it: when it is started again, and when it goes on. What is done to it is done
+ * one after the other; of two ends of the same kind the later one counts.
+ */
+import type { Cancel, Clock } from '../../src/env/clock.ts';
+import type { Later } from './later.ts';
+import type { MemberProcess } from './member-process.ts';
+import type { PlannedMember } from './world-plan.ts';
+
+interface Due {
+  readonly atMs: number;
+  readonly cancel: Cancel;
+}
+
+export class MemberControl {
+  readonly planned: PlannedMember;
+  readonly process: MemberProcess;
+  readonly #clock: Clock;
+  readonly #later: Later;
+  #queue: Promise<void> = Promise.resolve();
+  #restart: Due | undefined;
+  #resume: Due | undefined;
+
+  constructor(options: {
+    readonly planned: PlannedMember;
+    readonly process: MemberProcess;
+    readonly clock: Clock;
+    readonly later: Later;
+  }) {
+    this.planned = options.planned;
+    this.process = options.process;
+    this.#clock = options.clock;
+    this.#later = options.later;
+  }
+
+  /**
+   * Kills it if it is up, does `meanwhile`, and sees to it that it is started no sooner than `downMs` from now. Resolves
+   * when it is down and `meanwhile` is done; false when it was down before.
+   */
+  async crash(downMs: number, meanwhile?: () => Promise<void>): Promise<boolean> {
+    const wasUp = this.process.isUp;
+    this.#startIn(downMs);
+    await this.#next(async () => {
+      await this.process.kill();
+      await meanwhile?.();
+    });
+    return wasUp;
+  }
+
+  /** Asks it to end, and sees to it that it is started no sooner than `downMs` from now, and after it has ended. */
+  stop(downMs: number): boolean {
+    if (!this.process.isUp) return false;
+    this.#startIn(downMs);
+    this.#later.background(() => this.#next(() => this.process.stop()));
+    return true;
+  }
+
+  #startIn(downMs: number): void {
+    const atMs = Math.max(this.#clock.monotonicMs() + downMs, this.#restart?.atMs ?? 0);
+    this.#restart?.cancel();
+    this.#restart = { atMs, cancel: this.#later.after(atMs - this.#clock.monotonicMs(), () => this.start()) };
+  }
+
+  /** Starts it if it is down, before its time if need be. */
+  async start(): Promise<void> {
+    this.#restart?.cancel();
+    this.#restart = undefined;
+    await this.#next(() => this.process.start());
+  }
+
+  /** Something else that is done in its turn. */
+  async inTurn(action: () => Promise<void>): Promise<void> {
+    await this.#next(action);
+  }
+
+  async #next(action: () => Promise<void>): Promise<void> {
+    const done = this.#queue.then(action);
+    // Whoever waits for this one is told of its failure; the next one begins all the same.
+    this.#queue = done.catch(() => undefined);
+    await done;
+  }
+
+  /** False when it is down. */
+  pause(pauseMs: number): boolean {
+    if (!this.process.setPaused(true)) return false;
+    const atMs = Math.max(this.#clock.monotonicMs() + pauseMs, this.#resume?.atMs ?? 0);
+    this.#resume?.cancel();
+    this.#resume = { atMs, cancel: this.#later.after(atMs - this.#clock.monotonicMs(), () => this.resume()) };
+    return true;
+  }
+
+  /** Lets it go on, before its time if need be. */
+  resume(): void {
+    this.#resume?.cancel();
+    this.#resume = undefined;
+    if (this.process.isPaused) this.process.setPaused(false);
+  }
+
+  /** Resolves when nothing is being done to it any more. */
+  async settled(): Promise<void> {
+    await this.#queue;
+  }
+}

@@ -1,0 +1,57 @@
+/** What of the fault language can be done to real processes, and why the rest cannot. */
+import { faultKinds, type FaultKind } from '../scenario/faults.ts';
+import type { SupportedFaults } from './contract.ts';
+
+/** The compiler holds this against the language; `true`: it can be done. */
+const answers: Readonly<Record<FaultKind, true | string>> = {
+  crash: true,
+  crashAll: true,
+  crashLeader: true,
+  crashQuorum: true,
+  crashLoop: true,
+  crashInDisk: 'nobody can tell in which disk operation a process is',
+  stop: true,
+  stopLeader: true,
+  pause: true,
+  pauseLeader: true,
+  partition: true,
+  deaf: true,
+  mute: true,
+  isolateLeader: true,
+  oneWay: true,
+  bridge: true,
+  ring: true,
+  flapping: true,
+  clog: true,
+  lateReplay: 'a stream cannot be made to repeat itself',
+  dropType: 'messages are encrypted, or in a protocol of the program',
+  slowLinks: true,
+  clientCut: true,
+  ambush: true,
+  figureEight: 'it needs to look into the members between two of their steps',
+  weather: true,
+  transfer: true,
+  addLearner: 'every member of a live world is a founder; there are no spare ones',
+  promote: 'every member of a live world is a founder; there are no learners to promote',
+  remove: 'every member of a live world stays one',
+  wipe: true,
+  rot: 'bytes on disk are left alone so far',
+  diskError: 'disks are left alone so far',
+  slowDisk: 'disks are left alone so far',
+  fullDisk: 'disks are left alone so far',
+  clockRate: 'clocks are left alone so far',
+  clockFreeze: 'clocks are left alone so far',
+  wallJump: 'clocks are left alone so far',
+  wallStrobe: 'clocks are left alone so far',
+  defragment: true,
+  hash: true,
+  saveSnapshot: true,
+};
+
+export const supportedFaults: SupportedFaults = new Set(faultKinds.filter((kind) => answers[kind] === true));
+
+/** Why a fault cannot be carried out, or undefined when it can. */
+export function unsupportedReason(kind: FaultKind): string | undefined {
+  const answer = answers[kind];
+  return answer === true ? undefined : answer;
+}
