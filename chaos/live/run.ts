@@ -1,0 +1,249 @@
+/**
+ * `npm run chaos -- <scenario>`, `keelson chaos live`: starts real members in namespaces of their own, runs a scenario by name or from
+ * a file, judges what came of it. Exit code 0: every promise was kept; 1: one was broken; 2: there is no verdict.
+ *
+ * Nothing is touched but what this program made, unless --target says otherwise, and then nothing is done to the servers but what
+ * their clients may do.
+ */
+import { readdirSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { flagHelp, parseFlags, UsageError } from '../../src/cli/flags.ts';
+import { errorText, KeelsonError } from '../../src/env/errors.ts';
+import { realClock, realProcesses, realRandom } from '../../src/env/real.ts';
+import type { KvClientTls } from '../../src/kv/client/contract.ts';
+import type { FaultKind } from '../scenario/faults.ts';
+import { compileScenario, parseScenario, type Scenario } from '../scenario/scenario.ts';
+import { seededRandom } from '../sim/random.ts';
+import type { StoreProgram } from './contract.ts';
+import { createLiveWorld, removeLeftovers, supportedFaults, unsupportedReason } from './live-world.ts';
+import { runRecordOf } from './run-record-of.ts';
+import { Run, type RunResult } from './run-scenario.ts';
+import { type RunWorld, targetWorld } from './run-target.ts';
+
+const flags = {
+  list: { type: 'boolean', help: 'name the scenarios that come along' },
+  seed: { type: 'string', help: 'draw clients and faults from this; drawn and printed when absent' },
+  seconds: { type: 'number', min: 1, max: 3_600, help: "how long clients work, instead of the scenario's own time" },
+  members: { type: 'number', min: 1, max: 7, help: "how many members, instead of the scenario's own number" },
+  program: { type: 'string', help: "run another program with etcd's flags, such as /usr/bin/etcd" },
+  target: { type: 'list', help: 'use the servers at these endpoints, which you run; no faults are made' },
+  cacert: { type: 'string', help: 'with --target: file of the authorities that vouch for the servers' },
+  cert: { type: 'string', help: 'with --target: file of the certificate to show to them' },
+  key: { type: 'string', help: 'with --target: file of its key' },
+  user: { type: 'string', help: 'with --target: name:password' },
+  record: { type: 'string', help: 'write everything that was seen to this file, as JSON' },
+  keep: { type: 'boolean', help: 'leave the members running until Ctrl-C, to look at them' },
+} as const;
+
+type Values = ReturnType<typeof parseFlags<typeof flags>>['values'];
+
+const usage = 'npm run chaos -- <scenario or file.yaml> [flags]';
+const summary = 'Runs a scenario on real members of a store, and judges what came of it.';
+const scenarioFolder = fileURLToPath(new URL('../scenarios/', import.meta.url));
+
+/** Resolves with the exit code; what was wrong is printed. */
+export async function runLive(args: readonly string[]): Promise<number> {
+  try {
+    return await runWith(args);
+  } catch (error) {
+    if (!(error instanceof KeelsonError)) throw error;
+    console.error(errorText(error));
+    return 2;
+  }
+}
+
+async function runWith(args: readonly string[]): Promise<number> {
+  if (args.includes('--help')) {
+    const codes = 'Exit codes: 0 every promise was kept, 1 one was broken, 2 no verdict.';
+    console.log(`${flagHelp(usage, summary, flags)}\n${codes}`);
+    return 0;
+  }
+  const { values, positionals, given } = parseFlags(flags, { command: 'chaos live', args, positionalsMax: 1 });
+  if (values.list) {
+    for (const { name, description } of await builtInScenarios()) console.log(`${name.padEnd(24)}${description}`);
+    return 0;
+  }
+  checkTogether(given);
+  return runOne(await loadScenario(positionals[0], values), values);
+}
+
+/** Flags that mean nothing without another one, or against it. */
+function checkTogether(given: ReadonlySet<string>): void {
+  const isTarget = given.has('target');
+  for (const flag of ['cacert', 'cert', 'key', 'user']) {
+    if (given.has(flag) && !isTarget) throw new UsageError(`chaos live: --${flag} goes with --target`);
+  }
+  for (const flag of ['program', 'members', 'keep']) {
+    if (given.has(flag) && isTarget) throw new UsageError(`chaos live: --${flag} does not go with --target`);
+  }
+  if (given.has('cert') !== given.has('key')) throw new UsageError('chaos live: --cert and --key go together');
+}
+
+export async function builtInScenarios(): Promise<readonly Scenario[]> {
+  const files = readdirSync(scenarioFolder).filter((name) => name.endsWith('.yaml'));
+  return Promise.all(
+    files.toSorted().map(async (name) => parseScenario(await readFile(join(scenarioFolder, name), 'utf8'), name)),
+  );
+}
+
+async function loadScenario(given: string | undefined, { members }: Values): Promise<Scenario> {
+  const names = () =>
+    readdirSync(scenarioFolder)
+      .toSorted()
+      .map((name) => basename(name, '.yaml'));
+  if (given === undefined) throw new UsageError(`chaos live: want a scenario: a file, or one of ${names().join(', ')}`);
+  const isFile = given.includes('/') || /\.ya?ml$/.test(given);
+  if (!isFile && !names().includes(given))
+    throw new UsageError(`chaos live: no scenario ${given}: want a file.yaml, or one of ${names().join(', ')}`);
+  const path = isFile ? given : join(scenarioFolder, `${given}.yaml`);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new KeelsonError('BAD_SCENARIO', `read the scenario ${path}: ${errorText(error)}`, { cause: error });
+  }
+  return parseScenario(text, path, members);
+}
+
+async function runOne(scenario: Scenario, values: Values): Promise<number> {
+  const user = userOf(values.user);
+  const seed = values.seed ?? Buffer.from(realRandom.bytes(4)).toString('hex');
+  const seconds = values.seconds ?? scenario.workload.seconds;
+  const isTarget = values.target.length > 0;
+  checkFaults(scenario, { seed, seconds, isTarget });
+  const say = (line: string) => console.log(line);
+  const interrupted = new AbortController();
+  const onSignal = () => {
+    // Whoever asks twice does not want to wait: the next run takes away what is left.
+    if (interrupted.signal.aborted) process.exit(2);
+    say('interrupted: taking everything away (again to leave at once)');
+    interrupted.abort(new KeelsonError('CHAOS_INTERRUPTED', 'interrupted: no verdict'));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  try {
+    const { world, tls, close } = await begin(scenario, values, say);
+    try {
+      interrupted.signal.throwIfAborted();
+      const { signal } = interrupted;
+      const run = new Run({ scenario, world, clock: realClock, tls, user, seed, seconds, isTarget, say, signal });
+      say(`${scenario.name}, seed ${seed}: ${scenario.description}`);
+      if (isTarget) say(`keys stand under ${run.prefix}; the servers are yours, so no faults are made`);
+      const result = await run.run();
+      await tell(result, { scenario, values, seed, members: world.members.map(({ name }) => name) }, say);
+      if (values.keep) await keep(world, signal, say);
+      return result.verdict.verdict === 'passed' ? 0 : result.verdict.verdict === 'failed' ? 1 : 2;
+    } finally {
+      await close();
+    }
+  } finally {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+}
+
+/** Before anything starts: whatever a scenario wants must be possible. */
+function checkFaults(
+  scenario: Scenario,
+  { seed, seconds, isTarget }: { readonly seed: string; readonly seconds: number; readonly isTarget: boolean },
+): void {
+  if (isTarget) return;
+  const kinds = new Set<FaultKind>(
+    compileScenario(scenario, seededRandom(seed), seconds).map(({ fault }) => fault.kind),
+  );
+  const impossible = [...kinds].filter((kind) => !supportedFaults.has(kind));
+  if (impossible.length === 0) return;
+  const reasons = impossible.map((kind) => `${kind} (${unsupportedReason(kind) ?? 'it cannot be done'})`);
+  throw new KeelsonError(
+    'CHAOS_FAULT_UNSUPPORTED',
+    `${scenario.name}: cannot be done to real processes: ${reasons.join(', ')}; what can be: ${[...supportedFaults].join(', ')}`,
+  );
+}
+
+interface Begun {
+  readonly world: RunWorld;
+  readonly tls: KvClientTls | undefined;
+  readonly close: () => Promise<void>;
+}
+
+async function begin({ cluster }: Scenario, values: Values, say: (line: string) => void): Promise<Begun> {
+  if (values.target.length > 0) {
+    const tls = await targetTls(values);
+    const world = targetWorld({ clock: realClock, endpoints: values.target, tls, user: userOf(values.user) });
+    return { world, tls, close: () => world.close() };
+  }
+  for (const left of await removeLeftovers()) say(`removed what an earlier run had left: ${left}`);
+  const program: StoreProgram =
+    values.program === undefined ? { kind: 'keelson' } : { kind: 'other', path: values.program };
+  say(`starting ${cluster.members} members of ${values.program ?? 'keelson store'}${cluster.isTls ? ' with TLS' : ''}`);
+  const world = await createLiveWorld({ program, ...cluster });
+  return { world, tls: world.tls, close: () => world.close() };
+}
+
+async function targetTls({ cacert, cert, key }: Values): Promise<KvClientTls | undefined> {
+  if (cacert === undefined && cert === undefined && key === undefined) return undefined;
+  return {
+    ...(cacert === undefined ? {} : { ca: await readFile(cacert) }),
+    ...(cert === undefined ? {} : { cert: await readFile(cert) }),
+    ...(key === undefined ? {} : { key: await readFile(key) }),
+  };
+}
+
+function userOf(text: string | undefined): { readonly name: string; readonly password: string } | undefined {
+  if (text === undefined) return undefined;
+  const colon = text.indexOf(':');
+  if (colon < 1) throw new UsageError('chaos live: --user: want name:password');
+  return { name: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+async function tell(
+  result: RunResult,
+  context: {
+    readonly scenario: Scenario;
+    readonly values: Values;
+    readonly seed: string;
+    readonly members: readonly string[];
+  },
+  say: (line: string) => void,
+): Promise<void> {
+  const { scenario, values, seed, members } = context;
+  const { verdict, checks, violation } = result.verdict;
+  const own = `npm run chaos -- ${scenario.name} --seed ${seed}`;
+  const extra = values.program === undefined ? '' : ` --program ${values.program}`;
+  const command = `${own}${extra}${values.seconds === undefined ? '' : ` --seconds ${values.seconds}`}`;
+  for (const check of checks) say(`  ${check.verdict.padEnd(8)}${check.name}: ${check.detail ?? ''}`);
+  say(
+    Object.entries(result.figures)
+      .map(([name, value]) => `${value} ${name}`)
+      .join(', '),
+  );
+  if (values.record !== undefined) {
+    const commit = await commitOf();
+    await writeFile(values.record, `${JSON.stringify(runRecordOf(result, { scenario, members, command, commit }))}\n`);
+    say(`written to ${values.record}`);
+  }
+  if (violation !== undefined) say(`BROKEN: ${violation.property}: ${violation.detail}\nrun it again: ${command}`);
+  say(`${scenario.name}: ${verdict}`);
+}
+
+async function commitOf(): Promise<string | undefined> {
+  const { exitCode, stdout } = await realProcesses
+    .run('git', ['-C', dirname(fileURLToPath(import.meta.url)), 'rev-parse', '--short', 'HEAD'])
+    // Without git there is no commit to name.
+    .catch(() => ({ exitCode: -1, stdout: '' }));
+  return exitCode === 0 ? stdout.trim() : undefined;
+}
+
+async function keep(world: RunWorld, signal: AbortSignal, say: (line: string) => void): Promise<void> {
+  for (const { name, clientUrl } of world.members) say(`  ${name} ${clientUrl}`);
+  say('the members go on until Ctrl-C');
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    // Members are processes of their own: something has to keep this one waiting.
+    const cancel = realClock.every(1_000_000, () => undefined);
+    signal.addEventListener('abort', cancel, { once: true });
+  });
+}
