@@ -1,0 +1,417 @@
+/**
+ * Raft, once more and as small as it can be: who stood for election, who voted for whom, what leaders' logs held, who held
+ * how much of them, what is committed. It shares no code with the implementation and no message with it: it is shown what
+ * a member looks like after each step, and every change must be one that these rules allow, or nothing (a refinement
+ * check). What it demands is more than the safety properties do: a wrong step that happens to hurt nobody is found as well.
+ *
+ *   terms       never go back; a new one is begun only by who stands for election in it
+ *   votes       one a term, for who stands, and whose log is at least as up to date
+ *   leaders     one a term, who stood, with the votes of a majority
+ *   logs        a leader only appends entries of its term; others hold a prefix of the leader's, and cut only what differs
+ *   commits     by the leader of a term, up to an entry of that term which a majority holds; by others, what is committed
+ *
+ * observe() is called after every step of a member, restarted() when it came up again. With `steps: 'one'` every step is
+ * shown and the rules are exact; with 'several', steps may have been taken between two observations, and what no
+ * sequence of steps could bring about is refused. Members of a quorum must have been shown before what they did is used.
+ */
+import { Violation } from './violation.ts';
+
+export interface AbstractEntry {
+  readonly term: number;
+  readonly data: Uint8Array;
+}
+
+export interface AbstractLog {
+  /** The last entry that was compacted away; (0, 0) when none was. */
+  readonly base: { readonly index: number; readonly term: number };
+  readonly entries: readonly AbstractEntry[];
+}
+
+export interface MemberView extends AbstractLog {
+  readonly term: number;
+  /** 0 = nobody. */
+  readonly vote: number;
+  readonly role: 'follower' | 'preCandidate' | 'candidate' | 'leader';
+  readonly committed: number;
+  /** A majority of each of these groups makes a quorum: one group, two in joint consensus. */
+  readonly voters: readonly (readonly number[])[];
+  /** What is certainly on its disk, when the observer knows: then only this counts for quorums, and a restart must keep it. */
+  readonly durable?: { readonly term: number; readonly vote: number; readonly lastIndex: number };
+}
+
+interface LastEntry {
+  readonly index: number;
+  readonly term: number;
+}
+
+interface Leadership extends AbstractLog {
+  readonly id: number;
+}
+
+interface Decided extends AbstractEntry {
+  /** The term of the leader that committed it. */
+  readonly byTerm: number;
+}
+
+const unborn = { term: 0, vote: 0, role: 'follower', committed: 0, base: { index: 0, term: 0 }, entries: [] } as const;
+
+export class AbstractRaft {
+  readonly #isExact: boolean;
+  #members = new Map<number, MemberView>();
+  /** `term/member` → the end of its log when it stood for election. */
+  #candidacies = new Map<string, LastEntry>();
+  /** `term/voter` → whom it voted for. */
+  #votes = new Map<string, number>();
+  /** Term → who led it, with the longest log it was seen with in it. */
+  #leaders = new Map<number, Leadership>();
+  /** `term/member` → up to where it held, in this term, what the term's leader holds. */
+  #held = new Map<string, number>();
+  #decided = new Map<number, Decided>();
+  #decidedUpTo = 0;
+  #highestTerm = 0;
+
+  constructor(options: { readonly steps: 'one' | 'several' }) {
+    this.#isExact = options.steps === 'one';
+  }
+
+  /** One that goes on from here by itself. */
+  clone(): AbstractRaft {
+    const copy = new AbstractRaft({ steps: this.#isExact ? 'one' : 'several' });
+    copy.#members = new Map(this.#members);
+    copy.#candidacies = new Map(this.#candidacies);
+    copy.#votes = new Map(this.#votes);
+    copy.#leaders = new Map(this.#leaders);
+    copy.#held = new Map(this.#held);
+    copy.#decided = new Map(this.#decided);
+    copy.#decidedUpTo = this.#decidedUpTo;
+    copy.#highestTerm = this.#highestTerm;
+    return copy;
+  }
+
+  /** What it knows besides the members' views, as a text that is the same for the same knowledge. */
+  describe(): string {
+    const inOrder = <K, V>(map: ReadonlyMap<K, V>, text: (value: V) => string) =>
+      [...map]
+        .map(([key, value]) => `${key}=${text(value)}`)
+        .sort()
+        .join(' ');
+    return [
+      inOrder(this.#candidacies, ({ index, term }) => `${index}/${term}`),
+      inOrder(this.#votes, String),
+      inOrder(this.#leaders, ({ id, base, entries }) => `${id}:${base.index}/${base.term}[${entries.map(textOf)}]`),
+      inOrder(this.#held, String),
+      inOrder(this.#decided, (entry) => `${textOf(entry)}by${entry.byTerm}`),
+      this.#highestTerm,
+    ].join('|');
+  }
+
+  /** The member looks like this after its next step. Throws Violation. A member that was never seen begins with nothing. */
+  observe(id: number, view: MemberView): void {
+    const before = this.#members.get(id) ?? { ...unborn, voters: view.voters };
+    this.#checkTerm(id, before, view);
+    this.#checkVote(id, before, view);
+    this.#checkRole(id, before, view);
+    this.#recordVote(id, view);
+    if (view.role === 'leader') this.#checkLeader(id, before, view);
+    this.#checkLog(id, before, view);
+    this.#recordHeld(id, before, view);
+    this.#checkCommit(id, before, view);
+    this.#highestTerm = Math.max(this.#highestTerm, view.term);
+    this.#members.set(id, view);
+  }
+
+  /** Its process ended, and another one has begun with what was on the disk: `view` is its first look. */
+  restarted(id: number, view: MemberView): void {
+    const before = this.#members.get(id) ?? { ...unborn, voters: view.voters };
+    if (view.role !== 'follower') refuse('a start', `${id} starts as ${view.role}`);
+    if (view.term > before.term)
+      refuse('a start', `${id} starts in term ${view.term}, and had only seen ${before.term}`);
+    if (before.durable !== undefined) this.#checkKept(id, before, before.durable, view);
+    this.#recordVote(id, view);
+    this.#recordHeld(id, view, view);
+    this.#members.set(id, { ...view, committed: 0 });
+    this.#checkDecided(id, { ...view, committed: 0 }, view);
+    this.#members.set(id, view);
+  }
+
+  /** Nothing is known of what the member kept: whatever it is seen with next is taken as its beginning. */
+  forget(id: number, view: MemberView): void {
+    this.#checkDecided(id, { ...view, committed: 0 }, view);
+    this.#members.set(id, view);
+  }
+
+  #checkKept(id: number, before: MemberView, kept: NonNullable<MemberView['durable']>, view: MemberView): void {
+    if (view.term < kept.term) refuse('a start', `${id} starts in term ${view.term}, and had ${kept.term} on its disk`);
+    const isForgotten = view.term === kept.term && kept.vote !== 0 && view.vote !== kept.vote;
+    if (isForgotten) {
+      refuse(
+        'a start',
+        `${id} had a vote for ${kept.vote} in term ${kept.term} on its disk, and starts with ${view.vote}`,
+      );
+    }
+    for (let index = view.base.index + 1; index <= kept.lastIndex; index++) {
+      if (!isSameEntry(entryAt(before, index), entryAt(view, index)))
+        refuse('a start', `${id} had entry ${index} on its disk, and starts without it or with another one`);
+    }
+  }
+
+  #checkTerm(id: number, before: MemberView, view: MemberView): void {
+    if (view.term < before.term) refuse('terms', `${id} goes back from term ${before.term} to ${view.term}`);
+    if (view.term === before.term) return;
+    if (view.term > this.#highestTerm && view.vote !== id)
+      refuse('terms', `${id} is in term ${view.term}, which nobody has begun`);
+    if (view.vote === id) this.#candidacies.set(`${view.term}/${id}`, lastBefore(view, view.term));
+    if (!this.#isExact || view.vote !== id) return;
+    if (view.term !== before.term + 1 || view.role !== 'candidate')
+      refuse('terms', `${id} stands in term ${view.term} as ${view.role}, coming from term ${before.term}`);
+  }
+
+  #checkVote(id: number, before: MemberView, view: MemberView): void {
+    const { term, vote } = view;
+    if (term === before.term && vote === before.vote) return;
+    if (term === before.term && before.vote !== 0) {
+      if (vote === 0) refuse('votes', `${id} forgets that it voted for ${before.vote} in term ${term}`);
+      refuse('votes', `${id} voted for ${before.vote} in term ${term}, and now for ${vote}`);
+    }
+    if (vote === 0) return;
+    if (vote === id) {
+      if (term === before.term) refuse('votes', `${id} votes for itself in term ${term} without having begun it`);
+      return;
+    }
+    const candidate = this.#candidacies.get(`${term}/${vote}`);
+    if (candidate === undefined) refuse('votes', `${id} votes for ${vote}, who does not stand in term ${term}`);
+    // In several steps the log may have changed before or after the vote.
+    if (isUpToDate(candidate, lastOf(before)) || isUpToDate(candidate, lastOf(view))) return;
+    const { index, term: lastTerm } = lastOf(view);
+    const theirs = `${candidate.index} (term ${candidate.term})`;
+    refuse(
+      'votes',
+      `${id} votes for ${vote} in term ${term}, whose log ends at ${theirs}; its own at ${index} (term ${lastTerm})`,
+    );
+  }
+
+  #recordVote(id: number, view: MemberView): void {
+    const { term, vote } = view.durable ?? view;
+    if (vote === 0) return;
+    const known = this.#votes.get(`${term}/${id}`);
+    if (known !== undefined && known !== vote && view.durable !== undefined)
+      refuse('votes', `${id} has voted for ${known} and for ${vote} in term ${term}`);
+    this.#votes.set(`${term}/${id}`, vote);
+  }
+
+  #checkRole(id: number, before: MemberView, view: MemberView): void {
+    if (!this.#isExact) return;
+    const isSameTerm = view.term === before.term;
+    if (view.role === 'follower') return;
+    const [was, is] = [before.role, view.role];
+    const isAllowed = {
+      preCandidate: isSameTerm && was !== 'leader',
+      candidate: isSameTerm ? was === 'candidate' : was !== 'leader' && view.vote === id,
+      leader: isSameTerm && (was === 'candidate' || was === 'leader'),
+    }[is];
+    if (!isAllowed) refuse('roles', `${id} was ${was} of term ${before.term}, and is now ${is} of term ${view.term}`);
+  }
+
+  #checkLeader(id: number, before: MemberView, view: MemberView): void {
+    const { term } = view;
+    if (before.role === 'leader' && before.term === term) return;
+    const known = this.#leaders.get(term);
+    if (known !== undefined && known.id !== id) refuse('leaders', `${known.id} and ${id} lead term ${term}`);
+    if (known !== undefined) refuse('leaders', `${id} leads term ${term} for a second time`);
+    if (!this.#candidacies.has(`${term}/${id}`)) refuse('leaders', `${id} leads term ${term} and did not stand in it`);
+    const hasVoted = (voter: number) => this.#votes.get(`${term}/${voter}`) === id;
+    if (!isQuorum(view.voters, hasVoted) && !isQuorum(before.voters, hasVoted))
+      refuse('leaders', `${id} leads term ${term} without the votes of a majority`);
+    for (const [index, decided] of this.#decided) {
+      if (decided.byTerm >= term || index <= view.base.index) continue;
+      if (!isSameEntry(entryAt(view, index), decided))
+        refuse(
+          'leaders',
+          `${id} leads term ${term} without entry ${index}, which was committed in term ${decided.byTerm}`,
+        );
+    }
+    this.#leaders.set(term, { id, base: before.base, entries: before.entries });
+  }
+
+  /** The leaderships whose log the member may have taken a part of. */
+  #sources(before: MemberView, view: MemberView): Leadership[] {
+    const sources: Leadership[] = [];
+    for (let term = this.#isExact ? view.term : before.term; term <= view.term; term++) {
+      const leader = this.#leaders.get(term);
+      if (leader !== undefined) sources.push(leader);
+    }
+    return sources;
+  }
+
+  #checkLog(id: number, before: MemberView, view: MemberView): void {
+    if (before.entries === view.entries && before.base.index === view.base.index) return;
+    if (view.base.index > before.base.index) this.#checkBase(id, view);
+    const same = commonOf(before, view);
+    const isUnchanged = same === lastOf(before).index && same === lastOf(view).index;
+    if (isUnchanged) return this.#keepLeadersLog(id, view);
+    const led = this.#sources(before, view).filter((leader) => leader.id === id);
+    const isAppendOnly = same === lastOf(before).index;
+    const added = view.entries.slice(same - view.base.index);
+    const ledTerms = [...this.#leaders].filter(([, leader]) => led.includes(leader)).map(([term]) => term);
+    if (isAppendOnly && added.every(({ term }) => ledTerms.includes(term))) return this.#keepLeadersLog(id, view);
+    if (this.#isExact && view.role === 'leader')
+      refuse('logs', `${id} leads term ${view.term} and changes its log otherwise than by adding entries of its term`);
+    const isTaken = this.#sources(before, view).some((leader) => isTakenFrom(leader, view, same));
+    // In several steps it may take part after part from one leader after another, as long as all are known to each.
+    if (!isTaken && !this.#isExact && this.#isTakenInParts(before, view, same)) return;
+    if (!isTaken)
+      refuse('logs', `${id} has in term ${view.term} a log that is no part of a leader's: it differs after ${same}`);
+    const isCut = same < lastOf(before).index && view.base.index <= same;
+    if (isCut && same < before.committed)
+      refuse('logs', `${id} cuts its log after ${same}, and ${before.committed} is committed`);
+    if (isCut && this.#isExact && lastOf(view).index <= same)
+      refuse('logs', `${id} cuts its log after ${same}, where nothing differs`);
+  }
+
+  #isTakenInParts(before: MemberView, view: MemberView, same: number): boolean {
+    const sources = this.#sources(before, view);
+    for (let index = same + 1; index <= lastOf(view).index; index++) {
+      const entry = entryAt(view, index);
+      if (entry !== undefined && !sources.some((leader) => isSameEntry(entryAt(leader, index), entry))) return false;
+    }
+    return true;
+  }
+
+  #checkBase(id: number, view: MemberView): void {
+    const { index, term } = view.base;
+    if (index > view.committed)
+      refuse('logs', `${id} has compacted up to ${index}, and committed only ${view.committed}`);
+    const decided = this.#decided.get(index);
+    if (decided !== undefined && decided.term !== term)
+      refuse('logs', `${id} begins after ${index} (term ${term}), where an entry of term ${decided.term} is committed`);
+  }
+
+  #keepLeadersLog(id: number, view: MemberView): void {
+    const led = this.#leaders.get(view.term);
+    // One that led and was started again may have lost what it had not told anybody.
+    if (led?.id !== id || (view.role !== 'leader' && lastOf(view).index <= lastOf(led).index)) return;
+    this.#leaders.set(view.term, { id, base: view.base, entries: view.entries });
+  }
+
+  /** What the member holds of its leader's log counts as acknowledged: it will tell, or has told. */
+  #recordHeld(id: number, before: MemberView, view: MemberView): void {
+    const first = this.#isExact ? view.term : Math.min(before.term, view.term);
+    for (let term = first; term <= view.term; term++) {
+      const leader = this.#leaders.get(term);
+      if (leader === undefined) continue;
+      const durable = view.durable?.lastIndex ?? Number.POSITIVE_INFINITY;
+      let index = Math.min(lastOf(view).index, lastOf(leader).index, durable);
+      while (index > 0 && termAt(view, index) !== termAt(leader, index)) index -= 1;
+      const key = `${term}/${id}`;
+      this.#held.set(key, Math.max(this.#held.get(key) ?? 0, index));
+    }
+  }
+
+  #checkCommit(id: number, before: MemberView, view: MemberView): void {
+    if (view.committed < before.committed)
+      refuse('commits', `${id} goes back from commit ${before.committed} to ${view.committed}`);
+    if (view.committed === before.committed) return;
+    if (view.committed > lastOf(view).index)
+      refuse('commits', `${id} commits ${view.committed}, and its log ends at ${lastOf(view).index}`);
+    if (view.committed > this.#decidedUpTo) this.#decide(id, before, view);
+    this.#checkDecided(id, before, view);
+  }
+
+  /** Only a leader commits what nobody has committed. */
+  #decide(id: number, before: MemberView, view: MemberView): void {
+    const { committed } = view;
+    const lastTerm = termAt(view, committed);
+    for (let term = this.#isExact ? view.term : before.term; term <= view.term; term++) {
+      const isOwn = this.#leaders.get(term)?.id === id && lastTerm === term;
+      const holds = (voter: number) => (this.#held.get(`${term}/${voter}`) ?? 0) >= committed;
+      if (!isOwn || !(isQuorum(view.voters, holds) || isQuorum(before.voters, holds))) continue;
+      for (let index = this.#decidedUpTo + 1; index <= committed; index++) {
+        const entry = entryAt(view, index) ?? entryAt(before, index);
+        if (entry !== undefined) this.#decided.set(index, { ...entry, byTerm: term });
+      }
+      this.#decidedUpTo = committed;
+      return;
+    }
+    if (this.#leaders.get(view.term)?.id !== id)
+      refuse('commits', `${id} commits ${committed}, and nobody has committed more than ${this.#decidedUpTo}`);
+    if (lastTerm !== view.term)
+      refuse(
+        'commits',
+        `${id} leads term ${view.term} and commits ${committed}, an entry of term ${lastTerm}, by counting`,
+      );
+    refuse('commits', `${id} commits ${committed} in term ${view.term}, and no majority holds it`);
+  }
+
+  #checkDecided(id: number, before: MemberView, view: MemberView): void {
+    if (view.committed > this.#decidedUpTo)
+      refuse('commits', `${id} takes ${view.committed} for committed, and only ${this.#decidedUpTo} is`);
+    for (let index = Math.max(before.committed, view.base.index) + 1; index <= view.committed; index++) {
+      const decided = this.#decided.get(index);
+      if (decided !== undefined && !isSameEntry(entryAt(view, index), decided))
+        refuse(
+          'commits',
+          `${id} commits another entry ${index} than the one of term ${decided.term} that is committed`,
+        );
+    }
+  }
+}
+
+function refuse(rule: string, detail: string): never {
+  throw new Violation(`refinement, ${rule}`, detail);
+}
+
+function entryAt({ base, entries }: AbstractLog, index: number): AbstractEntry | undefined {
+  return entries[index - base.index - 1];
+}
+
+function termAt(log: AbstractLog, index: number): number | undefined {
+  return index === log.base.index ? log.base.term : entryAt(log, index)?.term;
+}
+
+function lastOf({ base, entries }: AbstractLog): LastEntry {
+  return { index: base.index + entries.length, term: entries.at(-1)?.term ?? base.term };
+}
+
+/** The end of the log without the entries of `term`, which are at its end. */
+function lastBefore(log: AbstractLog, term: number): LastEntry {
+  let length = log.entries.length;
+  while (length > 0 && log.entries[length - 1]?.term === term) length -= 1;
+  return lastOf({ base: log.base, entries: log.entries.slice(0, length) });
+}
+
+function isUpToDate(candidate: LastEntry, own: LastEntry): boolean {
+  return candidate.term === own.term ? candidate.index >= own.index : candidate.term > own.term;
+}
+
+function isSameEntry(one: AbstractEntry | undefined, other: AbstractEntry | undefined): boolean {
+  if (one === other) return one !== undefined;
+  if (one === undefined || other === undefined || one.term !== other.term) return false;
+  return one.data.byteLength === other.data.byteLength && one.data.every((byte, at) => byte === other.data[at]);
+}
+
+/** The last index up to which both logs hold the same; what one of them has compacted is the same. */
+function commonOf(one: AbstractLog, other: AbstractLog): number {
+  const last = Math.min(lastOf(one).index, lastOf(other).index);
+  let index = Math.min(Math.max(one.base.index, other.base.index), last);
+  while (index < last && isSameEntry(entryAt(one, index + 1), entryAt(other, index + 1))) index += 1;
+  return index;
+}
+
+/** Everything after `same` in `log` is as in the leader's, and so is the entry before. */
+function isTakenFrom(leader: AbstractLog, log: AbstractLog, same: number): boolean {
+  const last = lastOf(log).index;
+  if (last > lastOf(leader).index) return false;
+  if (same > leader.base.index && termAt(leader, same) !== termAt(log, same)) return false;
+  for (let index = Math.max(same, leader.base.index, log.base.index) + 1; index <= last; index++)
+    if (!isSameEntry(entryAt(leader, index), entryAt(log, index))) return false;
+  return true;
+}
+
+function isQuorum(groups: readonly (readonly number[])[], agrees: (member: number) => boolean): boolean {
+  const full = groups.filter((group) => group.length > 0);
+  return full.length > 0 && full.every((group) => group.filter(agrees).length > group.length / 2);
+}
+
+function textOf({ term, data }: AbstractEntry): string {
+  return `${term}:${data.join('.')}`;
+}
