@@ -1,10 +1,11 @@
 /** Draws what happens in one simulated world from its seed: the same seed gives the same plan. */
-import { type Fault, type FaultKind, faultKinds, type TimedFault } from '../scenario/faults.ts';
-import type { NetworkConditions } from '../scenario/network-conditions.ts';
+import { type FaultKind, faultKinds, type TimedFault } from '../scenario/faults.ts';
+import { drawFault, drawWeather } from './draw-fault.ts';
 import { planLiveness } from './draw-liveness.ts';
 import { planElections, planLostLog, planMembership, planOldLeaders, planSnapshots } from './draw-special.ts';
 import type { SeededRandom } from './random.ts';
-import { type Profile, profiles, type WorldPlan } from './plan.ts';
+import { planByzantineDisk, planLite, planPerformance } from './draw-whole.ts';
+import { type Profile, specialProfiles, type WorldPlan } from './plan.ts';
 
 /** Led by the hand: not drawn like the others. */
 const guided: readonly FaultKind[] = ['figureEight'];
@@ -19,9 +20,14 @@ export function planWorld(seed: string, random: SeededRandom, profile: Profile =
   const plan: WorldPlan = { ...planSwarm(seed, random), profile };
   const special = random.fork('special');
   const dice = special.next() / specialShare;
-  const others = profiles.filter((one) => one !== 'swarm');
-  const drawn = profile === 'swarm' ? others[Math.floor(dice)] : profile;
+  const drawn = profile === 'swarm' ? specialProfiles[Math.floor(dice)] : profile;
   switch (drawn) {
+    case 'lite':
+      return { ...plan, ...planLite(special) };
+    case 'byzantine-disk':
+      return { ...plan, ...planByzantineDisk(plan, special) };
+    case 'performance':
+      return { ...plan, ...planPerformance(plan) };
     case 'witness':
       return { ...plan, witnesses: plan.members === 3 ? 1 : special.integer(1, 2) };
     case 'liveness':
@@ -45,10 +51,14 @@ function planSwarm(seed: string, random: SeededRandom): Omit<WorldPlan, 'profile
   const members = random.next() < 0.7 ? 3 : 5;
   const faultyMs = 6_000;
   // Swarm: each world leaves out some kinds of faults altogether, so that the others can unfold.
-  const chosen = faultKinds.filter((kind) => !guided.includes(kind) && random.next() < 0.5);
   const last = pick(random, lasting);
-  const kinds = chosen.filter((kind) => !lasting.includes(kind) || kind === last);
+  const share = pick(random, [0.1, 0.25, 0.5]);
+  const kinds = faultKinds.filter(
+    (kind) => !guided.includes(kind) && (!lasting.includes(kind) || kind === last) && random.next() < share,
+  );
   const spares = random.integer(0, 2);
+  const leaseReads = random.next() < 0.3;
+  const work = planWork(random.fork('work'));
   /** Whom lasting damage strikes, always the same one. */
   const victim = random.integer(0, members - 1);
   let isWiped = false;
@@ -58,7 +68,8 @@ function planSwarm(seed: string, random: SeededRandom): Omit<WorldPlan, 'profile
     let atMs = 200 + random.integer(0, 300);
     const meanGapMs = pick(random, [150, 400, 900]);
     while (atMs < faultyMs) {
-      const fault = drawFault(pick(random, kinds), { members, spares, victim }, random);
+      const isTimed = leaseReads || work.leaseClients > 0;
+      const fault = drawFault(pick(random, kinds), { members, spares, victim, isTimed }, random);
       // A second disk that is lost before the first one's member is back would be one too many.
       if (fault.kind !== 'wipe' || !isWiped) faults.push({ atMs, fault });
       isWiped ||= fault.kind === 'wipe';
@@ -70,7 +81,7 @@ function planSwarm(seed: string, random: SeededRandom): Omit<WorldPlan, 'profile
     members,
     spares,
     witnesses: 0,
-    leaseReads: random.next() < 0.3,
+    leaseReads,
     clients: random.integer(2, 5),
     keys: random.integer(1, 4),
     faultyMs,
@@ -88,7 +99,8 @@ function planSwarm(seed: string, random: SeededRandom): Omit<WorldPlan, 'profile
     faults,
     outside: [],
     isLeaderOutside: false,
-    ...planWork(random.fork('work')),
+    isBeyondRepair: false,
+    ...work,
   };
 }
 
@@ -105,69 +117,4 @@ function planWork(random: SeededRandom) {
 
 function pick<T>(random: SeededRandom, choices: readonly T[]): T {
   return choices[random.integer(0, choices.length - 1)] as T;
-}
-
-function drawWeather(random: SeededRandom): NetworkConditions {
-  return {
-    delayMinMs: pick(random, [0.1, 1]),
-    delayMeanMs: pick(random, [1, 5, 25]),
-    loss: pick(random, [0, 0, 0.02, 0.2]),
-    duplication: pick(random, [0, 0, 0.1, 0.4]),
-  };
-}
-
-interface Cast {
-  readonly members: number;
-  readonly spares: number;
-  readonly victim: number;
-}
-
-function drawFault(kind: FaultKind, { members, spares, victim }: Cast, random: SeededRandom): Fault {
-  const all = members + spares;
-  const member = random.integer(0, all - 1);
-  const healMs = random.integer(50, 1_500);
-  switch (kind) {
-    case 'crash':
-      return { kind, member, downMs: random.integer(1, 1_000) };
-    case 'crashAll':
-    case 'crashLeader':
-      return { kind, downMs: random.integer(1, 800) };
-    case 'pause':
-      return { kind, member, pauseMs: random.integer(20, 1_500) };
-    case 'pauseLeader':
-      return { kind, pauseMs: random.integer(20, 1_500) };
-    case 'partition': {
-      const sides = random.next() < 0.7 ? 2 : 3;
-      return { kind, sides: Array.from({ length: all }, () => random.integer(0, sides - 1)), healMs };
-    }
-    case 'deaf':
-    case 'mute':
-      return { kind, member, healMs };
-    case 'isolateLeader':
-      return { kind, healMs };
-    case 'figureEight':
-      return { kind };
-    case 'ambush':
-      return {
-        kind,
-        forMs: random.integer(300, 2_500),
-        withinMs: pick(random, [5, 20, 50]),
-        downMs: pick(random, [60, 150, 400]),
-      };
-    case 'weather':
-      return { kind, conditions: drawWeather(random) };
-    case 'transfer':
-    case 'remove':
-      return { kind, member };
-    case 'addLearner':
-      return { kind, member: spares === 0 ? members : random.integer(members, all - 1) };
-    case 'promote':
-      return { kind };
-    case 'wipe':
-      return { kind, member: victim, downMs: random.integer(1, 1_000) };
-    case 'rot':
-      return { kind, member: victim, downMs: random.integer(1, 1_000), bytes: random.integer(1, 3) };
-    case 'diskError':
-      return { kind, member, code: pick(random, ['EIO', 'EIO', 'ENOSPC']), downMs: random.integer(1, 1_000) };
-  }
 }

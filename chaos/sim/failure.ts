@@ -1,6 +1,5 @@
 /** A world that broke a promise: its shortest story, and how it is told. */
-import type { Fault } from '../scenario/faults.ts';
-import type { Profile, WorldPlan } from './plan.ts';
+import { replayCommand, tellFault } from './failure-words.ts';
 import { shrink } from './shrink.ts';
 import { World, type WorldResult } from './world.ts';
 
@@ -38,7 +37,7 @@ export async function shortest(failed: WorldResult, mayGoOn: () => boolean): Pro
 export function describeFailure({ result, faults }: Failure, commit: string | undefined): string {
   const { plan, violation } = result;
   const left = plan.faults.filter(({ atMs }) => atMs <= result.simulatedMs);
-  const story = left.map(({ atMs, fault }) => `  ${String(Math.round(atMs)).padStart(6)} ms  ${tell(fault)}`);
+  const story = left.map(({ atMs, fault }) => `  ${String(Math.round(atMs)).padStart(6)} ms  ${tellFault(fault)}`);
   return [
     `FAILED seed ${plan.seed}: ${violation?.message ?? ''}`,
     ...(commit === undefined ? [] : [`  at commit ${commit}`]),
@@ -48,22 +47,4 @@ export function describeFailure({ result, faults }: Failure, commit: string | un
     ...plan.outside.map((fault) => `     for ever  ${JSON.stringify(fault)}`),
     `Replay it with: ${replayCommand(plan, faults)}`,
   ].join('\n');
-}
-
-export function replayCommand(
-  { seed, profile }: Pick<WorldPlan, 'seed'> & { readonly profile: Profile },
-  faults: readonly number[] | undefined,
-): string {
-  const options = [
-    ...(profile === 'swarm' ? [] : [`--profile ${profile}`]),
-    ...(faults === undefined ? [] : [`--faults ${faults.length === 0 ? 'none' : faults.join(',')}`]),
-  ];
-  return ['npm run sim -- --seed', seed, ...options].join(' ');
-}
-
-/** A fault in one line: its kind, then the rest of it. */
-function tell(fault: Fault): string {
-  const { kind, ...rest } = fault;
-  const words = Object.entries(rest).map(([name, value]) => `${name} ${JSON.stringify(value)}`);
-  return [kind, ...words].join(' ');
 }

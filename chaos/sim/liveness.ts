@@ -136,7 +136,8 @@ export class Liveness {
       case 'slowDisk':
         return setDiskDelay(member, fault.onMs);
       case 'slowLinks':
-        return network.slowDown(member.id, fault.onMs);
+        network.slowDown(member.id, fault.onMs);
+        return;
       case 'crashLoop': {
         const loop = () => {
           member.crash();

@@ -1,6 +1,6 @@
 /** What of a simulated member outlives its process, disk and backend, and the ways in which they are hurt. */
 import { SimBackend } from './backend.ts';
-import { SimDisk, type SimDiskFault } from './disk.ts';
+import { SimDisk, type SimDiskFault, type SimDiskOperation, type SimDiskOperationKind } from './disk.ts';
 import type { SeededRandom } from './random.ts';
 import type { ProcessClock, Scheduler } from './scheduler.ts';
 
@@ -10,6 +10,8 @@ export interface Life {
   readonly isOver: () => boolean;
   /** One of its disk operations failed. */
   readonly onBroken: () => void;
+  /** Its process ends in the middle of a disk operation. */
+  readonly onStopped: () => void;
 }
 
 export class MemberStorage {
@@ -19,6 +21,10 @@ export class MemberStorage {
   #backend = new SimBackend();
   /** What the next disk operation of a process that runs fails with. */
   #nextError: string | undefined;
+  /** Nothing can be written. */
+  #isFull = false;
+  /** The process ends in the middle of one of these, after so many more. */
+  #stopIn: { readonly kind: SimDiskOperationKind; left: number } | undefined;
 
   constructor(random: SeededRandom, scheduler: Scheduler) {
     this.#random = random;
@@ -40,12 +46,20 @@ export class MemberStorage {
       clock: life.clock,
       latencyMs: () => delays.next() * life.delayMaxMs(),
       random: this.#fork('disk'),
-      onOperation: () => this.#takeError(life),
+      onOperation: (operation) => this.#faultOf(operation, life),
     });
   }
 
   failNext(code: string): void {
     this.#nextError = code;
+  }
+
+  setFull(isFull: boolean): void {
+    this.#isFull = isFull;
+  }
+
+  stopIn(kind: SimDiskOperationKind, after: number): void {
+    this.#stopIn = { kind, left: after };
   }
 
   /** What was not synced is kept, lost or torn. */
@@ -83,9 +97,19 @@ export class MemberStorage {
     }
   }
 
-  #takeError(life: Life): SimDiskFault | undefined {
-    const code = this.#nextError;
-    if (code === undefined || life.isOver()) return undefined;
+  #faultOf(operation: SimDiskOperation, life: Life): SimDiskFault | undefined {
+    if (life.isOver()) return undefined;
+    const stop = this.#stopIn;
+    if (stop?.kind === operation.kind) {
+      stop.left -= 1;
+      if (stop.left <= 0) {
+        this.#stopIn = undefined;
+        life.onStopped();
+        return { kind: 'stop' };
+      }
+    }
+    const code = this.#nextError ?? (this.#isFull && operation.kind === 'write' ? 'ENOSPC' : undefined);
+    if (code === undefined) return undefined;
     this.#nextError = undefined;
     life.onBroken();
     return { kind: 'error', code };

@@ -46,6 +46,15 @@ export class MembershipFaults {
     this.#ask(server.memberRemove(member.id), () => undefined);
   }
 
+  /** What an operator asks of one member now and then. */
+  maintain(member: SimMember, what: 'defragment' | 'hash' | 'saveSnapshot'): void {
+    const { server } = member;
+    if (server === undefined) return;
+    if (what === 'defragment') this.#ask(server.defragment(), () => undefined);
+    else if (what === 'hash') this.#ask(server.hashKv(0), () => undefined);
+    else this.#ask(readWhole(server), () => undefined);
+  }
+
   /** Resolves with the member table of whoever answers first; never, when nobody does. */
   table(): Promise<readonly Member[]> {
     return new Promise((resolve) => {
@@ -77,4 +86,11 @@ export class MembershipFaults {
       () => cancel(),
     );
   }
+}
+
+async function readWhole(server: NonNullable<SimMember['server']>): Promise<number> {
+  const { chunks } = await server.snapshot();
+  let bytes = 0;
+  for await (const chunk of chunks()) bytes += chunk.length;
+  return bytes;
 }

@@ -1,12 +1,28 @@
 /**
- * The simulated network between members: every message takes its own time, so order is not kept; links lose, duplicate
- * and cut, each direction by itself. A message to a member that is down is lost; one to a paused member waits for it.
+ * The simulated network between members: every message takes its own time, so order is not kept; links lose, duplicate,
+ * replay, hold back and cut, each direction by itself. A message to a member that is down is lost; one to a paused member
+ * waits for it. Whatever hurts it hands back how to end it; nothing else ends with it.
  */
 import type { Message, ReplicaId } from '../../src/raft/core/types.ts';
 import type { PeerIdentities, PeerTransport, RefusedAs, TransportHandlers } from '../../src/raft/host/contract.ts';
 import type { NetworkConditions } from '../scenario/network-conditions.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
+
+/** What arrives twice is one message more; a forwarded proposal would be a second request, and a snapshot is a stream. */
+const replayable: ReadonlySet<Message['type']> = new Set([
+  'app',
+  'appResp',
+  'heartbeat',
+  'heartbeatResp',
+  'vote',
+  'voteResp',
+  'preVote',
+  'preVoteResp',
+  'timeoutNow',
+  'readIndex',
+  'readIndexResp',
+]);
 
 /** Who a message is from and for, by the keys of the data directories, as the real transport tells them. */
 interface Keys {
@@ -28,12 +44,20 @@ export class SimNetwork {
   readonly #scheduler: Scheduler;
   readonly #random: SeededRandom;
   readonly #attached = new Map<ReplicaId, Attachment>();
-  /** `from>to` of every link that is cut. */
-  readonly #cuts = new Set<string>();
-  /** Called when the process they stream to ends. */
+  /** `from>to` of every link that is cut, and how often. */
+  readonly #cuts = new Map<string, number>();
   readonly #slow = new Map<ReplicaId, number>();
+  /** `from>to` of every link that stands still, and what waits in it. */
+  readonly #clogged = new Map<string, (() => void)[]>();
+  readonly #dropped = new Set<Message['type']>();
+  #replay: { readonly share: number; readonly lateMs: number } | undefined;
+  /** Called when the process they stream to ends. */
   readonly #streams = new Map<ReplicaId, Set<() => void>>();
   #conditions: NetworkConditions;
+  /** Counts up whenever everything heals: what began before has nothing to end any more. */
+  #era = 0;
+  /** Told when a direction of a link is cut, and when it is whole again. */
+  onLink: (from: ReplicaId, to: ReplicaId, isCut: boolean) => void = () => undefined;
   delivered = 0;
   lost = 0;
 
@@ -47,23 +71,78 @@ export class SimNetwork {
     this.#conditions = conditions;
   }
 
-  cut(from: ReplicaId, to: ReplicaId): void {
-    this.#cuts.add(`${from}>${to}`);
+  /** Until the returned function is called, or everything heals. */
+  cut(from: ReplicaId, to: ReplicaId): () => void {
+    const link = `${from}>${to}`;
+    if (!this.#cuts.has(link)) this.onLink(from, to, true);
+    this.#cuts.set(link, (this.#cuts.get(link) ?? 0) + 1);
+    let isOver = false;
+    const era = this.#era;
+    return () => {
+      if (isOver || era !== this.#era) return;
+      isOver = true;
+      const left = (this.#cuts.get(link) ?? 1) - 1;
+      if (left === 0) this.#mend(from, to);
+      else this.#cuts.set(link, left);
+    };
   }
 
+  /** Every fault of the network ends; what lasts begins again afterwards. */
   healAll(): void {
-    this.#cuts.clear();
+    this.#era += 1;
+    for (const link of this.#cuts.keys()) this.#mend(...(link.split('>').map(Number) as [ReplicaId, ReplicaId]));
+    this.#slow.clear();
+    this.#dropped.clear();
+    this.#replay = undefined;
+    for (const link of this.#clogged.keys()) this.#unclog(link);
   }
 
   /** One link, both ways. */
   heal(a: ReplicaId, b: ReplicaId): void {
-    this.#cuts.delete(`${a}>${b}`);
-    this.#cuts.delete(`${b}>${a}`);
+    this.#mend(a, b);
+    this.#mend(b, a);
+  }
+
+  #mend(from: ReplicaId, to: ReplicaId): void {
+    if (this.#cuts.delete(`${from}>${to}`)) this.onLink(from, to, false);
   }
 
   /** Everything to and from this member takes up to so much longer from now on. */
-  slowDown(id: ReplicaId, byMs: number): void {
+  slowDown(id: ReplicaId, byMs: number): () => void {
     this.#slow.set(id, byMs);
+    return () => {
+      if (this.#slow.get(id) === byMs) this.#slow.delete(id);
+    };
+  }
+
+  /** What goes this way waits, and arrives all at once in the end. */
+  clog(from: ReplicaId, to: ReplicaId): () => void {
+    const link = `${from}>${to}`;
+    if (!this.#clogged.has(link)) this.#clogged.set(link, []);
+    return () => this.#unclog(link);
+  }
+
+  /** Messages of these types get lost. */
+  drop(types: readonly Message['type'][]): () => void {
+    for (const type of types) this.#dropped.add(type);
+    return () => {
+      for (const type of types) this.#dropped.delete(type);
+    };
+  }
+
+  /** A share of what is sent arrives once more, up to so much later. */
+  replayLate(share: number, lateMs: number): () => void {
+    const replay = { share, lateMs };
+    this.#replay = replay;
+    return () => {
+      if (this.#replay === replay) this.#replay = undefined;
+    };
+  }
+
+  #unclog(link: string): void {
+    const waiting = this.#clogged.get(link) ?? [];
+    this.#clogged.delete(link);
+    for (const deliver of waiting) deliver();
   }
 
   attach(id: ReplicaId, attachment: Attachment): void {
@@ -104,38 +183,48 @@ export class SimNetwork {
 
   /** `deliver` runs at the receiver, if the message gets there; `lost` tells the sender when it notices that it did not. */
   transmit(
-    link: { readonly from: ReplicaId; readonly to: ReplicaId; readonly type?: string; readonly keys: Keys },
+    link: { readonly from: ReplicaId; readonly to: ReplicaId; readonly type: Message['type']; readonly keys: Keys },
     deliver: (receiver: Attachment) => void,
     lost: () => void,
   ): void {
-    const { from, to, keys } = link;
+    const { from, to, type, keys } = link;
     // The real transport is a stream: it may lose its end, never repeat its middle. Raft's own messages could be repeated all
     // the same; a forwarded proposal could not, as nothing tells the copy from a second request.
-    const copies = link.type !== 'prop' && this.#random.next() < this.#conditions.duplication ? 2 : 1;
+    const copies = type !== 'prop' && this.#random.next() < this.#conditions.duplication ? 2 : 1;
+    const isDropped = this.#dropped.has(type);
+    const deliverTo = (receiver: Attachment) => {
+      this.delivered += 1;
+      receiver.run(() => {
+        // As with a stream: both ends are told before anything is delivered.
+        if (keys.to !== undefined && keys.to !== receiver.key) return receiver.handlers.refused?.(from, 'otherKey');
+        const refusedAs = receiver.refusalOf(from, keys);
+        if (refusedAs === undefined) return deliver(receiver);
+        lost();
+        const sender = this.#attached.get(from);
+        if (sender?.key === keys.from) sender.run(() => sender.handlers.refused?.(to, refusedAs));
+      });
+    };
+    const arrive = () => {
+      const receiver = this.#attached.get(to);
+      if (receiver !== undefined && !this.#cuts.has(`${from}>${to}`)) return deliverTo(receiver);
+      this.lost += 1;
+      lost();
+    };
     for (let copy = 0; copy < copies; copy++) {
-      if (this.#cuts.has(`${from}>${to}`) || this.#random.next() < this.#conditions.loss) {
+      if (isDropped || this.#cuts.has(`${from}>${to}`) || this.#random.next() < this.#conditions.loss) {
         this.lost += 1;
         lost();
         continue;
       }
       this.#scheduler.afterMs(this.#delayMs() + this.#slownessMs(from, to), () => {
-        const receiver = this.#attached.get(to);
-        if (receiver === undefined || this.#cuts.has(`${from}>${to}`)) {
-          this.lost += 1;
-          lost();
-          return;
-        }
-        this.delivered += 1;
-        receiver.run(() => {
-          // As with a stream: both ends are told before anything is delivered.
-          if (keys.to !== undefined && keys.to !== receiver.key) return receiver.handlers.refused?.(from, 'otherKey');
-          const refusedAs = receiver.refusalOf(from, keys);
-          if (refusedAs === undefined) return deliver(receiver);
-          lost();
-          const sender = this.#attached.get(from);
-          if (sender?.key === keys.from) sender.run(() => sender.handlers.refused?.(to, refusedAs));
-        });
+        const waiting = this.#clogged.get(`${from}>${to}`);
+        if (waiting === undefined) arrive();
+        else waiting.push(arrive);
       });
+    }
+    if (replayable.has(type) && this.#replay !== undefined) {
+      const { share, lateMs } = this.#replay;
+      if (this.#random.next() < share) this.#scheduler.afterMs(this.#random.next() * lateMs, arrive);
     }
   }
 

@@ -56,14 +56,12 @@ export interface WorldPlan {
   readonly outside: readonly OutsideFault[];
   /** The first of them strikes whoever leads then. */
   readonly isLeaderOutside: boolean;
+  /** More is damaged than a quorum can make good: it need not come together again. */
+  readonly isBeyondRepair: boolean;
 }
 
-/**
- * What a world is about. `swarm` draws one of the others now and then: each makes one rare order of events common, which by
- * chance alone takes thousands of worlds.
- */
-export const profiles = [
-  'swarm',
+/** Each makes one rare order of events common, which by chance alone takes thousands of worlds. A swarm draws them now and then. */
+export const specialProfiles = [
   'liveness',
   'elections',
   'lostLog',
@@ -72,4 +70,10 @@ export const profiles = [
   'snapshots',
   'membership',
 ] as const;
+
+/**
+ * What a world is about. `lite`: three members that only crash. `byzantine-disk`: disks are hurt beyond what a quorum can make
+ * good, so nobody has to serve in the end, but nobody may lie. `performance`: nothing fails.
+ */
+export const profiles = ['swarm', 'lite', 'byzantine-disk', 'performance', ...specialProfiles] as const;
 export type Profile = (typeof profiles)[number];

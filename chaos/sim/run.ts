@@ -2,11 +2,14 @@
  * `npm run sim` and `keelson chaos sim`: simulated worlds, one per seed, until told to stop or one breaks a promise. On
  * failure it prints the seed, the broken property, the shortest story that still fails, and the one command that replays it.
  */
+import { writeFile } from 'node:fs/promises';
 import { parseFlags, flagHelp, UsageError } from '../../src/cli/flags.ts';
 import { realClock } from '../../src/env/real.ts';
+import { renderReport } from '../report/render-report.ts';
 import { commitOfSources } from './commit.ts';
 import { describeFailure } from './failure.ts';
 import { type Profile, profiles } from './plan.ts';
+import { Recorder } from './recorder.ts';
 import { Sweep, type SweepOptions } from './sweep.ts';
 import { describe, describeProgress, totalsOf } from './totals.ts';
 import { World } from './world.ts';
@@ -19,6 +22,8 @@ const flags = {
   first: { type: 'number', default: 1, help: 'seed of the first world' },
   jobs: { type: 'number', default: 2, min: 1, max: 64, help: 'processes' },
   minutes: { type: 'number', min: 1, help: 'stop after this long' },
+  record: { type: 'string', help: 'with --seed: write all that happened to this file, for keelson chaos report' },
+  report: { type: 'string', help: 'with --seed: write a page about it, to be opened in a browser' },
   shrink: { type: 'boolean', default: true, help: 'look for the shortest story that still fails' },
   'trace-hash': { type: 'boolean', help: 'print the hash of everything that happened, last' },
 } as const;
@@ -54,14 +59,28 @@ async function runMany(options: SweepOptions): Promise<number> {
   return sweep.failures.length === 0 ? 0 : 1;
 }
 
-async function runOne(seed: string, profile: Profile, faults: readonly number[] | undefined): Promise<number> {
+interface OneWorld {
+  readonly seed: string;
+  readonly profile: Profile;
+  readonly faults: readonly number[] | undefined;
+  readonly record: string | undefined;
+  readonly report: string | undefined;
+}
+
+async function runOne({ seed, profile, faults, record, report }: OneWorld): Promise<number> {
   const startMs = realClock.monotonicMs();
-  const result = await new World(seed, profile, faults).run();
+  const recorder = record === undefined && report === undefined ? undefined : new Recorder();
+  const world = new World(seed, profile, faults, recorder);
+  const result = await world.run();
   console.log(describe(totalsOf(result), (realClock.monotonicMs() - startMs) / 1000));
+  const commit = commitOfSources();
   if (result.violation !== undefined) {
     const failure = { result, ...(faults === undefined ? {} : { faults }) };
-    console.log(`${describeFailure(failure, commitOfSources())}\n${result.violation.stack ?? ''}`);
+    console.log(`${describeFailure(failure, commit)}\n${result.violation.stack ?? ''}`);
   }
+  const told = recorder?.record(result, { faults, commit, names: world.names });
+  if (told !== undefined && record !== undefined) await writeFile(record, JSON.stringify(told));
+  if (told !== undefined && report !== undefined) await writeFile(report, renderReport(told));
   console.log(`trace ${result.traceHash}`);
   return result.violation === undefined ? 0 : 1;
 }
@@ -90,8 +109,10 @@ export async function runSim(args: readonly string[]): Promise<number> {
   const { values } = parseFlags(flags, { command: 'chaos sim', args });
   const profile = profileOf(values.profile);
   const faults = faultsOf(values.faults);
-  if (values.seed !== undefined) return runOne(values.seed, profile, faults);
-  if (faults !== undefined) throw new UsageError('sim: --faults is about one world: give its --seed');
+  const { record, report } = values;
+  if (values.seed !== undefined) return runOne({ seed: values.seed, profile, faults, record, report });
+  for (const name of ['faults', 'record', 'report'] as const)
+    if (values[name] !== undefined) throw new UsageError(`sim: --${name} is about one world: give its --seed`);
   const { first, seeds, minutes, jobs, shrink: isShrinking } = values;
   return runMany({ first, seeds, minutes, jobs, profile, isShrinking });
 }

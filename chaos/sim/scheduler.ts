@@ -88,35 +88,59 @@ function isBefore(a: Timer, b: Timer): boolean {
 
 /**
  * One process's clock. `kill` silences it for ever: a process that is gone has no timers. While paused, its timers do
- * not fire; those that came due fire together at the end, as after SIGCONT, while its monotonic clock has gone on.
+ * not fire; those that came due fire together at the end, as after SIGCONT, while its monotonic clock has gone on. Its rate
+ * may change while it runs: timers that were set before keep the time they were set for.
  */
 export class ProcessClock implements Clock {
   readonly #scheduler: Scheduler;
-  /** Runs this much faster than true time. */
-  readonly #rate: number;
-  readonly #wallOffsetMs: number;
+  readonly #ownRate: number;
+  /** Runs this much faster than true time; 0: it stands still, and timers take as long as they would by true time. */
+  #rate: number;
+  /** What it showed when its rate last changed, and when that was. */
+  #baseMs: number;
+  #baseUs: number;
+  #wallOffsetMs: number;
   #isDead = false;
   #paused: (() => void)[] | undefined;
 
   constructor(scheduler: Scheduler, options: { readonly rate: number; readonly wallOffsetMs: number }) {
     assert(options.rate > 0, 'clocks go forward');
     this.#scheduler = scheduler;
+    this.#ownRate = options.rate;
     this.#rate = options.rate;
+    this.#baseUs = scheduler.nowUs;
+    this.#baseMs = (scheduler.nowUs / 1000) * options.rate;
     this.#wallOffsetMs = options.wallOffsetMs;
   }
 
   monotonicMs(): number {
-    return (this.#scheduler.nowUs / 1000) * this.#rate;
+    return this.#baseMs + ((this.#scheduler.nowUs - this.#baseUs) / 1000) * this.#rate;
   }
 
   wallMs(): number {
     return 1_700_000_000_000 + this.#wallOffsetMs + Math.floor(this.#scheduler.nowUs / 1000);
   }
 
+  setRate(rate: number): void {
+    assert(rate >= 0, 'clocks do not go back');
+    this.#baseMs = this.monotonicMs();
+    this.#baseUs = this.#scheduler.nowUs;
+    this.#rate = rate;
+  }
+
+  /** As it ran from the start. */
+  restoreRate(): void {
+    if (this.#rate !== this.#ownRate) this.setRate(this.#ownRate);
+  }
+
+  jumpWall(byMs: number): void {
+    this.#wallOffsetMs += byMs;
+  }
+
   after(delayMs: number, callback: () => void): Cancel {
     let isCancelled = false;
     // A timer that came due in a pause waits for its end, and can be cancelled until it runs, as in Node.js.
-    const cancel = this.#scheduler.afterMs(delayMs / this.#rate, () => {
+    const cancel = this.#scheduler.afterMs(delayMs / (this.#rate || 1), () => {
       this.run(() => {
         if (!isCancelled) callback();
       });
@@ -144,6 +168,10 @@ export class ProcessClock implements Clock {
     if (this.#isDead) return;
     if (this.#paused !== undefined) this.#paused.push(callback);
     else callback();
+  }
+
+  get isPaused(): boolean {
+    return this.#paused !== undefined;
   }
 
   pause(): void {

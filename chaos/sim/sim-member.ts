@@ -18,6 +18,7 @@ import type { StoreServer } from '../../src/kv/server/server.ts';
 import type { RaftInvariants } from '../check/raft-invariants.ts';
 import { Violation } from '../check/violation.ts';
 import { createSimProxy } from './leader-proxy.ts';
+import type { SimDiskOperationKind } from './disk.ts';
 import { MemberStorage } from './member-storage.ts';
 import { type SimNetwork, SimTransport } from './network.ts';
 import type { WorldPlan } from './plan.ts';
@@ -56,9 +57,13 @@ interface Incarnation {
   isDiskBroken: boolean;
   /** It has no data yet, and may not find anybody who takes it in. */
   isJoining: boolean;
+  /** It was asked to end. */
+  isStopping: boolean;
 }
 
 const lossCodes = ['WAL_VOTE_LOST', 'WAL_ENTRIES_LOST', 'WAL_CORRUPT', 'STATE_AHEAD_OF_LOG', 'WAL_MISSING'];
+/** A supervisor kills a process that has not ended by then. */
+const stopLimitMs = 3_000;
 /** How long a joining member waits for an answer. */
 const joinLimitMs = 2_000;
 
@@ -83,6 +88,8 @@ export class SimMember {
   #isToAbandon = false;
   /** How long it is down after it stopped by itself. */
   #downMs = 0;
+  /** What between it and its clients gets lost. */
+  clientsLose: 'requests' | 'answers' | undefined;
   /** Called when the process is gone, so that its clients stop waiting. */
   onCrash: () => void = () => undefined;
 
@@ -154,6 +161,7 @@ export class SimMember {
       isOver: false,
       isDiskBroken: false,
       isJoining: !this.#isFounder || this.#isToAbandon,
+      isStopping: false,
     };
     this.#life = life;
     this.#storage.begin({
@@ -163,18 +171,15 @@ export class SimMember {
       onBroken: () => {
         life.isDiskBroken = true;
       },
+      // The operation itself is still under way.
+      onStopped: () => this.#world.scheduler.afterMs(0, () => this.#startLater(life)),
     });
     this.#run(life).catch((error: unknown) => {
       if (life.isOver) return;
       if (life.isDiskBroken || life.isJoining || error instanceof NobodyAnswered) return this.#startLater(life);
       if (isLossOfIdentity(error)) return this.#comeBackAsNew(life);
       if (error instanceof KeelsonError && error.code === 'STATE_TO_REBUILD') return this.#comeBackWithoutState(life);
-      this.#world.fail(
-        new Violation(
-          'a member starts again after a crash',
-          `${this.name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-        ),
-      );
+      this.#world.fail(new Violation('a member starts again after a crash', `${this.name}: ${describeError(error)}`));
     });
   }
 
@@ -281,6 +286,54 @@ export class SimMember {
     this.start();
   }
 
+  /** Asked to end: it hands on what it leads and closes what it has; a process that does not come to it is killed. */
+  stop(downMs: number): void {
+    const life = this.#life;
+    if (life?.running === undefined || life.isStopping) return;
+    life.isStopping = true;
+    this.#downMs = downMs;
+    const end = () => this.#startLater(life);
+    const fail = (error: unknown) => {
+      if (life.isOver || life.isDiskBroken) return end();
+      this.#world.fail(new Violation('a member ends when it is asked to', `${this.name}: ${describeError(error)}`));
+    };
+    life.clock.run(() => life.running?.stop().then(end, fail));
+    this.#world.scheduler.afterMs(stopLimitMs, end);
+  }
+
+  /** In the middle of a disk operation. */
+  crashInDisk(kind: SimDiskOperationKind, after: number, downMs: number): void {
+    this.#storage.stopIn(kind, after);
+    this.#downMs = downMs;
+  }
+
+  setDiskFull(isFull: boolean): void {
+    this.#storage.setFull(isFull);
+  }
+
+  /** It stands still. */
+  get isPaused(): boolean {
+    return this.#life?.clock.isPaused === true;
+  }
+
+  /** Of the process that runs now. Absent while there is none. */
+  get clock(): ProcessClock | undefined {
+    return this.#life?.clock;
+  }
+
+  /** What a client asks: as `call`, unless it cannot be reached, or its answers cannot. */
+  ask<T>(work: (server: StoreServer) => Promise<T>): Promise<T> {
+    if (this.clientsLose === 'requests') return new Promise(() => undefined);
+    const answer = this.call(work);
+    const isHeard = () => this.clientsLose !== 'answers';
+    return new Promise((resolve, reject) => {
+      answer.then(
+        (value) => isHeard() && resolve(value),
+        (error: unknown) => isHeard() && reject(error),
+      );
+    });
+  }
+
   /** The next operation on the disk fails with `code`. */
   failDisk(code: string, downMs: number): void {
     if (this.#life === undefined) return;
@@ -358,6 +411,10 @@ export class SimMember {
   transferLeadershipTo(id: ReplicaId): void {
     if (id !== 0) this.#life?.running?.raft.transferLeader(id);
   }
+}
+
+function describeError(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** What a member is told of the cluster it joins. */

@@ -41,7 +41,7 @@ async function work({ first, step, count, minutes, profile, isShrinking }: Worke
     break;
   }
   await tell({ kind: 'progress', totals });
-  process.disconnect();
+  if (process.connected) process.disconnect();
 }
 
 // The terminal tells the whole group; the parent decides what that means.

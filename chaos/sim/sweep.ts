@@ -51,13 +51,13 @@ export class Sweep {
 
   /** Each process finishes the world it is in. */
   stop(): void {
-    for (const child of this.#children) if (child.connected) child.send({ kind: 'stop' } satisfies ToWorker);
+    for (const child of this.#children) if (child.connected) tell(child, { kind: 'stop' });
   }
 
   #work(order: WorkerOrder): Promise<void> {
     const child = fork(workerFile, { execArgv: ['--disable-warning=ExperimentalWarning'] });
     this.#children.push(child);
-    child.send({ kind: 'order', order } satisfies ToWorker);
+    tell(child, { kind: 'order', order });
     return new Promise((resolve) => {
       child.on('message', (message: FromWorker) => {
         if (message.kind === 'progress') return merge(this.totals, message.totals);
@@ -71,4 +71,9 @@ export class Sweep {
       });
     });
   }
+}
+
+/** A process that has just ended need not hear it: how it ended is told by its exit. */
+function tell(child: ChildProcess, message: ToWorker): void {
+  child.send(message, () => undefined);
 }

@@ -50,7 +50,7 @@ export function describe(totals: Totals, seconds: number): string {
 export function describeProgress(totals: Totals, seconds: number): string {
   const struck = faultKinds.filter((kind) => (totals.faults[kind] ?? 0) > 0).length;
   return (
-    `${totals.worlds} worlds (${perSecond(totals.worlds, seconds)}/s), ${simulatedTime(totals.simulatedMs)}, ` +
+    `so far ${totals.worlds} worlds (${perSecond(totals.worlds, seconds)}/s), ${simulatedTime(totals.simulatedMs)}, ` +
     `${perSecond(totals.events, seconds)} events/s, ${struck} of ${faultKinds.length} kinds of faults`
   );
 }

@@ -9,6 +9,9 @@ import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimMember } from './sim-member.ts';
 
+/** A client that was not answered by then asks something else. */
+const patienceMs = 3_000;
+
 export interface WorkloadOptions {
   readonly scheduler: Scheduler;
   readonly members: readonly SimMember[];
@@ -66,14 +69,16 @@ export class Client {
     const finish = () => {
       if (isOver) return;
       isOver = true;
+      giveUp();
       this.#abandon = undefined;
       this.#waitsFor = undefined;
       this.#schedule();
     };
+    const giveUp = this.#options.scheduler.afterMs(patienceMs, () => finish());
     this.#abandon = finish;
     this.#waitsFor = member;
     member
-      .call((server) => perform(server, operation, this.#options.from))
+      .ask((server) => perform(server, operation, this.#options.from))
       .then(
         (outcome) => {
           if (isOver) return;
