@@ -119,10 +119,12 @@ export class StoreModel {
 
   /**
    * Takes the next revision by what it changed, for a store of which only the events are known. False when it is not the next
-   * one, or changes nothing: then nothing was taken. Versions and the like are the model's own account.
+   * one, changes nothing, or deletes what is not there: then nothing was taken. Versions and the like are the model's own account.
    */
   takeRevision(revision: number, changes: readonly ModelChange[]): boolean {
     if (revision !== this.revision + 1 || changes.length === 0) return false;
+    const isThere = ({ key, value }: ModelChange) => value !== undefined || this.at(key, revision) !== undefined;
+    if (!changes.every(isThere)) return false;
     for (const { key, value, lease } of changes) {
       if (value === undefined) this.#delete(key, revision);
       else this.#put(key, value, lease, revision);
