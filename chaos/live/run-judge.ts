@@ -57,8 +57,9 @@ export function judge(evidence: RunEvidence): Verdict {
       checks.push({ name, verdict: isUnknown === true ? 'unknown' : 'passed', detail });
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
-      checks.push({ name, verdict: 'failed', detail: error.message });
-      const detail = error.message.slice(error.property.length + 2);
+      const message = printable(error.message);
+      checks.push({ name, verdict: 'failed', detail: message });
+      const detail = message.slice(error.property.length + 2);
       violation ??= { property: error.property, detail, check: name, ...shownBy(evidence.operations, detail) };
     }
   };
@@ -111,6 +112,11 @@ export function judge(evidence: RunEvidence): Verdict {
   const isUnknown = checks.some(({ verdict }) => verdict === 'unknown');
   const verdict = violation !== undefined ? 'failed' : isUnknown ? 'unknown' : 'passed';
   return { verdict, checks, violation, model };
+}
+
+/** The end of all keys is a zero byte, which terminals and XML do not take. */
+function printable(text: string): string {
+  return text.replaceAll('\0', '∞');
 }
 
 /** Why the log cannot be taken for all that happened; undefined: it can. */

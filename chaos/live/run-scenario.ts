@@ -7,10 +7,15 @@ import { type Clock, pause } from '../../src/env/clock.ts';
 import { errorText, KeelsonError } from '../../src/env/errors.ts';
 import { createKvClient } from '../../src/kv/client/client.ts';
 import type { KvClient, KvClientTls, KvClientUser } from '../../src/kv/client/contract.ts';
-import { noBytes } from '../../src/kv/api.ts';
 import type { WatchRecord } from '../check/watch.ts';
 import type { LinkChange, RecordedFault, StateChange } from '../report/run-record.ts';
-import { compileScenario, type ExpectingFault, type Scenario } from '../scenario/scenario.ts';
+import {
+  compileScenario,
+  type ExpectingFault,
+  type Scenario,
+  type ScenarioWorkload,
+  usualMix,
+} from '../scenario/scenario.ts';
 import { type SeededRandom, seededRandom } from '../sim/random.ts';
 import { KeySpace, performOn } from './client-perform.ts';
 import { type ExpectedWindow, judge, type RunEvidence, type Verdict } from './run-judge.ts';
@@ -97,11 +102,10 @@ export class Run {
       const evidence = await this.#work(everything);
       over.abort();
       await sampling;
-      const verdict = judge(evidence);
-      if (isTarget) await this.#deleteAll();
-      return this.#result(verdict);
+      return this.#result(judge(evidence));
     } finally {
       over.abort();
+      if (isTarget) await this.#deleteAll();
       for (const client of this.#clients) client.close();
     }
   }
@@ -137,6 +141,7 @@ export class Run {
     try {
       const faults = isTarget ? [] : compileScenario(scenario, this.#random.fork('faults'), seconds);
       await this.#strikeAll(faults, seconds * 1_000, workSignal);
+      signal.throwIfAborted();
       if (faults.length > 0) {
         say(`${this.#seconds()}  faults end`);
         await world.heal().catch((error: unknown) => this.#unready.push(notReady(error)));
@@ -171,7 +176,7 @@ export class Run {
   }
 
   #worker(number: number, revisions: RevisionsSeen): LiveClient {
-    const { world, clock, scenario } = this.#options;
+    const { world, clock } = this.#options;
     const place = number % (world.members.length + 1);
     const member = place < world.members.length ? place : undefined;
     return new LiveClient({
@@ -180,11 +185,20 @@ export class Run {
       number,
       member,
       space: this.#space,
-      workload: scenario.workload,
+      workload: this.#workload(),
       random: this.#random.fork(`client-${number}`),
       journal: this.#journal,
       revisions,
     });
+  }
+
+  /** History of somebody else's servers is not ours to compact. */
+  #workload(): ScenarioWorkload {
+    const { scenario, isTarget } = this.#options;
+    const { workload } = scenario;
+    if (!isTarget || workload.mix.compact === 0) return workload;
+    const mix = { ...workload.mix, compact: 0 };
+    return { ...workload, mix: Object.values(mix).some((weight) => weight > 0) ? mix : usualMix };
   }
 
   /** Of one member, or of all, beginning with a different one each time. */
@@ -208,11 +222,11 @@ export class Run {
     const { clock } = this.#options;
     const striking: Promise<void>[] = [];
     for (const fault of faults) {
-      await pause(clock, fault.atMs - this.#nowMs(), signal);
+      await pause(clock, Math.max(0, fault.atMs - this.#nowMs()), signal);
       if (signal.aborted) break;
       striking.push(this.#strike(fault));
     }
-    await pause(clock, endMs - this.#nowMs(), signal);
+    await pause(clock, Math.max(0, endMs - this.#nowMs()), signal);
     await Promise.all(striking);
   }
 
@@ -269,6 +283,7 @@ export class Run {
         await pause(clock, retryMs, signal);
       }
     };
+    const learners = await this.#learners();
     let sequence = 0;
     const writer = last(undefined, lastClient);
     const written = await until('no write was confirmed', () =>
@@ -276,6 +291,7 @@ export class Run {
     );
     const heads = await Promise.all(
       world.members.map(async ({ name }, member) => {
+        if (learners.has(member)) return 0;
         const reader = last(member, lastClient + 1 + member);
         const list = (isLocal: boolean) =>
           until(`${name} did not tell all it has`, () => reader.perform({ kind: 'list', at: 0, isLocal }));
@@ -283,6 +299,8 @@ export class Run {
         return (await list(true))?.revision ?? 0;
       }),
     );
+    const [, ...followers] = watches;
+    for (const [member, follower] of followers.entries()) if (learners.has(member)) follower.leave();
     if (written !== undefined) {
       const endMs = this.#nowMs() + watchersWithinMs;
       const isBehind = (watch: OpenWatch) => watch.record.isOpen && watch.toldRevision() < written.revision;
@@ -291,6 +309,16 @@ export class Run {
     for (const watch of watches) watch.cancel();
     const head = Math.max(written?.revision ?? 0, ...heads);
     return head === 0 ? undefined : head;
+  }
+
+  /** Who came back as somebody else, and was not made a voter, serves no clients. */
+  async #learners(): Promise<ReadonlySet<number>> {
+    const { world, say } = this.#options;
+    const states = await world.states();
+    const learners = new Set([...states.keys()].filter((member) => states[member]?.state === 'learner'));
+    for (const member of learners)
+      say(`${this.#seconds()}  ${world.members[member]?.name} is a learner, and serves no clients`);
+    return learners;
   }
 
   #misdeeds(): readonly string[] {
@@ -325,14 +353,19 @@ export class Run {
   }
 
   async #deleteAll(): Promise<void> {
+    const { prefix } = this.#space;
     const { key, rangeEnd } = this.#space.all();
-    assert(
-      rangeEnd !== noBytes && this.#space.prefix.startsWith('keelson-chaos/'),
-      'only what this run wrote is deleted',
-    );
+    assert(rangeEnd.length > 0 && prefix.startsWith('keelson-chaos/'), 'only what this run wrote is deleted');
     const client = this.#client(undefined);
-    const { deleted } = await client.deleteRange(key, rangeEnd);
-    this.#options.say(`${deleted} keys under ${this.#space.prefix} deleted again`);
+    try {
+      const { deleted } = await client.deleteRange(key, rangeEnd);
+      this.#options.say(`${deleted} keys under ${prefix} deleted again`);
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      this.#options.say(
+        `keys under ${prefix} are left: delete them with etcdctl del --prefix ${prefix} (${errorText(error)})`,
+      );
+    }
   }
 
   #sayHow(): void {

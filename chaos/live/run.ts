@@ -121,6 +121,13 @@ async function runOne(scenario: Scenario, values: Values): Promise<number> {
     say('interrupted: taking everything away (again to leave at once)');
     interrupted.abort(new KeelsonError('CHAOS_INTERRUPTED', 'interrupted: no verdict'));
   };
+  // A client that is told what no store may say ends by an assertion, in the middle of a stream's own event.
+  const onUncaught = (error: unknown) => {
+    if (interrupted.signal.aborted) throw error;
+    const what = `a client ended by itself: ${errorText(error)}`;
+    interrupted.abort(new KeelsonError('CHAOS_CLIENT_ENDED', what, { cause: error }));
+  };
+  process.on('uncaughtException', onUncaught);
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   try {
@@ -139,6 +146,7 @@ async function runOne(scenario: Scenario, values: Values): Promise<number> {
       await close();
     }
   } finally {
+    process.off('uncaughtException', onUncaught);
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
