@@ -6,6 +6,8 @@ import type { WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
 
 const faultyMs = 6_000;
+/** Six seconds of faults become seven hours. */
+const daysScale = 4_000;
 
 /** Three members on a good network, which crash, one by one or all at once. */
 export function planLite(random: SeededRandom): Partial<WorldPlan> {
@@ -26,6 +28,28 @@ export function planByzantineDisk({ members }: WorldPlan, random: SeededRandom):
     return drawFault(kinds[random.integer(0, kinds.length - 1)] ?? 'rot', cast, random);
   });
   return { faultyMs, spares: 0, leaseClients: 0, faults, isBeyondRepair: true };
+}
+
+/** Half a day in which everything is as much slower as a tick is: what comes by the hour comes, and little comes between. */
+export function planDays(plan: WorldPlan): Partial<WorldPlan> {
+  const faults = plan.faults.map(({ atMs, fault }) => ({ atMs: atMs * daysScale, fault: slowDown(fault) }));
+  return {
+    faultyMs: plan.faultyMs * daysScale,
+    tickMs: plan.tickMs * daysScale,
+    thinkMs: Math.max(plan.thinkMs, 30) * daysScale,
+    leaseClients: 0,
+    watchSlowness: 0,
+    faults,
+  };
+}
+
+/** Times in a fault end with Ms. */
+function slowDown(fault: TimedFault['fault']): TimedFault['fault'] {
+  const slower = Object.entries(fault).map(([name, value]) => [
+    name,
+    typeof value === 'number' && name.endsWith('Ms') ? value * daysScale : value,
+  ]);
+  return Object.fromEntries(slower) as TimedFault['fault'];
 }
 
 /** Nothing fails, and nothing is slow: what the store does by itself. */

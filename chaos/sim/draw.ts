@@ -4,7 +4,7 @@ import { drawFault, drawWeather } from './draw-fault.ts';
 import { planLiveness } from './draw-liveness.ts';
 import { planElections, planLostLog, planMembership, planOldLeaders, planSnapshots } from './draw-special.ts';
 import type { SeededRandom } from './random.ts';
-import { planByzantineDisk, planLite, planPerformance } from './draw-whole.ts';
+import { planByzantineDisk, planDays, planLite, planPerformance } from './draw-whole.ts';
 import { type Profile, specialProfiles, type WorldPlan } from './plan.ts';
 
 /** Led by the hand: not drawn like the others. */
@@ -26,6 +26,8 @@ export function planWorld(seed: string, random: SeededRandom, profile: Profile =
       return { ...plan, ...planLite(special) };
     case 'byzantine-disk':
       return { ...plan, ...planByzantineDisk(plan, special) };
+    case 'days':
+      return { ...plan, ...planDays(plan) };
     case 'performance':
       return { ...plan, ...planPerformance(plan) };
     case 'witness':

@@ -7,7 +7,7 @@ import type { History } from '../check/history.ts';
 import { Violation } from '../check/violation.ts';
 import type { MembershipFaults } from './membership.ts';
 import { perform } from './perform.ts';
-import type { WorldPlan } from './plan.ts';
+import { slownessOf, type WorldPlan } from './plan.ts';
 import type { Scheduler } from './scheduler.ts';
 import { settle } from './settle.ts';
 import { describeMember, type SimMember } from './sim-member.ts';
@@ -42,7 +42,7 @@ export class Healing {
   /** Everything works again: soon every member serves, and all hold the same. */
   async run(): Promise<void> {
     for (const member of this.#world.members) member.start();
-    const endMs = this.#world.scheduler.nowUs / 1000 + healLimitMs;
+    const endMs = this.#world.scheduler.nowUs / 1000 + this.#scaled(healLimitMs);
     await this.#reconcile(endMs);
     const served = new Set<SimMember>();
     const isServed = () => this.#withData().every((member) => served.has(member));
@@ -50,7 +50,7 @@ export class Healing {
       for (const member of this.#withData()) {
         if (!served.has(member)) this.#finalRead(member, served);
       }
-      this.#world.scheduler.afterMs(300, tryAll);
+      this.#world.scheduler.afterMs(this.#scaled(askAgainMs), tryAll);
     };
     tryAll();
     await this.#world.runUntil(endMs, () => isServed() && this.#isAlike());
@@ -79,12 +79,16 @@ export class Healing {
   async #finishWork(): Promise<void> {
     const calmSinceMs = this.#world.scheduler.nowUs / 1000;
     await this.#world.runUntil(calmSinceMs + this.#world.work.endWithinMs(), () => this.#world.work.isLeaseless());
-    await this.#world.runUntil(this.#world.scheduler.nowUs / 1000 + lastNewsMs);
+    await this.#world.runUntil(this.#world.scheduler.nowUs / 1000 + this.#scaled(lastNewsMs));
     for (const { server, name } of this.#withData())
       if (server !== undefined) this.#world.work.checkState(server, name);
     // Their answers are at hand, but answers take a turn.
     await settle();
     this.#world.work.calmSinceMs = calmSinceMs;
+  }
+
+  #scaled(ms: number): number {
+    return ms * slownessOf(this.#world.plan);
   }
 
   /** Everybody who is not known to be out. */
@@ -106,7 +110,7 @@ export class Healing {
           for (const member of this.#world.members) if (urls.has(member.peerUrl)) member.admit();
           const ids = new Set(table.map((member) => member.id));
           isSettled = this.#belonging().every((member) => ids.has(member.id));
-          if (!isSettled) this.#world.scheduler.afterMs(askAgainMs, compare);
+          if (!isSettled) this.#world.scheduler.afterMs(this.#scaled(askAgainMs), compare);
         },
         (error: unknown) => this.#world.fail(new Violation('a healthy member answers', String(error))),
       );
@@ -163,7 +167,7 @@ export class Healing {
         },
       );
     };
-    const endMs = this.#world.scheduler.nowUs / 1000 + healLimitMs;
+    const endMs = this.#world.scheduler.nowUs / 1000 + this.#scaled(healLimitMs);
     do {
       found = [];
       ask();

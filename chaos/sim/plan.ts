@@ -73,7 +73,15 @@ export const specialProfiles = [
 
 /**
  * What a world is about. `lite`: three members that only crash. `byzantine-disk`: disks are hurt beyond what a quorum can make
- * good, so nobody has to serve in the end, but nobody may lie. `performance`: nothing fails.
+ * good, so nobody has to serve in the end, but nobody may lie. `performance`: nothing fails. `days`: as a swarm, but so slow that
+ * a world takes hours.
  */
-export const profiles = ['swarm', 'lite', 'byzantine-disk', 'performance', ...specialProfiles] as const;
+export const profiles = ['swarm', 'lite', 'byzantine-disk', 'performance', 'days', ...specialProfiles] as const;
 export type Profile = (typeof profiles)[number];
+
+/** How much slower a world is than most: what waits for it waits so much longer. */
+export function slownessOf({ tickMs }: Pick<WorldPlan, 'tickMs'>): number {
+  return tickMs / usualTickMs;
+}
+
+export const usualTickMs = 20;

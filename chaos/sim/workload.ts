@@ -74,7 +74,7 @@ export class Client {
       this.#waitsFor = undefined;
       this.#schedule();
     };
-    const giveUp = this.#options.scheduler.afterMs(patienceMs, () => finish());
+    const giveUp = this.#options.scheduler.afterMs(Math.max(patienceMs, 20 * this.#options.thinkMs), () => finish());
     this.#abandon = finish;
     this.#waitsFor = member;
     member

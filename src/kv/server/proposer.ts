@@ -17,13 +17,12 @@ import type { ApplyResult, InternalOp } from '../api.ts';
 import type { Caller } from '../auth/contract.ts';
 import { KvError } from '../errors.ts';
 import { encodeEntry, encodeMemberChange, type MemberChange } from './entry.ts';
+import { retryEveryMs } from './retry.ts';
 import type { ChangeOutcome } from './state-machine.ts';
 import type { Waiters } from './waiters.ts';
 
 /** Requests under way on one member, as etcd's limit between committed and applied; each holds its bytes in memory. */
 const waitersMax = 5_000;
-/** While there is no leader: short beside an election, long beside a tick of the event loop. */
-const retryEveryMs = 20;
 
 const notRunning: ProposeResult = { kind: 'dropped', reason: 'noLeader' };
 
@@ -183,7 +182,7 @@ export class Proposer {
   #tryAllLater(): void {
     if (this.#isTryDue) return;
     this.#isTryDue = true;
-    this.#options.clock.after(retryEveryMs, () => {
+    this.#options.clock.after(retryEveryMs(this.#options.timeoutMs), () => {
       this.#isTryDue = false;
       this.#tryAll();
     });

@@ -7,10 +7,8 @@ import { type Clock, sleep } from '../../env/clock.ts';
 import { KeelsonError } from '../../env/errors.ts';
 import type { RaftNode } from '../../raft/index.ts';
 import { KvError } from '../errors.ts';
+import { retryEveryMs } from './retry.ts';
 import type { StoreTimings } from './timings.ts';
-
-/** Before asking again while there is no leader. */
-const retryEveryMs = 20;
 
 interface Round {
   readonly promise: Promise<void>;
@@ -94,7 +92,7 @@ export class LinearizableReader {
           if (error.code === 'STOPPED') throw new KvError('stopped', { cause: error });
           if (error.code !== 'NO_LEADER' && error.code !== 'LEADER_CHANGED') throw error;
           // A read harms nobody when it is asked again; the next leader is a moment away.
-          await sleep(this.#clock, retryEveryMs, abort.signal);
+          await sleep(this.#clock, retryEveryMs(this.#timeoutMs), abort.signal);
         }
       }
     } finally {
