@@ -67,9 +67,18 @@ export interface RecordedViolation {
   /** The promise that was broken, in one sentence. */
   readonly property: string;
   readonly detail: string;
+  /** Name of the check that found it, as in `checks`. */
+  readonly check?: string;
   readonly atMs?: number;
   /** Ids of the operations that show it. */
   readonly operations: readonly number[];
+}
+
+export interface RecordedCheck {
+  readonly name: string;
+  readonly verdict: 'passed' | 'failed' | 'unknown';
+  /** What it saw, or why it came to no verdict. */
+  readonly detail?: string;
 }
 
 export interface RunRecord {
@@ -94,7 +103,7 @@ export interface RunRecord {
   readonly faults: readonly RecordedFault[];
   readonly operations: readonly RecordedOperation[];
   /** Every check that was made, and how it came out. */
-  readonly checks: readonly { readonly name: string; readonly verdict: 'passed' | 'failed' | 'unknown' }[];
+  readonly checks: readonly RecordedCheck[];
   /** Anything worth a line, such as "events" or "acknowledged": name and value. */
   readonly figures: Readonly<Record<string, number | string>>;
 }
