@@ -1,5 +1,10 @@
-/** What clients of a run asked and were told, with the time of each: a history for the checkers, and lines for the record. */
+/**
+ * What clients of a run asked and were told, with the time of each: a history for the checkers, and lines for the record.
+ * `events` is all of it, watches included, in the documented format (docs/history-format.md).
+ */
 import { errorText } from '../../src/env/errors.ts';
+import { KvError } from '../../src/kv/errors.ts';
+import type { HistoryEvent } from '../check/history-events.ts';
 import { History, type HistoryEntry, type Operation, type Outcome } from '../check/history.ts';
 
 export interface JournalEntry {
@@ -20,6 +25,7 @@ export interface JournalEntry {
 export class RunJournal {
   readonly history = new History();
   readonly entries: JournalEntry[] = [];
+  readonly events: HistoryEvent[] = [];
   readonly #nowMs: () => number;
   acknowledged = 0;
 
@@ -41,6 +47,7 @@ export class RunJournal {
       error: undefined,
     };
     this.entries.push(journalEntry);
+    this.note({ type: 'invoke', id: journalEntry.id, client, operation });
     return journalEntry;
   }
 
@@ -48,12 +55,26 @@ export class RunJournal {
     journalEntry.endMs = this.#nowMs();
     journalEntry.outcome = outcome;
     this.acknowledged += 1;
-    if (journalEntry.entry !== undefined && outcome !== undefined) this.history.succeed(journalEntry.entry, outcome);
+    const { id } = journalEntry;
+    if (journalEntry.entry !== undefined && outcome !== undefined) {
+      this.history.succeed(journalEntry.entry, outcome);
+      this.note({ type: 'ok', id, outcome });
+    } else this.note({ type: 'info', id, reason: 'confirmed, without a revision' });
+  }
+
+  /** Takes down whatever else happens, with the time. */
+  note(event: HistoryEvent): void {
+    this.events.push({ ...event, atMs: this.#nowMs() });
   }
 
   /** Whatever the error says, a write may have been proposed: the outcome stays open. */
   fail(journalEntry: JournalEntry, error: unknown): void {
     journalEntry.endMs = this.#nowMs();
     journalEntry.error = errorText(error);
+    const { id } = journalEntry;
+    const isCompacted = error instanceof KvError && error.kv === 'compacted';
+    const isRead = journalEntry.operation.kind === 'list';
+    if (isCompacted && isRead) this.note({ type: 'fail', id, reason: journalEntry.error, isCompacted });
+    else this.note({ type: 'info', id, reason: journalEntry.error });
   }
 }

@@ -3,6 +3,8 @@
  * seen goes in, checks and the first broken promise come out.
  */
 import { checkAnswers } from '../check/answers.ts';
+import { checkHistory } from '../check/check-history.ts';
+import type { HistoryEvent } from '../check/history-events.ts';
 import type { HistoryEntry } from '../check/history.ts';
 import { checkLinearizable } from '../check/linearizability.ts';
 import type { StoreModel } from '../check/model.ts';
@@ -37,6 +39,8 @@ export interface RunEvidence {
   readonly unready: readonly string[];
   /** What members did by themselves that they must not do, such as ending. */
   readonly misdeeds: readonly string[];
+  /** The same once more, in the documented format; empty: it is judged by what is above alone. */
+  readonly events: readonly HistoryEvent[];
 }
 
 export interface Verdict {
@@ -96,6 +100,18 @@ export function judge(evidence: RunEvidence): Verdict {
     checkWatches(watches, model);
     return { detail: `${watches.length} watches` };
   });
+  // What begins at another revision than the first is a part of somebody else's history, which that judge does not take.
+  if (evidence.baseRevision === 1 && evidence.events.length > 0) {
+    for (const result of checkHistory({ events: evidence.events })) {
+      const { name, verdict, detail, property } = result;
+      const isJudged = checks.some((one) => one.name === name);
+      if (verdict === 'notApplicable' || (isJudged && verdict !== 'failed')) continue;
+      check(isJudged ? `${name} of the whole history` : name, () => {
+        if (verdict === 'failed') throw new Violation(property, detail);
+        return { detail, isUnknown: verdict === 'unknown' };
+      });
+    }
+  }
   if (windows.length > 0)
     check('writes as expected', () => ({ detail: windows.map((window) => checkWindow(window, evidence)).join('; ') }));
   check('members stay up', () => {

@@ -7,6 +7,7 @@ import { type Clock, pause } from '../../src/env/clock.ts';
 import { errorText, KeelsonError } from '../../src/env/errors.ts';
 import { createKvClient } from '../../src/kv/client/client.ts';
 import type { KvClient, KvClientTls, KvClientUser } from '../../src/kv/client/contract.ts';
+import type { RecordedHistory } from '../check/history-events.ts';
 import type { WatchRecord } from '../check/watch.ts';
 import type { LinkChange, RecordedFault, StateChange } from '../report/run-record.ts';
 import {
@@ -22,7 +23,7 @@ import { type ExpectedWindow, judge, type RunEvidence, type Verdict } from './ru
 import { type JournalEntry, RunJournal } from './run-journal.ts';
 import type { RunWorld } from './run-target.ts';
 import { LiveClient, type RevisionsSeen } from './workload.ts';
-import { type OpenWatch, openWatch, wander } from './workload-watchers.ts';
+import { type OpenWatch, openWatch, toModelKey, wander } from './workload-watchers.ts';
 
 export interface RunOptions {
   readonly scenario: Scenario;
@@ -41,6 +42,7 @@ export interface RunOptions {
 export interface RunResult {
   readonly verdict: Verdict;
   readonly operations: readonly JournalEntry[];
+  readonly history: RecordedHistory;
   readonly states: readonly StateChange[];
   readonly links: readonly LinkChange[];
   readonly faults: readonly RecordedFault[];
@@ -116,7 +118,7 @@ export class Run {
     const anyone = this.#client(undefined);
     const first = await performOn(anyone, { kind: 'list', at: 0, isLocal: false }, this.#space);
     const base = present(first, 'the first answer').revision;
-    const watching = { clock, space: this.#space, records: this.#watches };
+    const watching = { clock, space: this.#space, records: this.#watches, journal: this.#journal };
     const everything = (name: string) => ({ name, startRevision: base + 1, wantsPrevious: true });
     const log = openWatch(this.#client(undefined), everything('the log'), watching);
     const followers = world.members.map(({ name }, member) =>
@@ -147,6 +149,7 @@ export class Run {
         await world.heal().catch((error: unknown) => this.#unready.push(notReady(error)));
         await pause(clock, afterHealMs, workSignal);
       }
+      this.#journal.note({ type: 'calm' });
     } finally {
       stopSaying();
       working.abort();
@@ -166,6 +169,7 @@ export class Run {
       windows: this.#windows,
       unready: this.#unready,
       misdeeds: this.#misdeeds(),
+      events: this.#journal.events,
     };
   }
 
@@ -236,6 +240,7 @@ export class Run {
     const struckMs = this.#nowMs();
     const toMs = endMs === undefined ? undefined : endMs - this.#startMs;
     const time = { atMs: atMs - this.#startMs, ...(toMs === undefined ? {} : { endMs: toMs }) };
+    if (fault.kind === 'crashAll') this.#journal.note({ type: 'powerLoss' });
     this.#faults.push({ ...time, kind: fault.kind, text, members });
     for (const link of links) {
       this.#links.push({ atMs: time.atMs, ...link, isCut: true });
@@ -296,6 +301,7 @@ export class Run {
         const list = (isLocal: boolean) =>
           until(`${name} did not tell all it has`, () => reader.perform({ kind: 'list', at: 0, isLocal }));
         await list(false);
+        await this.#noteState(name, this.#client(member));
         return (await list(true))?.revision ?? 0;
       }),
     );
@@ -309,6 +315,17 @@ export class Run {
     for (const watch of watches) watch.cancel();
     const head = Math.max(written?.revision ?? 0, ...heads);
     return head === 0 ? undefined : head;
+  }
+
+  /** All that a member holds, as it has it. */
+  async #noteState(member: string, client: KvClient): Promise<void> {
+    try {
+      const { kvs, revision } = await client.range({ ...this.#space.all(), serializable: true });
+      this.#journal.note({ type: 'state', member, revision, keys: kvs.map((kv) => toModelKey(kv, this.#space)) });
+    } catch (error) {
+      // The list that follows is asked again and again, and says what is wrong.
+      if (error instanceof InvariantViolation) throw error;
+    }
   }
 
   /** Who came back as somebody else, and was not made a voter, serves no clients. */
@@ -395,6 +412,7 @@ export class Run {
     return {
       verdict,
       operations,
+      history: { events: this.#journal.events },
       states: this.#states,
       links: this.#links.toSorted((a, b) => a.atMs - b.atMs),
       faults: this.#faults,

@@ -13,6 +13,7 @@ import { flagHelp, parseFlags, UsageError } from '../../src/cli/flags.ts';
 import { errorText, KeelsonError } from '../../src/env/errors.ts';
 import { realClock, realProcesses, realRandom } from '../../src/env/real.ts';
 import type { KvClientTls } from '../../src/kv/client/contract.ts';
+import { writeHistory } from '../check/history-file.ts';
 import type { FaultKind } from '../scenario/faults.ts';
 import { compileScenario, parseScenario, type Scenario } from '../scenario/scenario.ts';
 import { seededRandom } from '../sim/random.ts';
@@ -34,6 +35,7 @@ const flags = {
   key: { type: 'string', help: 'with --target: file of its key' },
   user: { type: 'string', help: 'with --target: name:password' },
   record: { type: 'string', help: 'write everything that was seen to this file, as JSON' },
+  history: { type: 'string', help: 'write what clients asked and were told to this file (docs/history-format.md)' },
   keep: { type: 'boolean', help: 'leave the members running until Ctrl-C, to look at them' },
 } as const;
 
@@ -231,6 +233,10 @@ async function tell(
     const commit = await commitOf();
     await writeFile(values.record, `${JSON.stringify(runRecordOf(result, { scenario, members, command, commit }))}\n`);
     say(`written to ${values.record}`);
+  }
+  if (values.history !== undefined) {
+    await writeFile(values.history, writeHistory(result.history));
+    say(`written to ${values.history}`);
   }
   if (violation !== undefined) say(`BROKEN: ${violation.property}: ${violation.detail}\nrun it again: ${command}`);
   say(`${scenario.name}: ${verdict}`);

@@ -6,10 +6,12 @@
 import { type Clock, pause } from '../../src/env/clock.ts';
 import { noBytes, type KeyValue, type KvEvent } from '../../src/kv/api.ts';
 import type { KvClient } from '../../src/kv/client/contract.ts';
+import type { ToldEvent, ToldValue } from '../check/history-events.ts';
 import type { ModelKey } from '../check/model.ts';
 import type { SeenEvent, WatchRecord } from '../check/watch.ts';
 import type { SeededRandom } from '../sim/random.ts';
 import type { KeySpace } from './client-perform.ts';
+import type { RunJournal } from './run-journal.ts';
 
 const decoder = new TextDecoder();
 
@@ -18,6 +20,7 @@ export interface WatcherOptions {
   readonly space: KeySpace;
   /** All watches that were ever opened. */
   readonly records: WatchRecord[];
+  readonly journal: RunJournal;
 }
 
 interface Wanted {
@@ -42,7 +45,7 @@ export interface OpenWatch {
 }
 
 /** Opens a watch and writes down what it is told until somebody leaves it. */
-export function openWatch(client: KvClient, wanted: Wanted, { space, records }: WatcherOptions): OpenWatch {
+export function openWatch(client: KvClient, wanted: Wanted, { space, records, journal }: WatcherOptions): OpenWatch {
   const { name, key, startRevision, wantsPrevious, wantsPuts = true, wantsDeletes = true } = wanted;
   const record: WatchRecord = {
     name,
@@ -56,6 +59,8 @@ export function openWatch(client: KvClient, wanted: Wanted, { space, records }: 
     isOpen: true,
   };
   records.push(record);
+  const { range: told } = record;
+  journal.note({ type: 'watch', watch: name, range: told, startRevision, wantsPrevious, wantsPuts, wantsDeletes });
   let isOver = false;
   let toldRevision = startRevision - 1;
   const range = key === undefined ? space.all() : { key: space.toBytes(key), rangeEnd: noBytes };
@@ -63,24 +68,29 @@ export function openWatch(client: KvClient, wanted: Wanted, { space, records }: 
   const watch = client.watch(
     { ...request, progressNotify: false },
     {
-      created: (revision) => (record.createdRevision = revision),
+      created(revision) {
+        record.createdRevision = revision;
+        journal.note({ type: 'watchCreated', watch: name, revision });
+      },
       events(events, revision) {
         if (isOver) return;
         toldRevision = events.at(-1)?.kv.modRevision ?? toldRevision;
-        record.answers.push({
-          kind: 'events',
-          revision,
-          events: events.map((event) => toSeen(event, space)),
-          isPart: false,
-        });
+        const seen = events.map((event) => toSeen(event, space));
+        record.answers.push({ kind: 'events', revision, events: seen, isPart: false });
+        journal.note({ type: 'watchEvents', watch: name, revision, isPart: false, events: seen.map(toTold) });
       },
       progress(revision) {
-        if (!isOver) record.answers.push({ kind: 'progress', revision });
+        if (isOver) return;
+        record.answers.push({ kind: 'progress', revision });
+        journal.note({ type: 'watchProgress', watch: name, revision });
       },
       ended(reason) {
         if (isOver) return;
-        if (reason.kind === 'compacted') record.answers.push({ kind: 'compacted', revision: reason.compactRevision });
         record.isOpen = false;
+        if (reason.kind !== 'compacted') return journal.note({ type: 'watchClosed', watch: name });
+        const { compactRevision: revision } = reason;
+        record.answers.push({ kind: 'compacted', revision });
+        journal.note({ type: 'watchCompacted', watch: name, revision });
       },
     },
   );
@@ -93,6 +103,7 @@ export function openWatch(client: KvClient, wanted: Wanted, { space, records }: 
     toldRevision: () => toldRevision,
     requestProgress: () => watch.requestProgress(),
     leave() {
+      if (record.isOpen && !isOver) journal.note({ type: 'watchClosed', watch: name });
       record.isOpen = false;
       end();
     },
@@ -140,7 +151,17 @@ function toSeen({ type, kv, prevKv }: KvEvent, space: KeySpace): SeenEvent {
   };
 }
 
-function toModelKey(kv: KeyValue, space: KeySpace): ModelKey {
+function toTold({ key, revision, now, before }: SeenEvent): ToldEvent {
+  return { key, revision, now: valueOf(now), before: valueOf(before) };
+}
+
+function valueOf(held: ModelKey | undefined): ToldValue | undefined {
+  if (held === undefined) return undefined;
+  const { value, createRevision, modRevision, version, lease } = held;
+  return { value, createRevision, modRevision, version, lease };
+}
+
+export function toModelKey(kv: KeyValue, space: KeySpace): ModelKey {
   const { createRevision, modRevision, version, lease } = kv;
   const [key, value] = [space.fromBytes(kv.key), decoder.decode(kv.value)];
   return { key, value, createRevision, modRevision, version, lease: String(lease) };

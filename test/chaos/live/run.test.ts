@@ -4,6 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, mock, test } from 'node:test';
+import { checkHistory } from '../../../chaos/check/check-history.ts';
+import { readHistory } from '../../../chaos/check/history-file.ts';
 import { runLive } from '../../../chaos/live/run.ts';
 import type { RunRecord } from '../../../chaos/report/run-record.ts';
 
@@ -92,7 +94,8 @@ faults:
 `,
   );
   const record = join(directory, 'record.json');
-  const { code, out, error } = await run(path, '--seed', '1', '--record', record);
+  const history = join(directory, 'history.jsonl');
+  const { code, out, error } = await run(path, '--seed', '1', '--record', record, '--history', history);
   assert.equal(code, 0, `${out}\n${error}`);
   assert.match(out, /\nshort: passed$/);
   const written = JSON.parse(readFileSync(record, 'utf8')) as RunRecord;
@@ -107,5 +110,12 @@ faults:
   assert.ok(written.links.some(({ isCut }) => isCut) && written.links.some(({ isCut }) => !isCut));
   assert.ok(new Set(written.states.filter(({ state }) => state === 'leader').map(({ term }) => term)).size >= 2);
   assert.ok(written.operations.filter(({ outcome }) => outcome === 'ok').length > 50);
-  assert.ok(written.checks.length >= 7 && written.checks.every(({ verdict }) => verdict === 'passed'));
+  const results = checkHistory(readHistory(readFileSync(history, 'utf8')));
+  const passed = results.filter(({ verdict }) => verdict === 'passed').map(({ name }) => name);
+  assert.deepEqual(
+    passed.toSorted(),
+    ['answers', 'linearizability', 'members', 'revisions', 'watchAgreement', 'watches'],
+    JSON.stringify(results),
+  );
+  assert.ok(written.checks.length >= 9 && written.checks.every(({ verdict }) => verdict === 'passed'));
 });
