@@ -13,6 +13,18 @@ const commands: Readonly<Record<string, Command>> = {
     about: 'simulated worlds: a whole store in one process, a seed each',
     run: async (args) => (await import('./sim/run.ts')).runSim(args),
   },
+  live: {
+    about: 'scenarios on real members, in network namespaces of their own',
+    run: async (args) => (await import('./live/run.ts')).runLive(args),
+  },
+  check: {
+    about: 'judges a history that somebody wrote down, of any store',
+    run: async (args) => (await import('./check/main.ts')).runCheck(args),
+  },
+  explore: {
+    about: 'every state that a small cluster can come to',
+    run: async (args) => (await import('./explore/main.ts')).runExplore(args),
+  },
 };
 
 function help(): string {
