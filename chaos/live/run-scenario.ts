@@ -62,6 +62,8 @@ const watchersWithinMs = 20_000;
 const afterHealMs = 1_500;
 /** Timers of the world may end a fault this much earlier than was said. */
 const windowMarginMs = 50;
+/** As much as a stack trace takes. */
+const lastLines = 12;
 const wanderers = 3;
 /** Beyond the numbers of clients. */
 const lastClient = 1_000;
@@ -80,6 +82,8 @@ export class Run {
   readonly #windows: ExpectedWindow[] = [];
   readonly #unready: string[] = [];
   readonly #compactions = new Set<number>();
+  /** Of each unexpected exit, in order. */
+  readonly #lastWords: string[] = [];
   #failure: unknown;
 
   constructor(options: RunOptions) {
@@ -343,14 +347,26 @@ export class Run {
     // A member whose disk fails has to end.
     const mayEnd = new Set(['diskError', 'fullDisk', 'rot', 'crashInDisk']);
     const struck = this.#faults.filter(({ kind }) => mayEnd.has(kind)).flatMap(({ members }) => members);
-    return world.unexpectedExits().flatMap(({ atMs, member, code, signal }) => {
+    this.#noteExits();
+    return world.unexpectedExits().flatMap(({ atMs, member, code, signal }, index) => {
       if (struck.includes(member)) return [];
       const { name } = present(world.members[member], 'the member that ended');
-      const lines = world.output(member).trimEnd().split('\n').slice(-5).join('\n');
+      const lines = this.#lastWords[index] ?? '';
       return [
         `${name} ended by itself at ${Math.round(atMs - this.#startMs)} ms (${signal ?? `exit code ${code}`}): ${lines}`,
       ];
     });
+  }
+
+  /** What a member wrote last, before it is started again and writes something else. */
+  #noteExits(): void {
+    const { world, say } = this.#options;
+    const exits = world.unexpectedExits();
+    for (const { member } of exits.slice(this.#lastWords.length)) {
+      const lines = world.output(member).trimEnd().split('\n').slice(-lastLines).join('\n');
+      this.#lastWords.push(lines);
+      say(`${this.#seconds()}  ${world.members[member]?.name} ended by itself; it wrote last:\n${lines}`);
+    }
   }
 
   async #sampleStates(signal: AbortSignal): Promise<void> {
@@ -359,6 +375,7 @@ export class Run {
     while (!signal.aborted) {
       const atMs = this.#nowMs();
       const states = await world.states();
+      this.#noteExits();
       for (const [member, { state, term }] of states.entries()) {
         const text = `${state} ${term}`;
         if (last[member] === text) continue;
