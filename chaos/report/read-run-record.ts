@@ -118,13 +118,14 @@ function objectOf<T>(fields: Fields<T>): Reader<T> {
   };
 }
 
+const figure: Reader<number | string> = (value) => {
+  if (typeof value !== 'string' && !Number.isFinite(value)) throw wrong(value, 'a number or text');
+  return value as number | string;
+};
+
 const figures: Reader<RunRecord['figures']> = (value) => {
   if (!isObject(value)) throw wrong(value, 'an object of names and values');
-  for (const [name, figure] of Object.entries(value)) {
-    if (typeof figure !== 'string' && !(typeof figure === 'number' && Number.isFinite(figure))) {
-      throw at(`[${JSON.stringify(name)}]`, () => wrong(figure, 'a number or text'));
-    }
-  }
+  for (const [name, one] of Object.entries(value)) at(`[${JSON.stringify(name)}]`, () => figure(one));
   return value as RunRecord['figures'];
 };
 

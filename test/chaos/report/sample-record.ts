@@ -63,7 +63,7 @@ class Cast {
     const others = Array.from({ length: this.members }, (_, member) => member).filter(
       (member) => member !== this.leader && !this.down.has(member),
     );
-    return others[random.integer(0, others.length - 1)] ?? this.leader;
+    return others[random.integer(0, Math.max(0, others.length - 1))] ?? this.leader;
   }
 
   crash(atMs: number, member: number, downMs: number): void {
