@@ -65,6 +65,8 @@ export class AbstractRaft {
   /** Term → who led it, with the longest log it was seen with in it. */
   #leaders = new Map<number, Leadership>();
   /** `term/member` → up to where it held, in this term, what the term's leader holds. */
+  #promised = new Map<string, number>();
+  /** The same, as far as it is known to be on its disk. */
   #held = new Map<string, number>();
   #decided = new Map<number, Decided>();
   #decidedUpTo = 0;
@@ -81,6 +83,7 @@ export class AbstractRaft {
     copy.#candidacies = new Map(this.#candidacies);
     copy.#votes = new Map(this.#votes);
     copy.#leaders = new Map(this.#leaders);
+    copy.#promised = new Map(this.#promised);
     copy.#held = new Map(this.#held);
     copy.#decided = new Map(this.#decided);
     copy.#decidedUpTo = this.#decidedUpTo;
@@ -99,6 +102,7 @@ export class AbstractRaft {
       inOrder(this.#candidacies, ({ index, term }) => `${index}/${term}`),
       inOrder(this.#votes, String),
       inOrder(this.#leaders, ({ id, base, entries }) => `${id}:${base.index}/${base.term}[${entries.map(textOf)}]`),
+      inOrder(this.#promised, String),
       inOrder(this.#held, String),
       inOrder(this.#decided, (entry) => `${textOf(entry)}by${entry.byTerm}`),
       this.#highestTerm,
@@ -293,18 +297,32 @@ export class AbstractRaft {
     this.#leaders.set(view.term, { id, base: view.base, entries: view.entries });
   }
 
-  /** What the member holds of its leader's log counts as acknowledged: it will tell, or has told. */
+  /**
+   * What the member holds of its leader's log counts as acknowledged: it will tell, or has told. When the disk is known,
+   * it counts once it is there; the member may have gone on to another term by then.
+   */
   #recordHeld(id: number, before: MemberView, view: MemberView): void {
     const first = this.#isExact ? view.term : Math.min(before.term, view.term);
-    for (let term = first; term <= view.term; term++) {
-      const leader = this.#leaders.get(term);
-      if (leader === undefined) continue;
-      const durable = view.durable?.lastIndex ?? Number.POSITIVE_INFINITY;
-      let index = Math.min(lastOf(view).index, lastOf(leader).index, durable);
-      while (index > 0 && termAt(view, index) !== termAt(leader, index)) index -= 1;
-      const key = `${term}/${id}`;
-      this.#held.set(key, Math.max(this.#held.get(key) ?? 0, index));
+    for (let term = first; term <= view.term; term++)
+      this.#raise(this.#promised, `${term}/${id}`, this.#common(term, view));
+    if (view.durable === undefined) return;
+    for (const term of this.#leaders.keys()) {
+      const promised = this.#promised.get(`${term}/${id}`) ?? 0;
+      this.#raise(this.#held, `${term}/${id}`, Math.min(promised, this.#common(term, view), view.durable.lastIndex));
     }
+  }
+
+  #raise(map: Map<string, number>, key: string, value: number): void {
+    if (value > (map.get(key) ?? 0)) map.set(key, value);
+  }
+
+  /** Up to where a log holds what the leader of `term` holds. */
+  #common(term: number, log: AbstractLog): number {
+    const leader = this.#leaders.get(term);
+    if (leader === undefined) return 0;
+    let index = Math.min(lastOf(log).index, lastOf(leader).index);
+    while (index > 0 && termAt(log, index) !== termAt(leader, index)) index -= 1;
+    return index;
   }
 
   #checkCommit(id: number, before: MemberView, view: MemberView): void {
@@ -323,7 +341,8 @@ export class AbstractRaft {
     const lastTerm = termAt(view, committed);
     for (let term = this.#isExact ? view.term : before.term; term <= view.term; term++) {
       const isOwn = this.#leaders.get(term)?.id === id && lastTerm === term;
-      const holds = (voter: number) => (this.#held.get(`${term}/${voter}`) ?? 0) >= committed;
+      const acknowledged = view.durable === undefined ? this.#promised : this.#held;
+      const holds = (voter: number) => (acknowledged.get(`${term}/${voter}`) ?? 0) >= committed;
       if (!isOwn || !(isQuorum(view.voters, holds) || isQuorum(before.voters, holds))) continue;
       for (let index = this.#decidedUpTo + 1; index <= committed; index++) {
         const entry = entryAt(view, index) ?? entryAt(before, index);

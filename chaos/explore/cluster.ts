@@ -18,7 +18,7 @@ import type { Input, MemberSetup } from './member.ts';
 import { namingsOf } from './words.ts';
 
 export interface Bounds extends MemberSetup {
-  /** No member campaigns beyond this term. */
+  /** Nobody is followed beyond this term. */
   readonly terms: number;
   /** Proposals in the whole run. */
   readonly entries: number;
@@ -122,13 +122,14 @@ export class Clusters {
         go({ kind: 'crash', kept }, { crashes: left.crashes - 1 });
     }
     if (this.#isBusy(local)) return;
-    const { checkQuorum, terms } = this.#bounds;
+    const { checkQuorum, preVote, terms } = this.#bounds;
     if (view.role === 'leader') {
       if (left.proposals > 0) go({ kind: 'propose' }, { proposals: left.proposals - 1 });
       if (left.beats > 0) go({ kind: 'beat' }, { beats: left.beats - 1 });
       return;
     }
-    if (view.term < terms) go({ kind: 'timeout' });
+    // A pre-vote asks for the next term and does not enter it.
+    if (view.term < terms || preVote) go({ kind: 'timeout' });
     if (checkQuorum && view.leader !== 0 && !local.isInDoubt) go({ kind: 'doubt' });
   }
 
@@ -171,6 +172,7 @@ export class Clusters {
     };
     const hasEffect = take(first);
     if (!hasEffect && first.input.kind === 'deliver') return;
+    if (now.locals.some(({ view }) => view.term > this.#bounds.terms)) return;
     if (this.#bounds.records === 0 || left.crashes === 0) {
       for (let member = 1; member <= now.locals.length; member++)
         while ((now.locals[member - 1] as Local).waiting > 0) take({ member, input: { kind: 'sync' } });

@@ -11,7 +11,7 @@ import { retell, storyText } from './story.ts';
 
 const flags = {
   members: { type: 'number', default: 3, min: 1, max: 5, help: 'members of the cluster' },
-  terms: { type: 'number', default: 2, min: 1, max: 6, help: 'nobody campaigns beyond this term' },
+  terms: { type: 'number', default: 2, min: 1, max: 6, help: 'nobody is followed beyond this term' },
   entries: {
     type: 'number',
     default: 0,

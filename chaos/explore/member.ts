@@ -73,6 +73,8 @@ export class ExploredMember {
   #hasRecorded = false;
   /** Who answered the election under way, and how: the core counts them and does not show them. */
   #answers = new Map<ReplicaId, boolean>();
+  /** Of whom a leader has heard since it last asked itself whether a quorum is there: shown only mixed with the time before. */
+  #heard = new Set<ReplicaId>();
 
   /** Starts from `disk`. */
   constructor(id: number, setup: MemberSetup, disk: MemberDisk) {
@@ -80,6 +82,7 @@ export class ExploredMember {
     this.setup = setup;
     this.disk = disk;
     this.core = this.#start();
+    this.#drain();
   }
 
   #start(): Raft {
@@ -119,9 +122,10 @@ export class ExploredMember {
     this.core.checkState();
     const after = this.core.view();
     checkTransition(before, after);
-    const isSameElection = after.role === before.role && after.term === before.term && input.kind !== 'timeout';
-    if (!isSameElection) this.#answers.clear();
-    else if (input.kind === 'deliver') this.#countAnswer(input.message);
+    const isSame = after.role === before.role && after.term === before.term;
+    if (!isSame || input.kind === 'timeout') this.#answers.clear();
+    if (!isSame || input.kind === 'beat') this.#heard.clear();
+    if (isSame && input.kind === 'deliver') this.#countAnswer(input.message);
     return sent;
   }
 
@@ -220,6 +224,7 @@ export class ExploredMember {
     this.#durableToken = 0;
     this.#hasRecorded = false;
     this.#answers.clear();
+    this.#heard.clear();
     this.core = this.#start();
     this.core.checkState();
     // What is known to be committed is applied again.
@@ -229,6 +234,9 @@ export class ExploredMember {
   /** Answers to an earlier election change nothing. */
   #countAnswer(message: Message): void {
     const { role, term } = this.core.view();
+    const isFromFollower = message.type === 'appResp' || message.type === 'heartbeatResp';
+    if (role === 'leader' && isFromFollower && message.term === term) this.#heard.add(message.from);
+    if (role !== 'candidate' && role !== 'preCandidate') return;
     if (message.type !== (role === 'candidate' ? 'voteResp' : 'preVoteResp') || this.#answers.has(message.from)) return;
     const termOfAnswer = role === 'preCandidate' && !message.reject ? term + 1 : term;
     if (message.term === termOfAnswer) this.#answers.set(message.from, !message.reject);
@@ -272,13 +280,12 @@ export class ExploredMember {
     const keys = namings.map((naming) => {
       const one = (replica: ReplicaId) => nameOf(naming, replica);
       const ownLog = entriesText(entries, naming);
-      const peers = sortedBy(progress, naming, ({ match, next, state, recentActive }) =>
-        [match, next, state, this.setup.checkQuorum && recentActive ? 'active' : ''].join('/'),
-      );
+      const peers = sortedBy(progress, naming, ({ match, next, state }) => `${match}/${next}/${state}`);
       return [
         `${one(id)} ${role} ${term} ${one(vote)} ${one(leader)} ${committed} ${applied} ${handed} ${durable} ${ownLog}`,
         peers,
         openTo.map(one).sort().join(' '),
+        this.setup.checkQuorum ? [...this.#heard].map(one).sort().join(' ') : '',
         sortedBy(this.#answers, naming, String),
         `${isInDoubt} ${this.#hasRecorded}`,
         hardStateText(this.disk.hardState, naming),
