@@ -86,7 +86,7 @@ function checkKey(
   // What nobody saw and the log does not have has not happened.
   const isPossible = ({ outcome, operation }: HistoryEntry) =>
     committed === undefined || outcome !== undefined || valuesOf(operation).every((value) => seen.has(value));
-  const items = entries.filter(isPossible).map(toItem);
+  const items = readWritesReturn(entries.filter(isPossible).map(toItem));
   const found = findOrder(items);
   if (found === 'found') return 'linearizable';
   if (found === 'given up' && committed === undefined) return 'unknown';
@@ -144,9 +144,50 @@ function isWrite({ operation, outcome }: HistoryEntry): boolean {
   return outcome?.kind === 'delete' ? outcome.deleted : true;
 }
 
+/** A write that got no answer had happened when somebody who read it returned; whose value is whose must be plain. */
+function readWritesReturn(items: readonly RegisterItem[]): readonly RegisterItem[] {
+  const readBy = new Map<string, number>();
+  const writers = new Map<string, number>();
+  for (const { source, ret } of items) {
+    const { operation, outcome } = source as HistoryEntry;
+    if (outcome?.kind === 'get' && outcome.value !== undefined)
+      readBy.set(outcome.value, Math.min(ret, readBy.get(outcome.value) ?? ret));
+    for (const value of valuesOf(operation)) writers.set(value, (writers.get(value) ?? 0) + 1);
+  }
+  return items.map((item) => {
+    const { operation, outcome } = item.source as HistoryEntry;
+    const [value] = valuesOf(operation);
+    const ret = value === undefined || writers.get(value) !== 1 ? undefined : readBy.get(value);
+    if (outcome !== undefined || ret === undefined) return item;
+    if (operation.kind !== 'cas') return { ...item, ret };
+    const apply = (held: string | undefined) => (held === operation.expected ? operation.value : refused);
+    return { ...item, ret, apply, needs: { value: operation.expected } };
+  });
+}
+
 function toItem(entry: HistoryEntry): RegisterItem {
   const ret = entry.outcome === undefined ? Number.POSITIVE_INFINITY : (entry.returnedAt ?? Number.POSITIVE_INFINITY);
-  return { source: entry, call: entry.invokedAt, ret, apply: (value) => apply(entry, value) };
+  const base = { source: entry, call: entry.invokedAt, ret, apply: (value: string | undefined) => apply(entry, value) };
+  const { operation, outcome } = entry;
+  switch (operation.kind) {
+    case 'get':
+      return { ...base, isRead: true, ...(outcome?.kind === 'get' ? { needs: { value: outcome.value } } : {}) };
+    case 'cas': {
+      const makes = { value: operation.value };
+      if (outcome?.kind !== 'cas') return { ...base, isRead: false, makes };
+      if (!outcome.succeeded) return { ...base, isRead: true };
+      return { ...base, isRead: false, needs: { value: operation.expected }, makes };
+    }
+    case 'delete':
+      if (outcome?.kind === 'delete' && !outcome.deleted) return { ...base, isRead: true, needs: { value: undefined } };
+      return { ...base, isRead: false, makes: { value: undefined } };
+    case 'put':
+      return { ...base, isRead: false, makes: { value: operation.value } };
+    case 'txn':
+    case 'list':
+    case 'compact':
+      return { ...base, isRead: false };
+  }
 }
 
 function apply({ operation, outcome }: HistoryEntry, value: string | undefined): string | undefined | typeof refused {
