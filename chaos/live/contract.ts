@@ -17,6 +17,11 @@ export interface LiveWorldOptions {
   readonly isTls: boolean;
   /** etcd's words, given to every member after our own: `--heartbeat-interval=50`. */
   readonly flags: readonly string[];
+  /**
+   * Each member has a small file system of its own (loop devices and ext4), so that its disk can be full, slow and broken, and
+   * a crash of all is a power cut that loses what was not synced. Without it those faults are refused. False when absent.
+   */
+  readonly hasOwnDisks?: boolean;
 }
 
 export interface LiveMember {

@@ -3,6 +3,7 @@
  * whose owner was killed.
  */
 import { tmpdir } from 'node:os';
+import { unmountBelow } from '../../src/cluster/leftovers.ts';
 import { sleep } from '../../src/env/clock.ts';
 import type { Env } from '../../src/env/env.ts';
 import { KeelsonError } from '../../src/env/errors.ts';
@@ -42,9 +43,23 @@ export async function removeLeftovers(): Promise<readonly string[]> {
 
 /** Everything of one world: processes, mounts, network, files. Fine when some of it, or all, is gone already. */
 export async function dismantle(env: WorldEnv, id: string, directory: string): Promise<void> {
+  await thawDisks(env, directory);
   await endProcesses(env, id, directory);
+  await unmountBelow(env, directory);
   await removeLan(env, id);
   if (await env.disk.exists(directory)) await env.disk.remove(directory);
+}
+
+/** A process that waits for a frozen file system cannot be ended. */
+async function thawDisks(env: WorldEnv, directory: string): Promise<void> {
+  const mounts = (await readTextIfAny(env.disk, '/proc/self/mounts')) ?? '';
+  for (const line of mounts.split('\n')) {
+    const point = line.split(' ')[1] ?? '';
+    // Fails when it is not frozen: most are not.
+    if (point.startsWith(`${directory}/`)) {
+      await env.processes.run('fsfreeze', ['--unfreeze', point], { timeoutMs: 20_000 });
+    }
+  }
 }
 
 async function endProcesses(env: WorldEnv, id: string, directory: string): Promise<void> {

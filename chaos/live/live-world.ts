@@ -16,6 +16,7 @@ import { makeLan } from './lan.ts';
 import { dismantle, writeOwner } from './leftovers.ts';
 import { LinkProxyClient } from './link-proxy-client.ts';
 import { requireMachine } from './machine.ts';
+import { diskPrograms, MemberDisk } from './member-disk.ts';
 import { recordProcess } from './process-records.ts';
 import { World } from './world.ts';
 import {
@@ -30,13 +31,13 @@ import {
 } from './world-plan.ts';
 
 export { removeLeftovers } from './leftovers.ts';
-export { supportedFaults, unsupportedReason } from './supported-faults.ts';
+export { diskFaults, supportedFaults, unsupportedReason } from './supported-faults.ts';
 
 /** Rejects with KeelsonError: `CHAOS_MACHINE_UNFIT` says what the machine lacks, `CHAOS_NOT_READY` which member is not ready. */
 export async function createLiveWorld(options: LiveWorldOptions): Promise<World> {
   checkOptions(options);
   const env = realEnv('error');
-  await requireMachine(env, process.getuid?.());
+  await requireMachine(env, process.getuid?.(), options.hasOwnDisks === true ? diskPrograms : []);
   const id = Buffer.from(env.random.bytes(3)).toString('hex');
   const directory = worldDirectory(tmpdir(), id);
   await env.disk.makeDirectory(directory);
@@ -47,7 +48,9 @@ export async function createLiveWorld(options: LiveWorldOptions): Promise<World>
     const tls = options.isTls ? await makeCertificates(env, plan) : undefined;
     const proxy = await LinkProxyClient.start(plan, (pid) => recordProcess(env, directory, 'proxy', pid));
     for (const member of plan.members) await env.disk.makeDirectory(member.directory);
-    world = new World({ env, plan, program: options.program, proxy, tls, commandOf: commandsOf(plan, options) });
+    const disks = options.hasOwnDisks === true ? await makeDisks(env, plan) : undefined;
+    const commandOf = commandsOf(plan, options);
+    world = new World({ env, plan, program: options.program, proxy, tls, disks, commandOf });
     await world.begin();
     return world;
   } catch (error) {
@@ -98,6 +101,12 @@ async function makeNetwork(
       await lock.release();
     }
   }
+}
+
+async function makeDisks(env: Env, plan: WorldPlan): Promise<readonly MemberDisk[]> {
+  const disks = plan.members.map(({ directory }) => new MemberDisk(env, directory));
+  for (const disk of disks) await disk.make();
+  return disks;
 }
 
 interface Certificates {

@@ -23,17 +23,27 @@ export async function command(
   return result.stdout;
 }
 
-const programs = [
+export interface NeededProgram {
+  readonly name: string;
+  /** Debian's. */
+  readonly package: string;
+}
+
+const programs: readonly NeededProgram[] = [
   { name: 'ip', package: 'iproute2' },
   { name: 'nft', package: 'nftables' },
   { name: 'nsenter', package: 'util-linux' },
-] as const;
+];
 
 /** Rejects with KeelsonError `CHAOS_MACHINE_UNFIT` that names everything that is missing. */
-export async function requireMachine(env: Pick<Env, 'processes' | 'disk'>, userId: number | undefined): Promise<void> {
+export async function requireMachine(
+  env: Pick<Env, 'processes' | 'disk'>,
+  userId: number | undefined,
+  morePrograms: readonly NeededProgram[] = [],
+): Promise<void> {
   const missing: string[] = [];
   if (userId !== 0) missing.push(`root (this is user ${userId ?? 'unknown'}; run it with sudo)`);
-  for (const program of programs) {
+  for (const program of [...programs, ...morePrograms]) {
     const isThere = await env.processes.run(program.name, ['-V'], { timeoutMs: commandTimeoutMs }).then(
       () => true,
       () => false,

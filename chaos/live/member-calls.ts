@@ -7,8 +7,11 @@ import { Caller } from '../../src/kv/client/calls.ts';
 import { Connections } from '../../src/kv/client/connections.ts';
 import type { KvClientOptions, KvClientTls } from '../../src/kv/client/contract.ts';
 import { openRemoteSnapshot } from '../../src/kv/client/snapshot.ts';
-import { maintenanceService } from '../../src/kv/rpc/services.ts';
+import { clusterService, maintenanceService } from '../../src/kv/rpc/services.ts';
 import type { WireStatusResponse } from '../../src/kv/rpc/wire.ts';
+
+/** etcdserverpb.AlarmRequest.AlarmAction. */
+const alarmAction = { get: 0, deactivate: 2 } as const;
 
 export interface MemberWord {
   /** Decimal; etcd's need all 64 bits. */
@@ -66,6 +69,26 @@ export class MemberCalls {
       endpoint: this.#endpoint(leader),
     };
     await this.#caller.call(call, { timeoutMs });
+  }
+
+  /** False while it is refused: a learner has to have caught up first. */
+  async promote(memberId: string, timeoutMs: number): Promise<boolean> {
+    const request = { ID: memberId };
+    const call = { service: clusterService, method: 'MemberPromote', request, isRead: false };
+    return this.#caller.call(call, { timeoutMs }).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Every alarm of every member. */
+  async disarmAlarms(timeoutMs: number): Promise<void> {
+    const ask = <Answer extends object>(request: object) => {
+      const call = { service: maintenanceService, method: 'Alarm', request, isRead: false };
+      return this.#caller.call<Answer>(call, { timeoutMs });
+    };
+    const { alarms } = await ask<{ readonly alarms: readonly object[] }>({ action: alarmAction.get });
+    for (const alarm of alarms) await ask({ ...alarm, action: alarmAction.deactivate });
   }
 
   /** Asks for the work and waits for it; what comes of it is thrown away. */

@@ -4,6 +4,7 @@
  */
 import type { Cancel, Clock } from '../../src/env/clock.ts';
 import type { Later } from './later.ts';
+import type { MemberDisk } from './member-disk.ts';
 import type { MemberProcess } from './member-process.ts';
 import type { PlannedMember } from './world-plan.ts';
 
@@ -15,6 +16,8 @@ interface Due {
 export class MemberControl {
   readonly planned: PlannedMember;
   readonly process: MemberProcess;
+  /** Of its own; absent: it shares the world's. */
+  readonly disk: MemberDisk | undefined;
   readonly #clock: Clock;
   readonly #later: Later;
   #queue: Promise<void> = Promise.resolve();
@@ -24,11 +27,13 @@ export class MemberControl {
   constructor(options: {
     readonly planned: PlannedMember;
     readonly process: MemberProcess;
+    readonly disk: MemberDisk | undefined;
     readonly clock: Clock;
     readonly later: Later;
   }) {
     this.planned = options.planned;
     this.process = options.process;
+    this.disk = options.disk;
     this.#clock = options.clock;
     this.#later = options.later;
   }
@@ -65,7 +70,17 @@ export class MemberControl {
   async start(): Promise<void> {
     this.#restart?.cancel();
     this.#restart = undefined;
-    await this.#next(() => this.process.start());
+    await this.#next(async () => {
+      await this.#makeWhole();
+      await this.process.start();
+    });
+  }
+
+  /** A disk that broke under a process stays broken for it: it ends first. */
+  async #makeWhole(): Promise<void> {
+    if (this.disk === undefined || !this.disk.isBroken) return;
+    await this.process.kill();
+    await this.disk.repair();
   }
 
   /** Something else that is done in its turn. */

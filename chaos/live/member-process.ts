@@ -52,6 +52,11 @@ export class MemberProcess {
     return this.#child !== undefined;
   }
 
+  /** However it ends, this time it is no surprise. */
+  expectEnd(): void {
+    this.#isExpectedToEnd = true;
+  }
+
   /** From its next start on. */
   addFlag(flag: string): void {
     if (!this.#words.includes(flag)) this.#words = [...this.#words, flag];

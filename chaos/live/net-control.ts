@@ -22,6 +22,7 @@ export class NetControl {
   readonly #plan: WorldPlan;
   readonly proxy: LinkProxyClient;
   readonly #active = new Set<Disturbance>();
+  #weather: Disturbance = {};
   #queue: Promise<void> = Promise.resolve();
 
   constructor(env: Pick<Env, 'processes' | 'disk'>, plan: WorldPlan, proxy: LinkProxyClient) {
@@ -30,11 +31,16 @@ export class NetControl {
     this.proxy = proxy;
   }
 
-  /** In the place of another one, if there is such a one. */
-  async begin(disturbance: Disturbance, before?: Disturbance): Promise<void> {
-    if (before !== undefined) this.#active.delete(before);
+  async begin(disturbance: Disturbance): Promise<void> {
     this.#active.add(disturbance);
     await this.#apply();
+  }
+
+  /** Until it is set again. */
+  async setWeather(weather: Disturbance): Promise<void> {
+    this.#active.delete(this.#weather);
+    this.#weather = weather;
+    await this.begin(weather);
   }
 
   /** Fine when it has ended already. */

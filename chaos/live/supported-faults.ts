@@ -36,9 +36,9 @@ const answers: Readonly<Record<FaultKind, true | string>> = {
   remove: 'every member of a live world stays one',
   wipe: true,
   rot: 'bytes on disk are left alone so far',
-  diskError: 'disks are left alone so far',
-  slowDisk: 'disks are left alone so far',
-  fullDisk: 'disks are left alone so far',
+  diskError: true,
+  slowDisk: true,
+  fullDisk: true,
   clockRate: 'clocks are left alone so far',
   clockFreeze: 'clocks are left alone so far',
   wallJump: 'clocks are left alone so far',
@@ -50,8 +50,11 @@ const answers: Readonly<Record<FaultKind, true | string>> = {
 
 export const supportedFaults: SupportedFaults = new Set(faultKinds.filter((kind) => answers[kind] === true));
 
+/** Can be done to members with disks of their own alone (LiveWorldOptions.hasOwnDisks). */
+export const diskFaults: SupportedFaults = new Set<FaultKind>(['diskError', 'fullDisk', 'slowDisk']);
+
 /** Why a fault cannot be carried out, or undefined when it can. */
-export function unsupportedReason(kind: FaultKind): string | undefined {
-  const answer = answers[kind];
+export function unsupportedReason(kind: string): string | undefined {
+  const answer = Object.hasOwn(answers, kind) ? answers[kind as FaultKind] : true;
   return answer === true ? undefined : answer;
 }

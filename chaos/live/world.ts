@@ -18,6 +18,7 @@ import { dismantle } from './leftovers.ts';
 import type { LinkProxyClient } from './link-proxy-client.ts';
 import { MemberCalls, type MemberWord } from './member-calls.ts';
 import { MemberControl } from './member-control.ts';
+import type { MemberDisk } from './member-disk.ts';
 import { MemberProcess } from './member-process.ts';
 import { NetControl } from './net-control.ts';
 import { Striker } from './striker.ts';
@@ -35,6 +36,8 @@ export interface WorldParts {
   readonly program: StoreProgram;
   readonly proxy: LinkProxyClient;
   readonly tls: LiveWorld['tls'];
+  /** One for each member, mounted; absent: they share the machine's. */
+  readonly disks: readonly MemberDisk[] | undefined;
   readonly commandOf: (member: PlannedMember) => readonly string[];
 }
 
@@ -69,20 +72,19 @@ export class World implements LiveWorld {
           if (this.#closing === undefined) this.#exits.push({ atMs: this.nowMs(), member, ...how });
         },
       });
-      return new MemberControl({ planned, process, clock, later: this.#later });
+      return new MemberControl({ planned, process, disk: parts.disks?.[member], clock, later: this.#later });
     });
     const endpoints = this.members.map(({ clientUrl }) => clientUrl);
     this.#calls = new MemberCalls(clock, endpoints, parts.tls);
-    this.#striker = new Striker({
-      env,
-      program,
+    const { controls, calls, net, later } = {
       controls: this.#controls,
       calls: this.#calls,
       net: this.#net,
       later: this.#later,
-      nowMs: () => this.nowMs(),
-      leader: () => this.#leader(),
-    });
+    };
+    this.#striker = new Striker({ env, program, controls, calls, net, later, leader: () => this.#leader() }, () =>
+      this.nowMs(),
+    );
   }
 
   get tls(): LiveWorld['tls'] {
@@ -142,8 +144,12 @@ export class World implements LiveWorld {
     this.#later.callOff();
     for (const control of this.#controls) control.resume();
     await this.#net.endAll();
+    const disks = this.#controls.flatMap(({ disk }) => (disk === undefined ? [] : [disk]));
+    await Promise.all(disks.map((disk) => disk.thaw().then(() => disk.free())));
     await Promise.all(this.#controls.map((control) => control.start()));
     await this.#untilReady();
+    // A member raises the alarm when its disk is full, and takes its time to believe that it is not.
+    if (disks.length > 0) await this.#calls.disarmAlarms(readyTimeoutMs);
   }
 
   async states(): Promise<readonly { readonly state: MemberState; readonly term: number }[]> {
@@ -168,14 +174,15 @@ export class World implements LiveWorld {
       .sort((a, b) => b.term - a.term)[0];
   }
 
-  /** Every member answers, and all name the same leader in the same term. */
+  /** Every member answers, all name the same leader in the same term, and all vote: learners are promoted on the way. */
   async #untilReady(): Promise<void> {
     const { clock } = this.#parts.env;
     const endMs = clock.monotonicMs() + readyTimeoutMs;
     const exitsBefore = this.#exits.length;
     for (;;) {
       const words = await Promise.all(this.#controls.map((_, member) => this.#calls.word(member, wordTimeoutMs)));
-      if (areAgreed(words)) return;
+      const learners = words.filter((word) => word?.isLearner === true);
+      if (areAgreed(words) && learners.length === 0) return;
       this.#checkUsable();
       const exit = this.#exits[exitsBefore];
       if (exit !== undefined) {
@@ -186,6 +193,7 @@ export class World implements LiveWorld {
         const what = silent < 0 ? 'does not agree with the others' : 'is not ready';
         throw this.#notReady(Math.max(silent, 0), `${what} after ${readyTimeoutMs} ms`);
       }
+      for (const learner of learners) if (learner) await this.#calls.promote(learner.memberId, wordTimeoutMs);
       await sleep(clock, readyPollMs);
     }
   }
@@ -205,6 +213,7 @@ export class World implements LiveWorld {
     const { env, plan, proxy } = this.#parts;
     this.#later.callOff();
     this.#calls.close();
+    for (const { disk } of this.#controls) await disk?.thaw();
     // What was begun is finished first, so that nothing is started behind our back.
     await Promise.all([this.#net.settled(), ...this.#controls.map((control) => control.settled())]);
     await Promise.all(this.#controls.map(({ process }) => process.kill()));

@@ -1,7 +1,7 @@
 /** Real members in namespaces of their own. Needs root, as the suite does; each world takes some seconds to start. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { access, readdir } from 'node:fs/promises';
+import { access, readdir, statfs } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -23,8 +23,22 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   }
 }
 
-function statesAre(world: LiveWorld, holds: (states: readonly MemberState[]) => boolean): () => Promise<boolean> {
-  return async () => holds((await world.states()).map(({ state }) => state));
+/** A world that does not get there tells where it stands. */
+async function untilStates(
+  what: string,
+  world: LiveWorld,
+  holds: (states: readonly MemberState[]) => boolean,
+): Promise<void> {
+  let states: readonly MemberState[] = [];
+  const reached = until(what, async () => {
+    states = (await world.states()).map(({ state }) => state);
+    return holds(states);
+  });
+  await reached.catch((error: unknown) => {
+    const written = states.map((state, member) => `${state}: ${world.output(member).slice(-1_000)}`).join('\n');
+    const exits = JSON.stringify(world.unexpectedExits());
+    throw new Error(`${String(error)}\nended by themselves: ${exits}\n${written}`, { cause: error });
+  });
 }
 
 async function leaderOf(world: LiveWorld): Promise<number> {
@@ -62,7 +76,13 @@ describe('three members over TLS', () => {
   }
 
   before(async () => {
-    world = await createLiveWorld({ program: { kind: 'keelson' }, members: 3, isTls: true, flags: [] });
+    world = await createLiveWorld({
+      program: { kind: 'keelson' },
+      members: 3,
+      isTls: true,
+      flags: [],
+      hasOwnDisks: true,
+    });
     assert.ok(world.tls);
   });
   after(async () => {
@@ -81,14 +101,14 @@ describe('three members over TLS', () => {
     const struck = await world.strike({ kind: 'partition', sides, healMs: 4_000 });
     assert.equal(struck.links.length, 4);
     assert.equal(Math.round((struck.endMs ?? 0) - struck.atMs), 4_000);
-    await until(
+    await untilStates(
       'the others have a leader, and the old one has given up',
-      statesAre(world, (states) => states[old] === 'candidate' && states.includes('leader')),
+      world,
+      (states) => states[old] === 'candidate' && states.includes('leader'),
     );
     await write('on the larger side', [await leaderOf(world)]);
-    await until(
-      'all are together again',
-      statesAre(world, (states) => states.every((state) => state === 'leader' || state === 'follower')),
+    await untilStates('all are together again', world, (states) =>
+      states.every((state) => state === 'leader' || state === 'follower'),
     );
   });
 
@@ -97,20 +117,14 @@ describe('three members over TLS', () => {
     const [killed = -1] = members;
     assert.equal((await world.states())[killed]?.state, 'down');
     assert.equal(world.members[killed]?.isUp, false);
-    await until(
-      'it follows again',
-      statesAre(world, (states) => states[killed] === 'follower'),
-    );
+    await untilStates('it follows again', world, (states) => states[killed] === 'follower');
     assert.deepEqual(world.unexpectedExits(), []);
   });
 
   test('a leader that stands still loses its place, and goes on as a follower', async () => {
     const { members } = await world.strike({ kind: 'pauseLeader', pauseMs: 60_000 });
     const [paused = -1] = members;
-    await until(
-      'another one leads',
-      statesAre(world, (states) => states[paused] === 'paused' && states.includes('leader')),
-    );
+    await untilStates('another one leads', world, (states) => states[paused] === 'paused' && states.includes('leader'));
     await world.heal();
     assert.equal((await world.states())[paused]?.state, 'follower');
   });
@@ -151,10 +165,7 @@ describe('three members over TLS', () => {
   test('clients do not hear a member that other members hear', async () => {
     const member = await leaderOf(world);
     await world.strike({ kind: 'clientCut', member, lost: 'answers', healMs: 60_000 });
-    await until(
-      'it does not answer',
-      statesAre(world, (states) => states[member] === 'starting'),
-    );
+    await untilStates('it does not answer', world, (states) => states[member] === 'starting');
     const { term } = (await world.states())[(member + 1) % 3] ?? {};
     await world.heal();
     const after = (await world.states())[member];
@@ -164,10 +175,7 @@ describe('three members over TLS', () => {
   test('leadership is moved', async () => {
     const member = ((await leaderOf(world)) + 1) % 3;
     await world.strike({ kind: 'transfer', member });
-    await until(
-      'the other one leads',
-      statesAre(world, (states) => states[member] === 'leader'),
-    );
+    await untilStates('the other one leads', world, (states) => states[member] === 'leader');
   });
 
   test('a member whose data is gone comes back and serves', async () => {
@@ -175,6 +183,45 @@ describe('three members over TLS', () => {
     await world.strike({ kind: 'wipe', member, downMs: 100 });
     await world.heal();
     await write('with all of them');
+  });
+
+  test('a member whose disk fails stops by itself, and comes back with what it had synced', async () => {
+    const member = await leaderOf(world);
+    await world.strike({ kind: 'diskError', member, code: 'EIO', downMs: 4_000 });
+    // With nothing to write it would not notice.
+    await assert.rejects(write('on a broken disk', [member]));
+    await untilStates(
+      'it has stopped, and another one leads',
+      world,
+      (states) => states[member] === 'down' && states.includes('leader'),
+    );
+    await untilStates('it follows', world, (states) => states[member] === 'follower');
+    assert.deepEqual(world.unexpectedExits(), []);
+  });
+
+  test('what was acknowledged is there after a power cut', async () => {
+    await write('before the power cut');
+    const struck = await world.strike({ kind: 'crashAll', downMs: 100 });
+    assert.match(struck.text, /what was not synced is lost$/);
+    await world.heal();
+    const client = createKvClient({
+      clock: realClock,
+      endpoints: [world.members[0]?.clientUrl ?? ''],
+      ...(world.tls ? { tls: world.tls } : {}),
+    });
+    const { kvs } = await client.range({ key: bytes('k') }).finally(() => client.close());
+    assert.equal(new TextDecoder().decode(kvs[0]?.value), 'before the power cut');
+  });
+
+  test('a full disk ends nobody, and is empty again after healing', async () => {
+    const member = await leaderOf(world);
+    await world.strike({ kind: 'fullDisk', member, healMs: 60_000 });
+    const free = async () => (await statfs(`${tmpdir()}/keelson-chaos-${idOf(world)}/m${member + 1}`)).bavail;
+    assert.equal(await free(), 0);
+    await world.heal();
+    assert.ok((await free()) > 1_000);
+    await write('with room');
+    assert.deepEqual(world.unexpectedExits(), []);
   });
 
   test('what cannot be done is refused beforehand and when it is tried', async () => {
