@@ -21,6 +21,10 @@ const commands: Readonly<Record<string, Command>> = {
     about: 'judges a history that somebody wrote down, of any store',
     run: async (args) => (await import('./check/main.ts')).runCheck(args),
   },
+  report: {
+    about: 'makes a page, JUnit or JSON lines of what a run has written down',
+    run: async (args) => (await import('./report/main.ts')).runReport(args),
+  },
   explore: {
     about: 'every state that a small cluster can come to',
     run: async (args) => (await import('./explore/main.ts')).runExplore(args),

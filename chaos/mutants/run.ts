@@ -7,13 +7,15 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { flagHelp, parseFlags } from '../../src/cli/flags.ts';
-import { type Mutant, mutants } from './mutants.ts';
+import { flagHelp, parseFlags, UsageError } from '../../src/cli/flags.ts';
+import type { Mutant } from './mutant.ts';
+import { mutants, sample } from './mutants.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const flags = {
-  only: { type: 'string', help: 'plant this one' },
+  only: { type: 'list', help: 'plant these' },
+  sample: { type: 'boolean', help: 'plant fifteen of all sorts' },
   seeds: { type: 'number', default: 1_500, min: 1, help: 'worlds a bug may survive' },
   jobs: { type: 'number', default: 2, min: 1, max: 64, help: 'bugs looked for at once' },
 } as const;
@@ -70,7 +72,7 @@ async function hunt(mutant: Mutant, seeds: number): Promise<boolean> {
     const startMs = performance.now();
     const { code, output } = await simulate(copy, seeds, mutant.profile ?? 'swarm');
     const verdict = /FAILED seed \S+: [^\n]*/.exec(output)?.[0] ?? '';
-    const worlds = /^(\d+) worlds/m.exec(output)?.[1] ?? '?';
+    const worlds = /^(\d+) worlds, /m.exec(output)?.[1] ?? '?';
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
     const isFound = code === 1 && verdict !== '';
     console.log(
@@ -87,7 +89,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {
     console.log(
       flagHelp(
-        'node chaos/mutants/run.ts [flags]',
+        'npm run mutants -- [flags]',
         'Plants bugs into copies of the sources; the simulation must find each.',
         flags,
       ),
@@ -95,7 +97,9 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { values } = parseFlags(flags, { command: 'mutants', args });
-  const queue = mutants.filter((mutant) => values.only === undefined || mutant.name === values.only);
+  const wanted = values.sample ? sample : values.only;
+  const queue = mutants.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+  if (queue.length < wanted.length) throw new UsageError(`mutants: of ${wanted.join(', ')} not all are known`);
   const total = queue.length;
   let found = 0;
   const worker = async () => {
@@ -107,4 +111,10 @@ async function main(args: readonly string[]): Promise<number> {
   return found === total && total > 0 ? 0 : 1;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}
