@@ -31,7 +31,7 @@ import {
 } from './world-plan.ts';
 
 export { removeLeftovers } from './leftovers.ts';
-export { diskFaults, supportedFaults, unsupportedReason } from './supported-faults.ts';
+export { ownDiskFaults, supportedFaults, unsupportedReason } from './supported-faults.ts';
 
 /** Rejects with KeelsonError: `CHAOS_MACHINE_UNFIT` says what the machine lacks, `CHAOS_NOT_READY` which member is not ready. */
 export async function createLiveWorld(options: LiveWorldOptions): Promise<World> {

@@ -13,8 +13,8 @@ import { command, unfit } from './machine.ts';
 
 type DiskEnv = Pick<Env, 'disk' | 'processes'>;
 
-/** Two segments of a log that are made ahead, a backend and a snapshot fit in; the file behind it is sparse. */
-const sizeMebibytes = 256;
+/** What a scenario of some minutes writes fits in; the file behind it is sparse. */
+const sizeMebibytes = 1_024;
 const blockBytes = 4096;
 
 /** _IOR('X', 125, __u32), and "without writing out the journal": linux/fs.h and ext4's own words. */

@@ -50,8 +50,11 @@ const answers: Readonly<Record<FaultKind, true | string>> = {
 
 export const supportedFaults: SupportedFaults = new Set(faultKinds.filter((kind) => answers[kind] === true));
 
-/** Can be done to members with disks of their own alone (LiveWorldOptions.hasOwnDisks). */
-export const diskFaults: SupportedFaults = new Set<FaultKind>(['diskError', 'fullDisk', 'slowDisk']);
+/**
+ * Whoever wants these makes the world with `hasOwnDisks`: without it they are refused, but for a crash of all, which then
+ * loses nothing that was written.
+ */
+export const ownDiskFaults: SupportedFaults = new Set<FaultKind>(['crashAll', 'diskError', 'fullDisk', 'slowDisk']);
 
 /** Why a fault cannot be carried out, or undefined when it can. */
 export function unsupportedReason(kind: string): string | undefined {
