@@ -255,8 +255,11 @@ export class WatchStream implements WatchTeller {
   }
 
   #tick(): void {
+    const { revision } = this.#server.position();
     for (const watch of this.#wantingProgress) {
-      if (!watch.hasSentSinceTick && !this.#paused.has(watch) && watch.watcher?.isSynced()) {
+      // Who goes on from what he was told of progress would come to be before where a watch of what is to come begins.
+      const hasBegun = watch.startRevision <= revision;
+      if (hasBegun && !watch.hasSentSinceTick && !this.#paused.has(watch) && watch.watcher?.isSynced()) {
         this.#write({ header: headerOf(this.#server), watchId: watch.id });
       }
       watch.hasSentSinceTick = false;

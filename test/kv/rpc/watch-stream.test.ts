@@ -218,6 +218,20 @@ test('an idle watch that asked for it is told of progress at every interval', ()
   assert.equal(sent.length, 2, 'events say as much');
 });
 
+test('a watch from a revision to come is told of no progress before it (etcd #20221)', () => {
+  const { stream, sent, tick } = world();
+  stream.take(create({ progressNotify: true, startRevision: 11 }));
+  stream.take(create({ progressNotify: true, startRevision: 10 }));
+  sent.length = 0;
+  tick();
+  tick();
+  assert.deepEqual(
+    sent.map((response) => response.watchId),
+    [1],
+    'the store is at 10',
+  );
+});
+
 test('compaction and cancelling end a watch, and a compaction tells up to where', () => {
   const { stream, sent, sinks } = world();
   stream.take(create());
