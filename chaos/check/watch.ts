@@ -8,7 +8,8 @@
  *   reliable      no gap between the first event and the last; a watch that lives at the end was told everything
  *   resumable     the first event is the first one at or after the revision asked for
  *   atomic        a response never ends within a revision
- *   bookmarkable  a progress response at a revision: everything up to there has been told
+ *   bookmarkable  a progress response at a revision: everything up to there has been told; it never goes back, neither behind an
+ *                 earlier one nor behind what was told or where the watch begins, or who goes on from there hears things again
  *   previous      the value before, when asked for, unless it was compacted; and nothing when not
  *   compacted     said only of a beginning that is compacted
  */
@@ -65,6 +66,8 @@ function checkWatch(record: WatchRecord, model: StoreModel): void {
   const wanted = model.events.filter((event) => event.revision >= start && concerns(record, event));
   let told = 0;
   let isOver = false;
+  /** Everything up to here has been promised or told, or was not asked for. */
+  let bookmark = start - 1;
   for (const answer of record.answers) {
     if (isOver) fail('compacted', record, 'was told something after its end');
     if (answer.kind === 'events') {
@@ -73,6 +76,7 @@ function checkWatch(record: WatchRecord, model: StoreModel): void {
         told += 1;
       }
       checkResponse(record, answer, wanted, told);
+      bookmark = Math.max(bookmark, answer.events.at(-1)?.revision ?? 0);
     } else if (answer.kind === 'progress') {
       const missing = wanted[told];
       if (missing !== undefined && missing.revision <= answer.revision)
@@ -81,6 +85,9 @@ function checkWatch(record: WatchRecord, model: StoreModel): void {
           record,
           `was told that it had seen all up to ${answer.revision}, but not ${text(missing)}`,
         );
+      if (answer.revision < bookmark)
+        fail('bookmarkable', record, `was told of progress to ${answer.revision} after it had come to ${bookmark}`);
+      bookmark = answer.revision;
       if (answer.revision > model.revision)
         fail('bookmarkable', record, `was told of progress to ${answer.revision}; the store ends at ${model.revision}`);
     } else {

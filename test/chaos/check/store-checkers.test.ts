@@ -166,6 +166,18 @@ test('progress is a promise that everything before it was told', () => {
   checkWatches([watch({ range: { key: 'c', end: '' }, startRevision: 4 }, progress(6))], model);
 });
 
+test('progress never goes back, neither behind what was told nor behind where the watch begins', () => {
+  const model = committed();
+  const progress = (revision: number): WatchAnswer => ({ kind: 'progress', revision });
+  const onlyC = { range: { key: 'c', end: '' }, startRevision: 3 };
+  const told3: WatchAnswer = { kind: 'events', revision: 3, isPart: false, ...eventsOf(model, 'c') };
+  checkWatches([watch(onlyC, told3, progress(3), progress(3), progress(6))], model);
+  refuses(model, watch({}, told(model, [2, 3, 4]), progress(3), told(model, [5])), /watches are bookmarkable/);
+  refuses(model, watch({ range: { key: 'z', end: '' } }, progress(6), progress(5)), /watches are bookmarkable/);
+  // Whoever goes on from there would come to be before the revision that he asked for.
+  refuses(model, watch({ startRevision: 20 }, progress(6)), /watches are bookmarkable/);
+});
+
 test('the value before is told when it was asked for, and may only be missing once it is compacted', () => {
   const model = committed();
   const whole: WatchAnswer = { kind: 'events', revision: 4, events: model.eventsAt(4), isPart: false };
