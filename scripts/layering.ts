@@ -148,6 +148,26 @@ const rules: readonly Rule[] = [
     instead: 'Only a composition root in src/cli builds the real world: take what you need from Env.',
   },
   {
+    name: 'checkers-share-no-code-with-what-they-judge',
+    from: /^chaos\/check\//,
+    except: /^chaos\/check\/main\.ts$/,
+    mayImport: /^(chaos\/check\/|src\/env\/(assert|errors)\.ts|src\/raft\/core\/(types|raft|conf-change-codec)\.ts|src\/kv\/server\/entry\.ts)/,
+    instead: 'A judge who asks the accused finds nothing: what a store is has a model of its own in chaos/check.',
+  },
+  {
+    name: 'scenarios-are-data',
+    from: /^chaos\/scenario\//,
+    mayImport: /^(chaos\/scenario\/|src\/env\/(assert|errors)\.ts)/,
+    mustNotReach: /^(node:.*|src\/env\/(clock|random|disk|process|env|real)\.ts)$/,
+    instead: 'A fault is a value; each world carries it out by itself.',
+  },
+  {
+    name: 'reports-know-the-record-only',
+    from: /^chaos\/report\//,
+    mayImport: /^(chaos\/report\/|src\/env\/|src\/cli\/flags\.ts|src\/control\/client\/health-server\.ts)/,
+    instead: 'Whatever a report shows is in the record of the run.',
+  },
+  {
     name: 'src-never-imports-tests',
     from: /^src\//,
     mustNotImport: /^(chaos|test|bench|scripts)\//,
