@@ -3,7 +3,9 @@
  * break things.
  */
 
+/** HTML drops a zero without a word; it is shown as what nobody knows instead. */
 const htmlEntities: Readonly<Record<string, string>> = {
+  '\u0000': '\uFFFD',
   '&': '&amp;',
   '<': '&lt;',
   '>': '&gt;',
@@ -13,7 +15,7 @@ const htmlEntities: Readonly<Record<string, string>> = {
 
 /** For the content of an element and for a value in quotes. */
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => htmlEntities[character] ?? character);
+  return text.replace(/[&<>"'\0]/g, (character) => htmlEntities[character] ?? character);
 }
 
 /** As for HTML; what XML 1.0 cannot hold at all, even escaped, is shown as U+FFFD. */

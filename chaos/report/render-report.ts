@@ -55,7 +55,7 @@ const momentMarks: Readonly<Record<Moment['kind'], string>> = {
   noLeader: '☆',
   fault: '▼',
   healed: '△',
-  violation: '✕',
+  broken: '✕',
 };
 
 function storyHtml(record: RunRecord): string {

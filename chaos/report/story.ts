@@ -7,7 +7,7 @@ import type { RunRecord } from './run-record.ts';
 
 export interface Moment {
   readonly atMs: number;
-  readonly kind: 'leader' | 'noLeader' | 'fault' | 'healed' | 'violation';
+  readonly kind: 'leader' | 'noLeader' | 'fault' | 'healed' | 'broken';
   readonly text: string;
 }
 
@@ -45,7 +45,8 @@ export function storyOf(record: RunRecord): Story {
     { atMs, kind: 'fault', text },
     ...(healedMs === undefined ? [] : [{ atMs: healedMs, kind: 'healed' as const, text: `over: ${text}` }]),
   ]);
-  const all = [...leaderMoments(record), ...faults]
+  // A fault stands before what it did in the same millisecond.
+  const all = [...faults, ...leaderMoments(record)]
     .filter((moment) => moment.atMs <= endMs)
     .sort((a, b) => a.atMs - b.atMs);
   const kept = violation === undefined ? all.slice(0, momentsMax) : all.slice(-momentsMax);
@@ -53,6 +54,6 @@ export function storyOf(record: RunRecord): Story {
   const last: Moment[] =
     violation === undefined
       ? []
-      : [{ atMs: violation.atMs ?? record.durationMs, kind: 'violation', text: violation.detail }];
+      : [{ atMs: violation.atMs ?? record.durationMs, kind: 'broken', text: violation.detail }];
   return { moments: [...kept, ...last], leftOut: all.length - kept.length };
 }

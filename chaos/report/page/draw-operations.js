@@ -50,7 +50,8 @@ export function drawOperations({ context, colours, width, x }, lane, operations)
   const paths = outcomes.map(() => new Path2D());
   const boxes = outcomes.map((outcome) => outcomeBox(outcome, lane));
   const drawnUntil = outcomes.map(() => -2);
-  const open = new Path2D();
+  // One that nobody can tell of may last long: its begin is solid, the rest of it faint.
+  const faint = new Path2D();
   for (const one of operations) {
     const [start, end] = operationEnds(one, x);
     if (start > width) break;
@@ -62,20 +63,27 @@ export function drawOperations({ context, colours, width, x }, lane, operations)
     const box = boxes[kind];
     const until = drawnUntil[kind];
     if (path === undefined || box === undefined || until === undefined || right <= until) continue;
-    // A gap of half a pixel keeps neighbours apart where there is room for it.
-    path.rect(left, box.top, Math.max(right - left - (right - left > 3 ? 0.6 : 0), 1.2), box.height);
     drawnUntil[kind] = Math.max(until, Math.floor(left) + 1);
-    if (!one.isAnswered && right - left > 8) {
-      for (let tooth = 0; tooth < 3; tooth++) open.rect(right + 2 + tooth * 4, box.top + box.height / 2 - 1, 2, 2);
+    const long = right - left;
+    if (one.outcome === 'unknown' && long > 5) {
+      path.rect(left, box.top, 2, box.height);
+      if (one.isAnswered) path.rect(right - 1, box.top, 1, box.height);
+      else for (let at = left + 5; at < right; at += 5) path.rect(at, box.top + box.height / 2 - 1, 3, 2);
+      faint.rect(left, box.top, long, box.height);
+    } else {
+      // A gap of half a pixel keeps neighbours apart where there is room for it.
+      path.rect(left, box.top, Math.max(long - (long > 3 ? 0.6 : 0), 1.2), box.height);
     }
   }
+  context.globalAlpha = 0.3;
+  context.fillStyle = colours.unknown;
+  context.fill(faint);
+  context.globalAlpha = 1;
   outcomes.forEach((outcome, kind) => {
     context.fillStyle = colours[outcome];
     const path = paths[kind];
     if (path !== undefined) context.fill(path);
   });
-  context.fillStyle = colours.unknown;
-  context.fill(open);
 }
 
 /**

@@ -303,7 +303,7 @@ function listen() {
     applyFilter();
   }));
   document.getElementById('show-violation')?.addEventListener('click', showViolation);
-  element('copy-command', HTMLButtonElement).addEventListener('click', copyCommand);
+  element('copy-command', HTMLButtonElement).addEventListener('click', () => void copyCommand());
   document.addEventListener('click', goTo);
   new ResizeObserver(() => draw()).observe(chart);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
