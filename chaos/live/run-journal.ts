@@ -28,6 +28,7 @@ export class RunJournal {
   readonly events: HistoryEvent[] = [];
   readonly #nowMs: () => number;
   acknowledged = 0;
+  unanswered = 0;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -71,6 +72,7 @@ export class RunJournal {
   fail(journalEntry: JournalEntry, error: unknown): void {
     journalEntry.endMs = this.#nowMs();
     journalEntry.error = errorText(error);
+    this.unanswered += 1;
     const { id } = journalEntry;
     const isCompacted = error instanceof KvError && error.kv === 'compacted';
     const isRead = journalEntry.operation.kind === 'list';

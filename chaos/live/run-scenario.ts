@@ -9,21 +9,19 @@ import { createKvClient } from '../../src/kv/client/client.ts';
 import type { KvClient, KvClientTls, KvClientUser } from '../../src/kv/client/contract.ts';
 import type { RecordedHistory } from '../check/history-events.ts';
 import type { WatchRecord } from '../check/watch.ts';
+import type { RunMetrics } from '../report/run-metrics.ts';
 import type { LinkChange, RecordedFault, StateChange } from '../report/run-record.ts';
-import {
-  compileScenario,
-  type ExpectingFault,
-  type Scenario,
-  type ScenarioWorkload,
-  usualMix,
-} from '../scenario/scenario.ts';
+import { compileScenario, type Scenario, type ScenarioWorkload, usualMix } from '../scenario/scenario.ts';
 import { type SeededRandom, seededRandom } from '../sim/random.ts';
 import { KeySpace, performOn } from './client-perform.ts';
-import { type ExpectedWindow, judge, type RunEvidence, type Verdict } from './run-judge.ts';
+import { endRun } from './run-ending.ts';
+import { judge, type RunEvidence, type Verdict } from './run-judge.ts';
 import { type JournalEntry, RunJournal } from './run-journal.ts';
+import { RunObserver } from './run-observer.ts';
+import { RunStrikes } from './run-strikes.ts';
 import type { RunWorld } from './run-target.ts';
 import { LiveClient, type RevisionsSeen } from './workload.ts';
-import { type OpenWatch, openWatch, toModelKey, wander } from './workload-watchers.ts';
+import { openWatch, wander } from './workload-watchers.ts';
 
 export interface RunOptions {
   readonly scenario: Scenario;
@@ -36,6 +34,8 @@ export interface RunOptions {
   /** Somebody else's servers: nothing is done to them, and what was written is deleted again. */
   readonly isTarget: boolean;
   readonly say: (line: string) => void;
+  /** Told what happens as it does. */
+  readonly metrics: RunMetrics | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -52,22 +52,10 @@ export interface RunResult {
 
 /** A client gives up on an answer after this: longer than an election, so that writes are seldom left open. */
 const operationTimeoutMs = 3_000;
-const stateEveryMs = 250;
 const sayEveryMs = 5_000;
-/** After faults have ended every member has to answer within this; elections, snapshots and a busy machine included. */
-const readyWithinMs = 40_000;
-const retryMs = 200;
-const watchersWithinMs = 20_000;
 /** Clients go on for a while after faults have ended: that is when members meet again. */
 const afterHealMs = 1_500;
-/** Timers of the world may end a fault this much earlier than was said. */
-const windowMarginMs = 50;
-/** As much as a stack trace takes. */
-const lastLines = 12;
 const wanderers = 3;
-/** Beyond the numbers of clients. */
-const lastClient = 1_000;
-
 export class Run {
   readonly #options: RunOptions;
   readonly #random: SeededRandom;
@@ -76,14 +64,9 @@ export class Run {
   readonly #startMs: number;
   readonly #clients: KvClient[] = [];
   readonly #watches: WatchRecord[] = [];
-  readonly #states: StateChange[] = [];
-  readonly #links: LinkChange[] = [];
-  readonly #faults: RecordedFault[] = [];
-  readonly #windows: ExpectedWindow[] = [];
-  readonly #unready: string[] = [];
+  readonly #observer: RunObserver;
+  readonly #strikes: RunStrikes;
   readonly #compactions = new Set<number>();
-  /** Of each unexpected exit, in order. */
-  readonly #lastWords: string[] = [];
   #failure: unknown;
 
   constructor(options: RunOptions) {
@@ -91,7 +74,13 @@ export class Run {
     this.#random = seededRandom(options.seed);
     this.#startMs = options.world.nowMs();
     this.#space = new KeySpace(`keelson-chaos/${options.seed}-${Math.round(options.clock.wallMs())}/`);
-    this.#journal = new RunJournal(() => this.#nowMs());
+    const nowMs = () => this.#nowMs();
+    this.#journal = new RunJournal(nowMs);
+    const { world, clock, metrics, say, seconds } = options;
+    const shared = { world, clock, metrics, journal: this.#journal, nowMs };
+    this.#observer = new RunObserver({ ...shared, say });
+    const times = { startMs: this.#startMs, endMs: seconds * 1_000 };
+    this.#strikes = new RunStrikes({ ...shared, ...times, observer: this.#observer });
   }
 
   get prefix(): string {
@@ -104,7 +93,7 @@ export class Run {
     const over = new AbortController();
     const everything = AbortSignal.any([signal, over.signal]);
     try {
-      const sampling = this.#sampleStates(everything);
+      const sampling = this.#observer.watch(everything);
       const evidence = await this.#work(everything);
       over.abort();
       await sampling;
@@ -117,7 +106,7 @@ export class Run {
   }
 
   async #work(signal: AbortSignal): Promise<RunEvidence> {
-    const { scenario, world, clock, seconds, say, isTarget } = this.#options;
+    const { scenario, world, clock, seconds, isTarget } = this.#options;
     const { workload } = scenario;
     const anyone = this.#client(undefined);
     const first = await performOn(anyone, { kind: 'list', at: 0, isLocal: false }, this.#space);
@@ -143,14 +132,15 @@ export class Run {
       busy.push(wander(this.#client(number % world.members.length), who, { ...watching, told, signal: workSignal }));
     }
     for (const one of busy) one.catch((error: unknown) => this.#fail(error, working));
-    const stopSaying = clock.every(sayEveryMs, () => this.#sayHow());
+    const unready: string[] = [];
+    const stopSaying = clock.every(sayEveryMs, () => this.#observer.sayHow());
     try {
       const faults = isTarget ? [] : compileScenario(scenario, this.#random.fork('faults'), seconds);
-      await this.#strikeAll(faults, seconds * 1_000, workSignal);
+      await this.#strikes.run(faults, workSignal);
       signal.throwIfAborted();
       if (faults.length > 0) {
-        say(`${this.#seconds()}  faults end`);
-        await world.heal().catch((error: unknown) => this.#unready.push(notReady(error)));
+        this.#observer.say('faults end');
+        await world.heal().catch((error: unknown) => unready.push(notReady(error)));
         await pause(clock, afterHealMs, workSignal);
       }
       this.#journal.note({ type: 'calm' });
@@ -161,18 +151,30 @@ export class Run {
     await Promise.allSettled(busy);
     if (this.#failure !== undefined) throw this.#failure;
     signal.throwIfAborted();
-    const headRevision = await this.#end([log, ...followers], revisions, signal);
+    const ending = await endRun({
+      world,
+      clock,
+      journal: this.#journal,
+      observer: this.#observer,
+      space: this.#space,
+      nowMs: () => this.#nowMs(),
+      signal,
+      log,
+      followers,
+      client: (member) => this.#client(member),
+      worker: (member, number) => this.#workerAt(member, number, revisions),
+    });
     return {
       operations: this.#journal.entries,
       history: this.#journal.history.entries,
       log: log.record,
       watches: this.#watches,
       baseRevision: base,
-      headRevision,
+      headRevision: ending.headRevision,
       compactions: this.#compactions,
-      windows: this.#windows,
-      unready: this.#unready,
-      misdeeds: this.#misdeeds(),
+      windows: this.#strikes.windows,
+      unready: [...unready, ...ending.unready],
+      misdeeds: this.#observer.misdeeds(this.#strikes.faults),
       events: this.#journal.events,
     };
   }
@@ -184,9 +186,13 @@ export class Run {
   }
 
   #worker(number: number, revisions: RevisionsSeen): LiveClient {
-    const { world, clock } = this.#options;
-    const place = number % (world.members.length + 1);
-    const member = place < world.members.length ? place : undefined;
+    const { members } = this.#options.world;
+    const place = number % (members.length + 1);
+    return this.#workerAt(place < members.length ? place : undefined, number, revisions);
+  }
+
+  #workerAt(member: number | undefined, number: number, revisions: RevisionsSeen): LiveClient {
+    const { clock } = this.#options;
     return new LiveClient({
       clock,
       client: this.#client(member, number),
@@ -226,166 +232,6 @@ export class Run {
     return client;
   }
 
-  async #strikeAll(faults: readonly ExpectingFault[], endMs: number, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    const striking: Promise<void>[] = [];
-    for (const fault of faults) {
-      await pause(clock, Math.max(0, fault.atMs - this.#nowMs()), signal);
-      if (signal.aborted) break;
-      striking.push(this.#strike(fault));
-    }
-    await pause(clock, Math.max(0, endMs - this.#nowMs()), signal);
-    await Promise.all(striking);
-  }
-
-  async #strike({ fault, expect }: ExpectingFault): Promise<void> {
-    const { world, say } = this.#options;
-    const { atMs, endMs, text, members, links } = await world.strike(fault);
-    const struckMs = this.#nowMs();
-    const toMs = endMs === undefined ? undefined : endMs - this.#startMs;
-    const time = { atMs: atMs - this.#startMs, ...(toMs === undefined ? {} : { endMs: toMs }) };
-    if (fault.kind === 'crashAll') this.#journal.note({ type: 'powerLoss' });
-    this.#faults.push({ ...time, kind: fault.kind, text, members });
-    for (const link of links) {
-      this.#links.push({ atMs: time.atMs, ...link, isCut: true });
-      if (toMs !== undefined) this.#links.push({ atMs: toMs, ...link, isCut: false });
-    }
-    say(`${this.#seconds()}  ${text}${toMs === undefined ? '' : ` for ${((toMs - time.atMs) / 1_000).toFixed(1)} s`}`);
-    // Where nobody led, nothing happened that anything could be expected of.
-    const hasStruck = members.length > 0 || links.length > 0 || fault.kind === 'weather';
-    const end = toMs ?? this.#options.seconds * 1_000;
-    if (expect !== undefined && hasStruck)
-      this.#windows.push({
-        expect,
-        fromMs: struckMs,
-        toMs: Math.min(end, this.#options.seconds * 1_000) - windowMarginMs,
-        text,
-      });
-  }
-
-  /** Everything must go on: a last write, every member tells all it has, watches are told all there is. */
-  async #end(
-    watches: readonly OpenWatch[],
-    revisions: RevisionsSeen,
-    signal: AbortSignal,
-  ): Promise<number | undefined> {
-    const { world, clock, scenario } = this.#options;
-    const shared = { clock, space: this.#space, workload: scenario.workload, journal: this.#journal, revisions };
-    const last = (member: number | undefined, number: number) =>
-      new LiveClient({
-        ...shared,
-        client: this.#client(member),
-        number,
-        member,
-        random: this.#random.fork(`last-${number}`),
-      });
-    const untilMs = this.#nowMs() + readyWithinMs;
-    const until = async <Answer>(what: string, ask: () => Promise<Answer | undefined>): Promise<Answer | undefined> => {
-      for (;;) {
-        const answer = await ask();
-        if (answer !== undefined) return answer;
-        signal.throwIfAborted();
-        if (this.#nowMs() > untilMs) {
-          this.#unready.push(`${what} within ${readyWithinMs} ms`);
-          return undefined;
-        }
-        await pause(clock, retryMs, signal);
-      }
-    };
-    const learners = await this.#learners();
-    let sequence = 0;
-    const writer = last(undefined, lastClient);
-    const written = await until('no write was confirmed', () =>
-      writer.perform({ kind: 'put', key: 'last', value: `${lastClient}.last.${sequence++}` }),
-    );
-    const heads = await Promise.all(
-      world.members.map(async ({ name }, member) => {
-        if (learners.has(member)) return 0;
-        const reader = last(member, lastClient + 1 + member);
-        const list = (isLocal: boolean) =>
-          until(`${name} did not tell all it has`, () => reader.perform({ kind: 'list', at: 0, isLocal }));
-        await list(false);
-        await this.#noteState(name, this.#client(member));
-        return (await list(true))?.revision ?? 0;
-      }),
-    );
-    const [, ...followers] = watches;
-    for (const [member, follower] of followers.entries()) if (learners.has(member)) follower.leave();
-    if (written !== undefined) {
-      const endMs = this.#nowMs() + watchersWithinMs;
-      const isBehind = (watch: OpenWatch) => watch.record.isOpen && watch.toldRevision() < written.revision;
-      while (watches.some(isBehind) && this.#nowMs() < endMs && !signal.aborted) await pause(clock, 50, signal);
-    }
-    for (const watch of watches) watch.cancel();
-    const head = Math.max(written?.revision ?? 0, ...heads);
-    return head === 0 ? undefined : head;
-  }
-
-  /** All that a member holds, as it has it. */
-  async #noteState(member: string, client: KvClient): Promise<void> {
-    try {
-      const { kvs, revision } = await client.range({ ...this.#space.all(), serializable: true });
-      this.#journal.note({ type: 'state', member, revision, keys: kvs.map((kv) => toModelKey(kv, this.#space)) });
-    } catch (error) {
-      // The list that follows is asked again and again, and says what is wrong.
-      if (error instanceof InvariantViolation) throw error;
-    }
-  }
-
-  /** Who came back as somebody else, and was not made a voter, serves no clients. */
-  async #learners(): Promise<ReadonlySet<number>> {
-    const { world, say } = this.#options;
-    const states = await world.states();
-    const learners = new Set([...states.keys()].filter((member) => states[member]?.state === 'learner'));
-    for (const member of learners)
-      say(`${this.#seconds()}  ${world.members[member]?.name} is a learner, and serves no clients`);
-    return learners;
-  }
-
-  #misdeeds(): readonly string[] {
-    const { world } = this.#options;
-    // A member whose disk fails has to end.
-    const mayEnd = new Set(['diskError', 'fullDisk', 'rot', 'crashInDisk']);
-    const struck = this.#faults.filter(({ kind }) => mayEnd.has(kind)).flatMap(({ members }) => members);
-    this.#noteExits();
-    return world.unexpectedExits().flatMap(({ atMs, member, code, signal }, index) => {
-      if (struck.includes(member)) return [];
-      const { name } = present(world.members[member], 'the member that ended');
-      const lines = this.#lastWords[index] ?? '';
-      return [
-        `${name} ended by itself at ${Math.round(atMs - this.#startMs)} ms (${signal ?? `exit code ${code}`}): ${lines}`,
-      ];
-    });
-  }
-
-  /** What a member wrote last, before it is started again and writes something else. */
-  #noteExits(): void {
-    const { world, say } = this.#options;
-    const exits = world.unexpectedExits();
-    for (const { member } of exits.slice(this.#lastWords.length)) {
-      const lines = world.output(member).trimEnd().split('\n').slice(-lastLines).join('\n');
-      this.#lastWords.push(lines);
-      say(`${this.#seconds()}  ${world.members[member]?.name} ended by itself; it wrote last:\n${lines}`);
-    }
-  }
-
-  async #sampleStates(signal: AbortSignal): Promise<void> {
-    const { clock, world } = this.#options;
-    const last = world.members.map(() => '');
-    while (!signal.aborted) {
-      const atMs = this.#nowMs();
-      const states = await world.states();
-      this.#noteExits();
-      for (const [member, { state, term }] of states.entries()) {
-        const text = `${state} ${term}`;
-        if (last[member] === text) continue;
-        last[member] = text;
-        this.#states.push({ atMs, member, state, term });
-      }
-      await pause(clock, stateEveryMs, signal);
-    }
-  }
-
   async #deleteAll(): Promise<void> {
     const { prefix } = this.#space;
     const { key, rangeEnd } = this.#space.all();
@@ -402,37 +248,23 @@ export class Run {
     }
   }
 
-  #sayHow(): void {
-    const { world } = this.#options;
-    const now = world.members.map((_, member) => this.#states.findLast((change) => change.member === member));
-    // Who was cut off may believe for a while that it still leads.
-    const leaders = now.filter((change) => change?.state === 'leader').sort((a, b) => (b?.term ?? 0) - (a?.term ?? 0));
-    const [leader] = leaders;
-    const leads = leader ? `${world.members[leader.member]?.name} leads in term ${leader.term}` : 'nobody leads';
-    const { entries, acknowledged } = this.#journal;
-    this.#options.say(`${this.#seconds()}  ${acknowledged} of ${entries.length} operations answered; ${leads}`);
-  }
-
   #nowMs(): number {
     return this.#options.world.nowMs() - this.#startMs;
-  }
-
-  #seconds(): string {
-    return `${(this.#nowMs() / 1_000).toFixed(1).padStart(6)} s`;
   }
 
   #result(verdict: Verdict): RunResult {
     const { entries: operations, acknowledged } = this.#journal;
     const events = verdict.model?.events.length ?? 0;
     const told = this.#watches.flatMap(({ answers }) => answers).filter(({ kind }) => kind === 'events').length;
-    const elections = new Set(this.#states.filter(({ state }) => state === 'leader').map(({ term }) => term)).size;
+    const elections = new Set(this.#observer.states.filter(({ state }) => state === 'leader').map(({ term }) => term))
+      .size;
     return {
       verdict,
       operations,
       history: { events: this.#journal.events },
-      states: this.#states,
-      links: this.#links.toSorted((a, b) => a.atMs - b.atMs),
-      faults: this.#faults,
+      states: this.#observer.states,
+      links: this.#strikes.links.toSorted((a, b) => a.atMs - b.atMs),
+      faults: this.#strikes.faults,
       durationMs: this.#nowMs(),
       figures: {
         operations: operations.length,
@@ -440,7 +272,7 @@ export class Run {
         events,
         watches: this.#watches.length,
         'watch responses': told,
-        faults: this.#faults.length,
+        faults: this.#strikes.faults.length,
         'terms with a leader': elections,
       },
     };

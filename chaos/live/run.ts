@@ -6,21 +6,23 @@
  * their clients may do.
  */
 import { readdirSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { flagHelp, parseFlags, UsageError } from '../../src/cli/flags.ts';
 import { errorText, KeelsonError } from '../../src/env/errors.ts';
-import { realClock, realProcesses, realRandom } from '../../src/env/real.ts';
+import { realClock, realRandom } from '../../src/env/real.ts';
 import type { KvClientTls } from '../../src/kv/client/contract.ts';
-import { writeHistory } from '../check/history-file.ts';
 import type { FaultKind } from '../scenario/faults.ts';
+import { createRunMetrics } from '../report/run-metrics.ts';
+import { serveRunMetrics } from '../report/serve-run-metrics.ts';
 import { compileScenario, parseScenario, type Scenario } from '../scenario/scenario.ts';
 import { seededRandom } from '../sim/random.ts';
 import type { StoreProgram } from './contract.ts';
-import { createLiveWorld, removeLeftovers, supportedFaults, unsupportedReason } from './live-world.ts';
-import { runRecordOf } from './run-record-of.ts';
-import { Run, type RunResult } from './run-scenario.ts';
+import { createLiveWorld, ownDiskFaults, removeLeftovers, supportedFaults, unsupportedReason } from './live-world.ts';
+import { interruptible } from './run-interruption.ts';
+import { tell } from './run-outputs.ts';
+import { Run } from './run-scenario.ts';
 import { type RunWorld, targetWorld } from './run-target.ts';
 
 const flags = {
@@ -34,12 +36,24 @@ const flags = {
   cert: { type: 'string', help: 'with --target: file of the certificate to show to them' },
   key: { type: 'string', help: 'with --target: file of its key' },
   user: { type: 'string', help: 'with --target: name:password' },
+  report: { type: 'string', help: 'write a page for people to this file, such as run.html' },
   record: { type: 'string', help: 'write everything that was seen to this file, as JSON' },
+  junit: { type: 'string', help: 'write the checks to this file, as JUnit XML' },
+  'json-lines': { type: 'string', help: 'write what happened to this file, one JSON object a line' },
+  'metrics-port': {
+    type: 'number',
+    min: 0,
+    max: 65_535,
+    help: 'serve Prometheus metrics at this port of this machine meanwhile',
+  },
   history: { type: 'string', help: 'write what clients asked and were told to this file (docs/history-format.md)' },
   keep: { type: 'boolean', help: 'leave the members running until Ctrl-C, to look at them' },
 } as const;
 
-type Values = ReturnType<typeof parseFlags<typeof flags>>['values'];
+type Values = ReturnType<typeof parseFlags<typeof flags>>['values'] & {
+  /** The scenario as it was named. */
+  readonly named: string | undefined;
+};
 
 const usage = 'npm run chaos -- <scenario or file.yaml> [flags]';
 const summary = 'Runs a scenario on real members of a store, and judges what came of it.';
@@ -68,7 +82,8 @@ async function runWith(args: readonly string[]): Promise<number> {
     return 0;
   }
   checkTogether(given);
-  return runOne(await loadScenario(positionals[0], values), values);
+  const [named] = positionals;
+  return runOne(await loadScenario(named, values.members), { ...values, named });
 }
 
 /** Flags that mean nothing without another one, or against it. */
@@ -90,7 +105,7 @@ export async function builtInScenarios(): Promise<readonly Scenario[]> {
   );
 }
 
-async function loadScenario(given: string | undefined, { members }: Values): Promise<Scenario> {
+async function loadScenario(given: string | undefined, members: number | undefined): Promise<Scenario> {
   const names = () =>
     readdirSync(scenarioFolder)
       .toSorted()
@@ -114,57 +129,62 @@ async function runOne(scenario: Scenario, values: Values): Promise<number> {
   const seed = values.seed ?? Buffer.from(realRandom.bytes(4)).toString('hex');
   const seconds = values.seconds ?? scenario.workload.seconds;
   const isTarget = values.target.length > 0;
-  checkFaults(scenario, { seed, seconds, isTarget });
+  const kinds = checkFaults(scenario, { seed, seconds, isTarget });
   const say = (line: string) => console.log(line);
-  const interrupted = new AbortController();
-  const onSignal = () => {
-    // Whoever asks twice does not want to wait: the next run takes away what is left.
-    if (interrupted.signal.aborted) process.exit(2);
-    say('interrupted: taking everything away (again to leave at once)');
-    interrupted.abort(new KeelsonError('CHAOS_INTERRUPTED', 'interrupted: no verdict'));
+  const port = values['metrics-port'];
+  const metrics = port === undefined ? undefined : createRunMetrics();
+  const served = metrics && (await serveRunMetrics(metrics, port ?? 0));
+  if (served !== undefined) say(`metrics at http://127.0.0.1:${served.port}/metrics`);
+  const runIn = async ({ world, tls }: Begun, signal: AbortSignal): Promise<number> => {
+    signal.throwIfAborted();
+    const shared = { scenario, world, clock: realClock, tls, user, seed, seconds, isTarget, say, signal };
+    const run = new Run({ ...shared, metrics });
+    say(`${scenario.name}, seed ${seed}: ${scenario.description}`);
+    if (isTarget) say(`keys stand under ${run.prefix}; the servers are yours, so no faults are made`);
+    const result = await run.run();
+    const { verdict, violation } = result.verdict;
+    metrics?.world(verdict);
+    if (violation !== undefined) metrics?.violation(violation.property);
+    const command = commandOf(scenario, seed, values);
+    await tell(result, { scenario, outputs: values, command, members: world.members.map(({ name }) => name) }, say);
+    if (values.keep) await keep(world, signal, say);
+    return verdict === 'passed' ? 0 : verdict === 'failed' ? 1 : 2;
   };
-  // A client that is told what no store may say ends by an assertion, in the middle of a stream's own event.
-  const onUncaught = (error: unknown) => {
-    if (interrupted.signal.aborted) throw error;
-    const what = `a client ended by itself: ${errorText(error)}`;
-    interrupted.abort(new KeelsonError('CHAOS_CLIENT_ENDED', what, { cause: error }));
-  };
-  process.on('uncaughtException', onUncaught);
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
   try {
-    const { world, tls, close } = await begin(scenario, values, say);
-    try {
-      interrupted.signal.throwIfAborted();
-      const { signal } = interrupted;
-      const run = new Run({ scenario, world, clock: realClock, tls, user, seed, seconds, isTarget, say, signal });
-      say(`${scenario.name}, seed ${seed}: ${scenario.description}`);
-      if (isTarget) say(`keys stand under ${run.prefix}; the servers are yours, so no faults are made`);
-      const result = await run.run();
-      await tell(result, { scenario, values, seed, members: world.members.map(({ name }) => name) }, say);
-      if (values.keep) await keep(world, signal, say);
-      return result.verdict.verdict === 'passed' ? 0 : result.verdict.verdict === 'failed' ? 1 : 2;
-    } finally {
-      await close();
-    }
+    return await interruptible(say, async (signal) => {
+      const begun = await begin(scenario, { values, kinds, say });
+      try {
+        return await runIn(begun, signal);
+      } finally {
+        await begun.close();
+      }
+    });
   } finally {
-    process.off('uncaughtException', onUncaught);
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+    await served?.close();
   }
 }
 
-/** Before anything starts: whatever a scenario wants must be possible. */
+/** Runs the same again, as far as real processes do. */
+function commandOf({ name }: Scenario, seed: string, values: Values): string {
+  const given = [values.named ?? name, `--seed ${seed}`];
+  for (const flag of ['program', 'seconds', 'members'] as const) {
+    if (values[flag] !== undefined) given.push(`--${flag} ${values[flag]}`);
+  }
+  if (values.target.length > 0) given.push(`--target ${values.target.join(',')}`);
+  return `npm run chaos -- ${given.join(' ')}`;
+}
+
+/** Before anything starts: whatever a scenario wants must be possible. Returns which kinds it wants. */
 function checkFaults(
   scenario: Scenario,
   { seed, seconds, isTarget }: { readonly seed: string; readonly seconds: number; readonly isTarget: boolean },
-): void {
-  if (isTarget) return;
+): ReadonlySet<FaultKind> {
+  if (isTarget) return new Set();
   const kinds = new Set<FaultKind>(
     compileScenario(scenario, seededRandom(seed), seconds).map(({ fault }) => fault.kind),
   );
   const impossible = [...kinds].filter((kind) => !supportedFaults.has(kind));
-  if (impossible.length === 0) return;
+  if (impossible.length === 0) return kinds;
   const reasons = impossible.map((kind) => `${kind} (${unsupportedReason(kind) ?? 'it cannot be done'})`);
   throw new KeelsonError(
     'CHAOS_FAULT_UNSUPPORTED',
@@ -178,7 +198,14 @@ interface Begun {
   readonly close: () => Promise<void>;
 }
 
-async function begin({ cluster }: Scenario, values: Values, say: (line: string) => void): Promise<Begun> {
+async function begin(
+  { cluster }: Scenario,
+  {
+    values,
+    kinds,
+    say,
+  }: { readonly values: Values; readonly kinds: ReadonlySet<FaultKind>; readonly say: (line: string) => void },
+): Promise<Begun> {
   if (values.target.length > 0) {
     const tls = await targetTls(values);
     const world = targetWorld({ clock: realClock, endpoints: values.target, tls, user: userOf(values.user) });
@@ -188,7 +215,8 @@ async function begin({ cluster }: Scenario, values: Values, say: (line: string) 
   const program: StoreProgram =
     values.program === undefined ? { kind: 'keelson' } : { kind: 'other', path: values.program };
   say(`starting ${cluster.members} members of ${values.program ?? 'keelson store'}${cluster.isTls ? ' with TLS' : ''}`);
-  const world = await createLiveWorld({ program, ...cluster });
+  const hasOwnDisks = [...kinds].some((kind) => ownDiskFaults.has(kind));
+  const world = await createLiveWorld({ program, hasOwnDisks, ...cluster });
   return { world, tls: world.tls, close: () => world.close() };
 }
 
@@ -206,48 +234,6 @@ function userOf(text: string | undefined): { readonly name: string; readonly pas
   const colon = text.indexOf(':');
   if (colon < 1) throw new UsageError('chaos live: --user: want name:password');
   return { name: text.slice(0, colon), password: text.slice(colon + 1) };
-}
-
-async function tell(
-  result: RunResult,
-  context: {
-    readonly scenario: Scenario;
-    readonly values: Values;
-    readonly seed: string;
-    readonly members: readonly string[];
-  },
-  say: (line: string) => void,
-): Promise<void> {
-  const { scenario, values, seed, members } = context;
-  const { verdict, checks, violation } = result.verdict;
-  const own = `npm run chaos -- ${scenario.name} --seed ${seed}`;
-  const extra = values.program === undefined ? '' : ` --program ${values.program}`;
-  const command = `${own}${extra}${values.seconds === undefined ? '' : ` --seconds ${values.seconds}`}`;
-  for (const check of checks) say(`  ${check.verdict.padEnd(8)}${check.name}: ${check.detail ?? ''}`);
-  say(
-    Object.entries(result.figures)
-      .map(([name, value]) => `${value} ${name}`)
-      .join(', '),
-  );
-  if (values.record !== undefined) {
-    const commit = await commitOf();
-    await writeFile(values.record, `${JSON.stringify(runRecordOf(result, { scenario, members, command, commit }))}\n`);
-    say(`written to ${values.record}`);
-  }
-  if (values.history !== undefined) {
-    await writeFile(values.history, writeHistory(result.history));
-    say(`written to ${values.history}`);
-  }
-  if (violation !== undefined) say(`BROKEN: ${violation.property}: ${violation.detail}\nrun it again: ${command}`);
-  say(`${scenario.name}: ${verdict}`);
-}
-
-async function commitOf(): Promise<string | undefined> {
-  const { exitCode, stdout } = await realProcesses
-    .run('git', ['-C', dirname(fileURLToPath(import.meta.url)), 'rev-parse', '--short', 'HEAD'])
-    // Without git there is no commit to name.
-    .catch(() => ({ exitCode: -1, stdout: '' }));
-  return exitCode === 0 ? stdout.trim() : undefined;
 }
 
 async function keep(world: RunWorld, signal: AbortSignal, say: (line: string) => void): Promise<void> {

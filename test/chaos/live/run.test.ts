@@ -7,6 +7,7 @@ import { after, mock, test } from 'node:test';
 import { checkHistory } from '../../../chaos/check/check-history.ts';
 import { readHistory } from '../../../chaos/check/history-file.ts';
 import { runLive } from '../../../chaos/live/run.ts';
+import { readRunRecord } from '../../../chaos/report/read-run-record.ts';
 import type { RunRecord } from '../../../chaos/report/run-record.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'keelson-run-test-'));
@@ -94,8 +95,19 @@ faults:
 `,
   );
   const record = join(directory, 'record.json');
+  const page = join(directory, 'run.html');
   const history = join(directory, 'history.jsonl');
-  const { code, out, error } = await run(path, '--seed', '1', '--record', record, '--history', history);
+  const { code, out, error } = await run(
+    path,
+    '--seed',
+    '1',
+    '--record',
+    record,
+    '--history',
+    history,
+    '--report',
+    page,
+  );
   assert.equal(code, 0, `${out}\n${error}`);
   assert.match(out, /\nshort: passed$/);
   const written = JSON.parse(readFileSync(record, 'utf8')) as RunRecord;
@@ -110,6 +122,8 @@ faults:
   assert.ok(written.links.some(({ isCut }) => isCut) && written.links.some(({ isCut }) => !isCut));
   assert.ok(new Set(written.states.filter(({ state }) => state === 'leader').map(({ term }) => term)).size >= 2);
   assert.ok(written.operations.filter(({ outcome }) => outcome === 'ok').length > 50);
+  assert.deepEqual(readRunRecord(readFileSync(record, 'utf8')), written);
+  assert.match(readFileSync(page, 'utf8'), /^<!doctype html>/i);
   const results = checkHistory(readHistory(readFileSync(history, 'utf8')));
   const passed = results.filter(({ verdict }) => verdict === 'passed').map(({ name }) => name);
   assert.deepEqual(
