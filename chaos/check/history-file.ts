@@ -14,7 +14,7 @@ import { ShapeError } from './shape.ts';
 export const historyVersion = 1;
 
 /** A response of a watch is 1.5 MiB of requests at most, escaped six characters to one; anything longer is no history. */
-const lineCharactersMax = 64 * 1024 * 1024;
+export const lineCharactersMax = 64 * 1024 * 1024;
 
 export class HistoryFormatError extends KeelsonError {
   override readonly name = 'HistoryFormatError';

@@ -5,7 +5,7 @@
 import { createReadStream } from 'node:fs';
 import { flagHelp, parseFlags, UsageError } from '../../src/cli/flags.ts';
 import { checkHistory, checkerNames, type CheckResult } from './check-history.ts';
-import { HistoryFormatError, readHistoryStream } from './history-file.ts';
+import { HistoryFormatError, lineCharactersMax, readHistoryStream } from './history-file.ts';
 
 const flags = {
   output: { type: 'string', default: 'text', help: 'text or json' },
@@ -78,12 +78,18 @@ function describe(results: readonly CheckResult[]): string {
 async function* linesOf(path: string): AsyncGenerator<string, void, undefined> {
   const input = path === '-' ? process.stdin.setEncoding('utf8') : createReadStream(path, { encoding: 'utf8' });
   let rest: string[] = [];
+  let restCharacters = 0;
   for await (const chunk of input as AsyncIterable<string>) {
     const lines = chunk.split('\n');
-    rest.push(lines.shift() ?? '');
+    const first = lines.shift() ?? '';
+    rest.push(first);
+    restCharacters += first.length;
+    // Refused by whoever reads it, before it fills the memory.
+    if (restCharacters > lineCharactersMax) break;
     for (const line of lines) {
       yield rest.join('');
       rest = [line];
+      restCharacters = line.length;
     }
   }
   const last = rest.join('');
