@@ -82,6 +82,9 @@ function checksHtml(record: RunRecord): string {
   return `<section class="checks"><h2>Checks <span class="quiet">${passed} of ${record.checks.length} passed</span></h2><ul>${items.join('')}</ul></section>`;
 }
 
+/** Hashes and the like are for copying, not for reading. */
+const longFigure = 24;
+
 function figuresHtml(record: RunRecord): string {
   const figures: (readonly [string, string | number])[] = [
     ['members', record.members.length],
@@ -94,7 +97,8 @@ function figuresHtml(record: RunRecord): string {
     .filter(([name]) => !seen.has(name) && seen.add(name))
     .map(([name, value]) => {
       const text = typeof value === 'number' ? value.toLocaleString('en-US') : value;
-      return `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(text)}</dd></div>`;
+      const look = text.length > longFigure ? ' class="long"' : '';
+      return `<div><dt>${escapeHtml(name)}</dt><dd${look}>${escapeHtml(text)}</dd></div>`;
     });
   return `<dl class="figures">${items.join('')}</dl>`;
 }

@@ -49,7 +49,9 @@ export function storyOf(record: RunRecord): Story {
   const all = [...faults, ...leaderMoments(record)]
     .filter((moment) => moment.atMs <= endMs)
     .sort((a, b) => a.atMs - b.atMs);
-  const kept = violation === undefined ? all.slice(0, momentsMax) : all.slice(-momentsMax);
+  // Ends of faults are told only where there is room: what begins says more.
+  const told = all.length <= momentsMax ? all : all.filter(({ kind }) => kind !== 'healed');
+  const kept = violation === undefined ? told.slice(0, momentsMax) : told.slice(-momentsMax);
   assert(kept.length <= momentsMax, 'a story fits a screen');
   const last: Moment[] =
     violation === undefined

@@ -1,5 +1,6 @@
 /** Takes down what happens in one simulated world, for the report: states, cuts, faults and operations with their times. */
 import type { History, HistoryEntry, Operation, Outcome } from '../check/history.ts';
+import { faultText } from '../report/fault-text.ts';
 import type {
   LinkChange,
   MemberState,
@@ -8,8 +9,8 @@ import type {
   RunRecord,
   StateChange,
 } from '../report/run-record.ts';
-import type { Fault } from '../scenario/faults.ts';
-import { replayCommand, tellFault } from './failure-words.ts';
+import type { Fault, TimedFault } from '../scenario/faults.ts';
+import { replayCommand } from './failure-words.ts';
 import type { SimMember } from './sim-member.ts';
 import type { WorldResult } from './world.ts';
 
@@ -21,7 +22,7 @@ interface Times {
 export class Recorder {
   readonly #states: StateChange[] = [];
   readonly #links: LinkChange[] = [];
-  readonly #faults: RecordedFault[] = [];
+  readonly #faults: TimedFault[] = [];
   readonly #times = new Map<HistoryEntry, Times>();
   readonly #last: string[] = [];
   #seen = 0;
@@ -44,11 +45,7 @@ export class Recorder {
   }
 
   struck(atMs: number, fault: Fault): void {
-    const forMs = ['healMs', 'downMs', 'pauseMs', 'forMs'].map((name) => (fault as Record<string, unknown>)[name]);
-    const lasts = forMs.find((value): value is number => typeof value === 'number');
-    const members = 'member' in fault ? [fault.member] : 'from' in fault ? [fault.from, fault.to] : [];
-    const end = lasts === undefined ? {} : { endMs: atMs + lasts };
-    this.#faults.push({ atMs, ...end, kind: fault.kind, text: tellFault(fault), members });
+    this.#faults.push({ atMs, fault });
   }
 
   link(change: LinkChange): void {
@@ -82,7 +79,7 @@ export class Recorder {
       members: names,
       states: this.#states,
       links: this.#links,
-      faults: this.#faults,
+      faults: this.#faults.map(({ atMs, fault }) => describeStruck(atMs, fault, names)),
       operations,
       checks: [{ name: violation?.property ?? 'every promise', verdict }],
       figures: { events, operations: operations.length, acknowledged, trace: result.traceHash },
@@ -105,6 +102,15 @@ export interface RecordedAs {
   readonly commit: string | undefined;
   /** Of the members, by position. */
   readonly names: readonly string[];
+}
+
+function describeStruck(atMs: number, fault: Fault, names: readonly string[]): RecordedFault {
+  const forMs = ['healMs', 'downMs', 'pauseMs', 'forMs'].map((name) => (fault as Record<string, unknown>)[name]);
+  const lasts = forMs.find((value): value is number => typeof value === 'number');
+  const end = lasts === undefined ? {} : { endMs: atMs + lasts };
+  const one = 'member' in fault ? [fault.member] : 'from' in fault ? [fault.from, fault.to] : [];
+  const members = 'members' in fault ? fault.members : one;
+  return { atMs, ...end, kind: fault.kind, text: faultText(fault, names), members };
 }
 
 function describeOperation(entry: HistoryEntry, { startMs, endMs }: Times, id: number): RecordedOperation {

@@ -3,8 +3,7 @@ import { readColours } from './colours.js';
 import { listenToKeys, listenToMouse, listenToOverview } from './controls.js';
 import { describe, showDescription } from './describe.js';
 import { drawAxis, drawChart, drawOverview, fit, penFor } from './draw-chart.js';
-import { drawMember, stateLooks } from './draw-members.js';
-import { drawLink } from './draw-members.js';
+import { drawLink, drawMember, stateLooks } from './draw-members.js';
 import { drawOperations, outcomes } from './draw-operations.js';
 import { choicesOf, everything, filterOperations, isFiltering } from './filter.js';
 import { findAt } from './find-at.js';
@@ -78,12 +77,10 @@ function look(next) {
   draw();
 }
 
-const pen = () => penFor(fitless(chart), view, chart.clientWidth);
-/** @param {HTMLCanvasElement} canvas */
-function fitless(canvas) {
-  const context = canvas.getContext('2d');
+function pen() {
+  const context = chart.getContext('2d');
   if (context === null) throw new Error('this browser has no canvas');
-  return context;
+  return penFor(context, view, chart.clientWidth);
 }
 
 /** @param {number} x */
@@ -150,7 +147,10 @@ function showViolation() {
   const at = violation.atMs === undefined ? [] : [violation.atMs];
   const times = [...at, ...showing.flatMap((one) => (one.isAnswered ? [one.startMs, one.endMs] : [one.startMs]))];
   if (times.length === 0) return;
-  look(windowAround(Math.min(...times), Math.max(...times), run.endMs));
+  const endMs = Math.max(...times);
+  // Without operations to show, what came before it is the best there is.
+  const startMs = showing.length === 0 ? endMs - run.endMs / 20 : Math.min(...times);
+  look(windowAround(startMs, endMs, run.endMs));
   element('chart-frame', HTMLElement).scrollIntoView({ block: 'nearest' });
   pick(showing.at(-1), false);
 }
