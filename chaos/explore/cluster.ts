@@ -6,8 +6,9 @@
  * still arrive; when more are sent, the search tries each choice of those that get lost. A message that would change
  * nothing is not delivered: it may as well be lost.
  *
- * The disk: with `records` 0 it is done at once. Else a member takes nothing in while so many records wait for it. When no
- * crash is left, waiting only puts off what a member says, so the disk is done at once then, too.
+ * The disk: with `records` 0 it is done at once. Else a member takes nothing in while so many records wait for it. With 1
+ * nobody can tell when it is done, as the member neither hears nor says anything meanwhile: so after each step it either
+ * ends or crashes there and then. With 2 and more, what comes in meanwhile meets records that wait.
  */
 import type { Violation } from '../check/violation.ts';
 import { AbstractStates, type Knowledge } from './abstract-states.ts';
@@ -15,7 +16,7 @@ import { mixHigh, mixLow } from './fingerprints.ts';
 import { Histories, type History } from './histories.ts';
 import { asViolation, type Local, LocalStates, type Sent } from './local-states.ts';
 import type { Input, MemberSetup } from './member.ts';
-import { namingsOf } from './words.ts';
+import { type Naming, namingsOf } from './words.ts';
 
 export interface Bounds extends MemberSetup {
   /** Nobody is followed beyond this term. */
@@ -67,6 +68,15 @@ export interface Broken {
   readonly violation: Violation;
 }
 
+/** Between the steps of one successor. */
+interface Moment {
+  readonly locals: readonly Local[];
+  readonly history: History;
+  readonly knowledge: Knowledge | undefined;
+  readonly under: ReadonlySet<Sent>;
+  readonly steps: readonly ClusterStep[];
+}
+
 class BrokenStep extends Error {
   readonly broken: Broken;
   constructor(broken: Broken) {
@@ -77,7 +87,9 @@ class BrokenStep extends Error {
 
 export class Clusters {
   readonly #bounds: Bounds;
-  readonly #namings;
+  readonly #namings: readonly Naming[];
+  /** Under each naming: new id → position of the member that has it. */
+  readonly #inverses: readonly Naming[];
   readonly locals: LocalStates;
   readonly histories: Histories;
   readonly abstract: AbstractStates | undefined;
@@ -85,6 +97,7 @@ export class Clusters {
   constructor(bounds: Bounds) {
     this.#bounds = bounds;
     this.#namings = namingsOf(bounds.members);
+    this.#inverses = this.#namings.map((naming) => naming.map((_, name) => naming.indexOf(name) - 1));
     this.locals = new LocalStates(bounds, this.#namings);
     this.histories = new Histories(this.#namings);
     this.abstract = bounds.refinement ? new AbstractStates(bounds.members) : undefined;
@@ -151,34 +164,45 @@ export class Clusters {
 
   /** Takes one step and whatever the disk does at once, and then every choice of what the network loses. */
   #go(state: ClusterState, first: ClusterStep, left: Left, wire: readonly Sent[], successors: Successor[]): void {
-    const steps: ClusterStep[] = [];
-    const now = { locals: [...state.locals], history: state.history, knowledge: state.knowledge };
-    const under = new Set(wire);
-    const take = (step: ClusterStep) => {
-      steps.push(step);
-      try {
-        const before = now.locals[step.member - 1] as Local;
-        const { to, sent } = this.locals.step(before, step.input, step.sent);
-        for (const message of sent) under.add(message);
-        now.locals[step.member - 1] = to;
-        now.history = this.histories.after(now.history, to);
-        this.histories.checkAcross(now.history, now.locals, to);
-        const isRestart = step.input.kind === 'crash';
-        if (now.knowledge !== undefined) now.knowledge = this.abstract?.after(now.knowledge, now.locals, to, isRestart);
-        return before !== to || sent.length > 0;
-      } catch (error) {
-        throw new BrokenStep({ steps, violation: asViolation(error) });
-      }
-    };
-    const hasEffect = take(first);
+    const { locals, history, knowledge } = state;
+    const moment = this.#take({ locals, history, knowledge, under: new Set(wire), steps: [] }, first);
+    const hasEffect = moment.locals[first.member - 1] !== locals[first.member - 1] || moment.under.size > wire.length;
     if (!hasEffect && first.input.kind === 'deliver') return;
-    if (now.locals.some(({ view }) => view.term > this.#bounds.terms)) return;
-    if (this.#bounds.records === 0 || left.crashes === 0) {
-      for (let member = 1; member <= now.locals.length; member++)
-        while ((now.locals[member - 1] as Local).waiting > 0) take({ member, input: { kind: 'sync' } });
+    this.#finish(moment, first.member, left, successors);
+  }
+
+  #finish(moment: Moment, member: number, left: Left, successors: Successor[]): void {
+    const { locals, history, knowledge, under, steps } = moment;
+    const local = locals[member - 1] as Local;
+    if (local.view.term > this.#bounds.terms) return;
+    if (local.waiting > 0 && this.#bounds.records <= 1) {
+      const isCrashPossible = this.#bounds.records === 1 && left.crashes > 0;
+      for (let kept = 0; isCrashPossible && kept <= local.recordsWaiting; kept++) {
+        const crashed = this.#take(moment, { member, input: { kind: 'crash', kept } });
+        this.#finish(crashed, member, { ...left, crashes: left.crashes - 1 }, successors);
+      }
+      return this.#finish(this.#take(moment, { member, input: { kind: 'sync' } }), member, left, successors);
     }
-    for (const kept of choices([...under], this.#bounds.wire))
-      successors.push({ steps, state: { ...now, wire: kept, left } });
+    for (const wire of choices([...under], this.#bounds.wire))
+      successors.push({ steps, state: { locals, history, knowledge, wire, left } });
+  }
+
+  /** Takes one step and checks what came of it. */
+  #take(moment: Moment, step: ClusterStep): Moment {
+    const steps = [...moment.steps, step];
+    try {
+      const before = moment.locals[step.member - 1] as Local;
+      const { to, sent } = this.locals.step(before, step.input, step.sent);
+      const locals = to === before ? moment.locals : moment.locals.with(step.member - 1, to);
+      const under = sent.length === 0 ? moment.under : new Set([...moment.under, ...sent]);
+      const history = this.histories.after(moment.history, to);
+      this.histories.checkAcross(history, locals, to);
+      const isRestart = step.input.kind === 'crash';
+      const knowledge = moment.knowledge && this.abstract?.after(moment.knowledge, locals, to, isRestart);
+      return { locals, history, knowledge, under, steps };
+    } catch (error) {
+      throw new BrokenStep({ steps, violation: asViolation(error) });
+    }
   }
 
   /** Two 32-bit numbers that are the same for states that differ only in who is who. */
@@ -191,7 +215,7 @@ export class Clusters {
       let low = mixLow(count, history.keys[which] as number);
       let high = mixHigh(count, history.keys[which] as number);
       for (let name = 1; name <= locals.length; name++) {
-        const key = (locals[naming.indexOf(name) - 1] as Local).keys[which] as number;
+        const key = (locals[(this.#inverses[which] as Naming)[name] as number] as Local).keys[which] as number;
         low = mixLow(low, key);
         high = mixHigh(high, key);
       }
