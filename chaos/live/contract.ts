@@ -22,6 +22,11 @@ export interface LiveWorldOptions {
    * a crash of all is a power cut that loses what was not synced. Without it those faults are refused. False when absent.
    */
   readonly hasOwnDisks?: boolean;
+  /**
+   * What each member's JavaScript sees of time can be set: its time of day and its pace. Only where Keelson's own store serves.
+   * Without it faults of clocks are refused. False when absent.
+   */
+  readonly hasOwnClocks?: boolean;
 }
 
 export interface LiveMember {

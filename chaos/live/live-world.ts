@@ -31,7 +31,7 @@ import {
 } from './world-plan.ts';
 
 export { removeLeftovers } from './leftovers.ts';
-export { ownDiskFaults, supportedFaults, unsupportedReason } from './supported-faults.ts';
+export { ownClockFaults, ownDiskFaults, supportedFaults, unsupportedReason } from './supported-faults.ts';
 
 /** Rejects with KeelsonError: `CHAOS_MACHINE_UNFIT` says what the machine lacks, `CHAOS_NOT_READY` which member is not ready. */
 export async function createLiveWorld(options: LiveWorldOptions): Promise<World> {
@@ -50,7 +50,8 @@ export async function createLiveWorld(options: LiveWorldOptions): Promise<World>
     for (const member of plan.members) await env.disk.makeDirectory(member.directory);
     const disks = options.hasOwnDisks === true ? await makeDisks(env, plan) : undefined;
     const commandOf = commandsOf(plan, options);
-    world = new World({ env, plan, program: options.program, proxy, tls, disks, commandOf });
+    const hasOwnClocks = options.hasOwnClocks === true;
+    world = new World({ env, plan, program: options.program, proxy, tls, disks, hasOwnClocks, commandOf });
     await world.begin();
     return world;
   } catch (error) {
@@ -59,7 +60,7 @@ export async function createLiveWorld(options: LiveWorldOptions): Promise<World>
   }
 }
 
-function checkOptions({ members, program }: LiveWorldOptions): void {
+function checkOptions({ members, program, hasOwnClocks }: LiveWorldOptions): void {
   if (!Number.isInteger(members) || members < 1 || members > membersMax) {
     throw new KeelsonError(
       'CHAOS_BAD_OPTIONS',
@@ -70,6 +71,12 @@ function checkOptions({ members, program }: LiveWorldOptions): void {
     throw new KeelsonError(
       'CHAOS_BAD_OPTIONS',
       `make a live world: the program ${JSON.stringify(program.path)}: want the whole path, such as /usr/bin/etcd`,
+    );
+  }
+  if (program.kind === 'other' && hasOwnClocks === true) {
+    throw new KeelsonError(
+      'CHAOS_BAD_OPTIONS',
+      `make a live world: clocks of their own for members of ${program.path}: only those of our own store can be set`,
     );
   }
 }

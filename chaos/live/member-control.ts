@@ -4,6 +4,7 @@
  */
 import type { Cancel, Clock } from '../../src/env/clock.ts';
 import type { Later } from './later.ts';
+import type { MemberClock } from './member-clock.ts';
 import type { MemberDisk } from './member-disk.ts';
 import type { MemberProcess } from './member-process.ts';
 import type { PlannedMember } from './world-plan.ts';
@@ -18,7 +19,9 @@ export class MemberControl {
   readonly process: MemberProcess;
   /** Of its own; absent: it shares the world's. */
   readonly disk: MemberDisk | undefined;
-  readonly #clock: Clock;
+  /** Of its own; absent: it goes by true time. */
+  readonly clock: MemberClock | undefined;
+  readonly #trueClock: Clock;
   readonly #later: Later;
   #queue: Promise<void> = Promise.resolve();
   #restart: Due | undefined;
@@ -28,13 +31,15 @@ export class MemberControl {
     readonly planned: PlannedMember;
     readonly process: MemberProcess;
     readonly disk: MemberDisk | undefined;
-    readonly clock: Clock;
+    readonly clock: MemberClock | undefined;
+    readonly trueClock: Clock;
     readonly later: Later;
   }) {
     this.planned = options.planned;
     this.process = options.process;
     this.disk = options.disk;
-    this.#clock = options.clock;
+    this.clock = options.clock;
+    this.#trueClock = options.trueClock;
     this.#later = options.later;
   }
 
@@ -61,9 +66,9 @@ export class MemberControl {
   }
 
   #startIn(downMs: number): void {
-    const atMs = Math.max(this.#clock.monotonicMs() + downMs, this.#restart?.atMs ?? 0);
+    const atMs = Math.max(this.#trueClock.monotonicMs() + downMs, this.#restart?.atMs ?? 0);
     this.#restart?.cancel();
-    this.#restart = { atMs, cancel: this.#later.after(atMs - this.#clock.monotonicMs(), () => this.start()) };
+    this.#restart = { atMs, cancel: this.#later.after(atMs - this.#trueClock.monotonicMs(), () => this.start()) };
   }
 
   /** Starts it if it is down, before its time if need be. */
@@ -98,9 +103,9 @@ export class MemberControl {
   /** False when it is down. */
   pause(pauseMs: number): boolean {
     if (!this.process.setPaused(true)) return false;
-    const atMs = Math.max(this.#clock.monotonicMs() + pauseMs, this.#resume?.atMs ?? 0);
+    const atMs = Math.max(this.#trueClock.monotonicMs() + pauseMs, this.#resume?.atMs ?? 0);
     this.#resume?.cancel();
-    this.#resume = { atMs, cancel: this.#later.after(atMs - this.#clock.monotonicMs(), () => this.resume()) };
+    this.#resume = { atMs, cancel: this.#later.after(atMs - this.#trueClock.monotonicMs(), () => this.resume()) };
     return true;
   }
 

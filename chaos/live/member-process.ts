@@ -28,6 +28,7 @@ export class MemberProcess {
   readonly #member: PlannedMember;
   readonly #worldDirectory: string;
   #words: readonly string[];
+  readonly #environment: Readonly<Record<string, string>>;
   readonly #endedByItself: (how: EndedProcess) => void;
   #child: ChildProcess | undefined;
   #isExpectedToEnd = false;
@@ -39,12 +40,14 @@ export class MemberProcess {
     readonly worldDirectory: string;
     /** The program and its flags. */
     readonly words: readonly string[];
+    readonly environment: Readonly<Record<string, string>>;
     readonly endedByItself: (how: EndedProcess) => void;
   }) {
     this.#env = options.env;
     this.#member = options.member;
     this.#worldDirectory = options.worldDirectory;
     this.#words = options.words;
+    this.#environment = options.environment;
     this.#endedByItself = options.endedByItself;
   }
 
@@ -66,7 +69,11 @@ export class MemberProcess {
   async start(): Promise<void> {
     if (this.#child !== undefined) return;
     const [program, ...args] = inside(this.#member.namespace, this.#words);
-    const child = this.#env.processes.spawn(program, args, { detached: true, logFile: this.#member.logFile });
+    const child = this.#env.processes.spawn(program, args, {
+      detached: true,
+      logFile: this.#member.logFile,
+      env: this.#environment,
+    });
     this.#child = child;
     this.#isExpectedToEnd = false;
     this.isPaused = false;

@@ -1,5 +1,6 @@
 /** Carries faults out on a live world, each until its own end. What cannot be done to real processes is refused. */
 import type { StruckFault } from './contract.ts';
+import { strikeClocks } from './strike-clocks.ts';
 import { type AnyFault, StrikeContext, type StrikeParts } from './strike-context.ts';
 import { strikeDisks } from './strike-disks.ts';
 import { strikeLinks } from './strike-links.ts';
@@ -18,7 +19,7 @@ export class Striker {
 
   async strike(fault: AnyFault): Promise<StruckFault> {
     const atMs = this.#nowMs();
-    for (const room of [strikeProcesses, strikeLinks, strikeRequests, strikeDisks]) {
+    for (const room of [strikeProcesses, strikeLinks, strikeRequests, strikeDisks, strikeClocks]) {
       const struck = room(this.#context, fault);
       if (struck === undefined) continue;
       const { text, members = [], lastsMs, links = [] } = await struck;

@@ -18,6 +18,7 @@ import { dismantle } from './leftovers.ts';
 import type { LinkProxyClient } from './link-proxy-client.ts';
 import { MemberCalls, type MemberWord } from './member-calls.ts';
 import { MemberControl } from './member-control.ts';
+import { MemberClock } from './member-clock.ts';
 import type { MemberDisk } from './member-disk.ts';
 import { MemberProcess } from './member-process.ts';
 import { NetControl } from './net-control.ts';
@@ -38,6 +39,7 @@ export interface WorldParts {
   readonly tls: LiveWorld['tls'];
   /** One for each member, mounted; absent: they share the machine's. */
   readonly disks: readonly MemberDisk[] | undefined;
+  readonly hasOwnClocks: boolean;
   readonly commandOf: (member: PlannedMember) => readonly string[];
 }
 
@@ -63,16 +65,25 @@ export class World implements LiveWorld {
     this.#later = new Later(clock);
     this.#net = new NetControl(env, plan, proxy);
     this.#controls = plan.members.map((planned, member) => {
+      const ownClock = parts.hasOwnClocks ? new MemberClock(`${plan.directory}/${planned.name}.clock`) : undefined;
       const process = new MemberProcess({
         env,
         member: planned,
         worldDirectory: plan.directory,
         words: parts.commandOf(planned),
+        environment: ownClock?.environment ?? {},
         endedByItself: (how) => {
           if (this.#closing === undefined) this.#exits.push({ atMs: this.nowMs(), member, ...how });
         },
       });
-      return new MemberControl({ planned, process, disk: parts.disks?.[member], clock, later: this.#later });
+      return new MemberControl({
+        planned,
+        process,
+        disk: parts.disks?.[member],
+        clock: ownClock,
+        trueClock: clock,
+        later: this.#later,
+      });
     });
     const endpoints = this.members.map(({ clientUrl }) => clientUrl);
     this.#calls = new MemberCalls(clock, endpoints, parts.tls);
@@ -142,7 +153,10 @@ export class World implements LiveWorld {
   async heal(): Promise<void> {
     this.#checkUsable();
     this.#later.callOff();
-    for (const control of this.#controls) control.resume();
+    for (const control of this.#controls) {
+      control.resume();
+      control.clock?.beTrue();
+    }
     await this.#net.endAll();
     const disks = this.#controls.flatMap(({ disk }) => (disk === undefined ? [] : [disk]));
     await Promise.all(disks.map((disk) => disk.thaw().then(() => disk.free())));

@@ -1,6 +1,7 @@
 /** The parts of a live world that decide, and touch nothing. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { ClockCourse, parseClockSettings, trueClock } from '../../../chaos/live/clock-course.ts';
 import { cutLinks } from '../../../chaos/live/fault-links.ts';
 import { cutText, weatherText } from '../../../chaos/live/fault-text.ts';
 import { clearLink, flipBits, LinkPacing, mergeConditions } from '../../../chaos/live/link-pacing.ts';
@@ -139,6 +140,41 @@ describe('pacing', () => {
     assert.equal(changed.length, flips);
     assert.ok(changed.every((byte) => (byte & (byte - 1)) === 0));
     assert.equal(flipBits(chunk, 0, draw), 0);
+  });
+});
+
+describe('a clock that is tampered with', () => {
+  test('keeps true time until it is told otherwise', () => {
+    const course = new ClockCourse(100, 1_000_000);
+    assert.deepEqual([course.monotonicMs(150), course.wallMs(150)], [150, 1_000_050]);
+    assert.equal(course.trueDelayMs(30), 30);
+  });
+
+  test('runs at its own pace, goes on from where it was, and waits accordingly', () => {
+    const course = new ClockCourse(0, 1_000_000);
+    course.set({ ...trueClock, rate: 2 }, 100, 1_000_100);
+    assert.equal(course.monotonicMs(200), 300);
+    assert.equal(course.trueDelayMs(30), 15);
+    course.set({ ...trueClock, rate: 0 }, 200, 1_000_200);
+    assert.equal(course.monotonicMs(900), 300);
+    assert.equal(course.trueDelayMs(30), Number.POSITIVE_INFINITY);
+  });
+
+  test('its time of day jumps while the monotonic one does not, and is the true one once it is true again', () => {
+    const course = new ClockCourse(0, 1_000_000);
+    course.set({ rate: 3, wallOffsetMs: -500_000 }, 10, 1_000_010);
+    assert.equal(course.monotonicMs(10), 10);
+    assert.equal(course.wallMs(20), 500_040);
+    course.set(trueClock, 20, 1_000_020);
+    assert.equal(course.monotonicMs(20), 40, 'what has passed has passed');
+    assert.equal(course.wallMs(25), 1_000_025);
+  });
+
+  test('settings that are none are none', () => {
+    assert.deepEqual(parseClockSettings('{"rate":2,"wallOffsetMs":-5}'), { rate: 2, wallOffsetMs: -5 });
+    for (const text of ['', '{"rate":2', '{"rate":-1,"wallOffsetMs":0}', '{"rate":1}', 'null']) {
+      assert.equal(parseClockSettings(text), undefined, text);
+    }
   });
 });
 
