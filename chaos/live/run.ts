@@ -18,12 +18,13 @@ import { createRunMetrics } from '../report/run-metrics.ts';
 import { serveRunMetrics } from '../report/serve-run-metrics.ts';
 import { compileScenario, parseScenario, type Scenario } from '../scenario/scenario.ts';
 import { seededRandom } from '../sim/random.ts';
-import type { StoreProgram } from './contract.ts';
-import { createLiveWorld, ownDiskFaults, removeLeftovers, supportedFaults, unsupportedReason } from './live-world.ts';
+import type { StoreProgram, SupportedFaults } from './contract.ts';
+import { createLiveWorld, removeLeftovers, supportedFaults, unsupportedReason } from './live-world.ts';
 import { interruptible } from './run-interruption.ts';
 import { tell } from './run-outputs.ts';
 import { Run } from './run-scenario.ts';
 import { type RunWorld, targetWorld } from './run-target.ts';
+import { ownClockFaults, ownDiskFaults } from './supported-faults.ts';
 
 const flags = {
   list: { type: 'boolean', help: 'name the scenarios that come along' },
@@ -57,6 +58,8 @@ type Values = ReturnType<typeof parseFlags<typeof flags>>['values'] & {
 
 const usage = 'npm run chaos -- <scenario or file.yaml> [flags]';
 const summary = 'Runs a scenario on real members of a store, and judges what came of it.';
+/** A member of another program cannot come back as somebody else by itself, and its clock is out of reach. */
+const ownProgramFaults: SupportedFaults = new Set<FaultKind>([...ownClockFaults, 'wipe']);
 const scenarioFolder = fileURLToPath(new URL('../scenarios/', import.meta.url));
 
 /** Resolves with the exit code; what was wrong is printed. */
@@ -129,7 +132,7 @@ async function runOne(scenario: Scenario, values: Values): Promise<number> {
   const seed = values.seed ?? Buffer.from(realRandom.bytes(4)).toString('hex');
   const seconds = values.seconds ?? scenario.workload.seconds;
   const isTarget = values.target.length > 0;
-  const kinds = checkFaults(scenario, { seed, seconds, isTarget });
+  const kinds = kindsOf(scenario, seed, values);
   const say = (line: string) => console.log(line);
   const port = values['metrics-port'];
   const metrics = port === undefined ? undefined : createRunMetrics();
@@ -174,22 +177,24 @@ function commandOf({ name }: Scenario, seed: string, values: Values): string {
   return `npm run chaos -- ${given.join(' ')}`;
 }
 
-/** Before anything starts: whatever a scenario wants must be possible. Returns which kinds it wants. */
-function checkFaults(
-  scenario: Scenario,
-  { seed, seconds, isTarget }: { readonly seed: string; readonly seconds: number; readonly isTarget: boolean },
-): ReadonlySet<FaultKind> {
-  if (isTarget) return new Set();
-  const kinds = new Set<FaultKind>(
-    compileScenario(scenario, seededRandom(seed), seconds).map(({ fault }) => fault.kind),
-  );
+/** What a scenario strikes with; none of it with --target. */
+type Kinds = ReadonlySet<FaultKind>;
+
+/** Before anything starts: whatever a scenario wants must be possible. */
+function kindsOf(scenario: Scenario, seed: string, { seconds, target, program }: Values): Kinds {
+  if (target.length > 0) return new Set();
+  const schedule = compileScenario(scenario, seededRandom(seed).fork('faults'), seconds);
+  const kinds = new Set<FaultKind>(schedule.map(({ fault }) => fault.kind));
+  const refuse = (reasons: readonly string[], more: string) => {
+    const what = `${scenario.name}: cannot be done to real processes${more}: ${reasons.join(', ')}`;
+    throw new KeelsonError('CHAOS_FAULT_UNSUPPORTED', `${what}; what can be: ${[...supportedFaults].join(', ')}`);
+  };
   const impossible = [...kinds].filter((kind) => !supportedFaults.has(kind));
-  if (impossible.length === 0) return kinds;
   const reasons = impossible.map((kind) => `${kind} (${unsupportedReason(kind) ?? 'it cannot be done'})`);
-  throw new KeelsonError(
-    'CHAOS_FAULT_UNSUPPORTED',
-    `${scenario.name}: cannot be done to real processes: ${reasons.join(', ')}; what can be: ${[...supportedFaults].join(', ')}`,
-  );
+  if (reasons.length > 0) refuse(reasons, '');
+  const own = program === undefined ? [] : [...kinds].filter((kind) => ownProgramFaults.has(kind));
+  if (own.length > 0) refuse(own, ' of other programs');
+  return kinds;
 }
 
 interface Begun {
@@ -200,11 +205,7 @@ interface Begun {
 
 async function begin(
   { cluster }: Scenario,
-  {
-    values,
-    kinds,
-    say,
-  }: { readonly values: Values; readonly kinds: ReadonlySet<FaultKind>; readonly say: (line: string) => void },
+  { values, kinds, say }: { readonly values: Values; readonly kinds: Kinds; readonly say: (line: string) => void },
 ): Promise<Begun> {
   if (values.target.length > 0) {
     const tls = await targetTls(values);
@@ -216,7 +217,8 @@ async function begin(
     values.program === undefined ? { kind: 'keelson' } : { kind: 'other', path: values.program };
   say(`starting ${cluster.members} members of ${values.program ?? 'keelson store'}${cluster.isTls ? ' with TLS' : ''}`);
   const hasOwnDisks = [...kinds].some((kind) => ownDiskFaults.has(kind));
-  const world = await createLiveWorld({ program, hasOwnDisks, ...cluster });
+  const hasOwnClocks = [...kinds].some((kind) => ownClockFaults.has(kind));
+  const world = await createLiveWorld({ program, hasOwnDisks, hasOwnClocks, ...cluster });
   return { world, tls: world.tls, close: () => world.close() };
 }
 

@@ -9,7 +9,7 @@ export interface Range {
   readonly max: number;
 }
 
-const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 /** An hour: nobody waits longer for a scenario. */
 const durationMsMax = 3_600_000;
 
@@ -93,12 +93,12 @@ export class Fields {
   }
 
   /** `3s`, `500ms`, `1m30s`, in milliseconds. */
-  durationMs(key: string, minMs = 0): number | undefined {
+  durationMs(key: string, minMs = 0, maxMs = durationMsMax): number | undefined {
     const wanted = `a duration such as 3s, 500ms or 1m30s${minMs > 0 ? `, of ${minMs} ms or more` : ''}`;
     const text = this.text(key, wanted);
     if (text === undefined) return undefined;
     const value = parseDurationMs(text);
-    if (value === undefined || value < minMs || value > durationMsMax) throw this.wrong(key, wanted);
+    if (value === undefined || value < minMs || value > maxMs) throw this.wrong(key, wanted);
     return value;
   }
 
@@ -143,9 +143,9 @@ export class Fields {
 
 /** Undefined when the text is no duration. */
 export function parseDurationMs(text: string): number | undefined {
-  if (!/^(\d+(\.\d+)?(ms|s|m))+$/.test(text)) return undefined;
+  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return undefined;
   let totalMs = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m)/g)) {
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
     totalMs += Number(amount) * (unitsMs[unit as string] as number);
   }
   return totalMs;

@@ -4,7 +4,8 @@
  * is data: the same for the same seed, and good for real processes and for the simulation.
  */
 import type { TimedFault } from './faults.ts';
-import { type DrawSource, type FaultTemplate, readFaultWord } from './fault-words.ts';
+import type { DrawSource, FaultTemplate } from './fault-word-parts.ts';
+import { readFaultWord } from './fault-words.ts';
 import { Fields } from './fields.ts';
 import { BadScenario, parseYamlTree, type YamlNode } from './yaml-tree.ts';
 

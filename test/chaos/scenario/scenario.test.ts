@@ -155,7 +155,7 @@ test('every kind of the fault language can be said', () => {
 - {at: 0s, fault: slowDisk, by: 50ms, member: 0, for: 3s}
 - {at: 0s, fault: clockRate, percent: 150, member: 0, for: 3s}
 - {at: 0s, fault: clockFreeze, member: 0, for: 3s}
-- {at: 0s, fault: wallJump, by: 59m, back: true, member: 0}
+- {at: 0s, fault: wallJump, by: 365d, back: true, member: 0}
 - {at: 0s, fault: wallStrobe, by: 1m, strobe: 100ms, member: 0, for: 3s}
 - {at: 0s, fault: defragment, member: 0}
 - {at: 0s, fault: hash, member: 0}
