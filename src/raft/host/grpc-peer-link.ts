@@ -51,6 +51,11 @@ export interface PeerLinkOptions {
   readonly refused: (peer: ReplicaId, as: RefusedAs) => void;
 }
 
+/** What a peer that is there answers at once, and what is asked again and again. */
+function isQuestion({ type }: Message): boolean {
+  return type === 'heartbeat' || type === 'preVote' || type === 'vote';
+}
+
 /** No answer is longer than its status. */
 const answerBytesMax = 1024;
 
@@ -74,6 +79,12 @@ export class PeerLink {
   #cancelTimer: Cancel = () => undefined;
   #isEnded = false;
   #openSinceMs: number | undefined;
+  /** Since when it has been asked and has not said anything. */
+  #askedAtMs: number | undefined;
+  /** What has gone that way since then. */
+  #askedBytes = 0;
+  /** Streams of their own on the same connection, which have limits of their own. */
+  #snapshots = 0;
 
   constructor(options: PeerLinkOptions, urls: readonly string[]) {
     assert(urls.length > 0, 'a peer has an address');
@@ -114,10 +125,16 @@ export class PeerLink {
     this.#patience.proposed();
   }
 
+  /** The peer said something, on a connection of its own. */
+  heard(): void {
+    this.#askedAtMs = undefined;
+  }
+
   /** Takes a message; `flush` sends what was taken. */
   push(message: Message): void {
     if (this.#isEnded) return;
     if (this.#state === 'closed') this.#connect();
+    if (this.#state === 'open' && isQuestion(message)) this.#minded();
     const bytes = messageBytes(message);
     if (bytes > peerLimits.frameBytesMax) {
       this.#log('error', 'dropped a raft message that is larger than a frame', { type: message.type, bytes });
@@ -139,6 +156,18 @@ export class PeerLink {
     this.#mayWait = mayWait && (this.#mayWait || this.#queue.length === 0);
     this.#queue.push(message);
     this.#queueBytes += bytes;
+    this.#askedBytes += bytes;
+  }
+
+  /** A question goes out. Those that come again and again tell when nobody answers. */
+  #minded(): void {
+    const nowMs = this.#options.env.clock.monotonicMs();
+    if (this.#askedAtMs === undefined) this.#askedBytes = 0;
+    this.#askedAtMs ??= nowMs;
+    const silentMs = nowMs - this.#askedAtMs;
+    const mayTakeMs = peerLimits.silenceMs + this.#askedBytes / peerLimits.slowestBytesPerMs;
+    if (silentMs < mayTakeMs || this.#snapshots > 0) return;
+    this.#breakOff(`the peer was asked and said nothing for ${Math.round(silentMs)} ms`);
   }
 
   /**
@@ -186,12 +215,17 @@ export class PeerLink {
     const client = this.#client;
     if (!client) throw new KeelsonError('UNREACHABLE', `send snapshot: member ${message.to} cannot be reached now`);
     const { clock } = this.#options.env;
-    await streamSnapshot(message, chunks, {
-      client,
-      clock,
-      metadata: this.#metadata(),
-      onResumed: (stagedBytes) => this.#log('info', 'a raft snapshot goes on where it broke off', { stagedBytes }),
-    });
+    this.#snapshots += 1;
+    try {
+      await streamSnapshot(message, chunks, {
+        client,
+        clock,
+        metadata: this.#metadata(),
+        onResumed: (stagedBytes) => this.#log('info', 'a raft snapshot goes on where it broke off', { stagedBytes }),
+      });
+    } finally {
+      this.#snapshots -= 1;
+    }
   }
 
   close(): void {
@@ -214,7 +248,7 @@ export class PeerLink {
     this.#isBlocked = false;
     const url = present(this.#urls[this.#urlPosition % this.#urls.length], 'an address');
     const secure = clientTlsFor(url, tls());
-    const { connectTimeoutMs, keepaliveIntervalMs, keepaliveTimeoutMs } = peerLimits;
+    const { connectTimeoutMs, reachTimeoutMs, keepaliveIntervalMs, keepaliveTimeoutMs } = peerLimits;
     const client = new H2Client({
       clock: env.clock,
       timers,
@@ -222,6 +256,7 @@ export class PeerLink {
       address: addressOf(url),
       ...(secure ? { tls: secure } : {}),
       connectTimeoutMs,
+      reachTimeoutMs,
       keepaliveIntervalMs,
       keepaliveTimeoutMs,
       messageBytesMax: answerBytesMax,
@@ -264,7 +299,17 @@ export class PeerLink {
     else this.#log('debug', 'peer cannot be reached', { reason });
     const as = end && refusalOf((name) => end.metadata.get(name));
     if (as !== undefined) this.#options.refused(this.#options.header.to, as);
-    this.#reset(isRefused ? peerLimits.backoffRefusedMs : this.#backoffMs);
+    this.#again(isRefused ? peerLimits.backoffRefusedMs : this.#backoffMs);
+  }
+
+  /** Given up from this side. */
+  #breakOff(reason: string): void {
+    this.#log('warn', 'peer connection broke', { reason });
+    this.#again(this.#backoffMs);
+  }
+
+  #again(waitMs: number): void {
+    this.#reset(waitMs);
     this.#backoffMs = Math.min(this.#backoffMs * 2, peerLimits.backoffLastMs);
     this.#options.unreachable(this.#options.header.to);
   }
@@ -276,6 +321,7 @@ export class PeerLink {
     else this.#keepProposals();
     this.#drop();
     this.#openSinceMs = undefined;
+    this.#askedAtMs = undefined;
     this.#urlPosition += 1;
     this.#state = 'waiting';
     // Spread, so that members that lost each other at once do not all come back at once.

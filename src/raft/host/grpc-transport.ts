@@ -113,7 +113,9 @@ export class GrpcPeerTransport implements PeerTransport {
     this.#handlers = {
       ...handlers,
       message: (message) => {
-        if (message.type === 'prop') this.#links.get(message.from)?.proposed();
+        const link = this.#links.get(message.from);
+        link?.heard();
+        if (message.type === 'prop') link?.proposed();
         handlers.message(message);
       },
     };

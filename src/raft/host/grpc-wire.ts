@@ -32,6 +32,15 @@ export const peerLimits = {
   /** A snapshot stream that moves nothing for so long is given up. */
   snapshotStallMs: 30_000,
   connectTimeoutMs: 5_000,
+  /** Until a peer's machine answers: longer than any way there and back, and as long as the kernel waits to ask again. */
+  reachTimeoutMs: 1_000,
+  /**
+   * A peer that is asked and says nothing for so long gets a new connection: on the old one, the kernel waits longer and longer
+   * before it tries again, so that a line that is whole again stays silent for as long as it was broken.
+   */
+  silenceMs: 3_000,
+  /** An answer may be behind all that was sent before it, on a line as slow as this. */
+  slowestBytesPerMs: 256,
   /** A peer that says nothing for so long is asked, and given up when it does not answer in time. */
   keepaliveIntervalMs: 10_000,
   keepaliveTimeoutMs: 5_000,

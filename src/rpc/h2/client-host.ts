@@ -35,6 +35,8 @@ export interface H2ClientOptions {
   >;
   /** From the beginning to the server's settings. */
   readonly connectTimeoutMs: number;
+  /** Of that, until the machine at the other end has answered: the kernel asks ever more seldom. Absent: all of it. */
+  readonly reachTimeoutMs?: number;
   /** A server that says nothing for so long is pinged, … */
   readonly keepaliveIntervalMs: number;
   /** … and given up when it says nothing for as long again. */
@@ -50,6 +52,8 @@ export class H2Client implements Timed, Flushable {
   readonly #writer: SocketWriter;
   readonly #connection: ClientConnection;
   readonly #authority: string;
+  /** The machine at the other end has answered; its program may not have. */
+  #isReached = false;
   #isConnected = false;
   #isWaiting = false;
   /** The socket has more than it can take: until it drains. */
@@ -76,7 +80,8 @@ export class H2Client implements Timed, Flushable {
     socket.on('close', () => this.#lost('the server has closed the connection'));
     socket.on('end', () => this.#lost('the server has closed the connection'));
     socket.once(tls ? 'secureConnect' : 'connect', () => this.#connected());
-    this.dueMs = nowMs + options.connectTimeoutMs;
+    socket.once('connect', () => this.#reached(nowMs + options.connectTimeoutMs));
+    this.dueMs = nowMs + (options.reachTimeoutMs ?? options.connectTimeoutMs);
     timers.add(this);
   }
 
@@ -100,6 +105,11 @@ export class H2Client implements Timed, Flushable {
     this.#connection.fail(errorCode.noError, '');
     this.flush(this.#options.flusher.output);
     this.#end('the client was closed');
+  }
+
+  #reached(dueMs: number): void {
+    this.#isReached = true;
+    if (this.#lostReason === '') this.#lookAfter(dueMs);
   }
 
   #connected(): void {
@@ -161,8 +171,10 @@ export class H2Client implements Timed, Flushable {
 
   /** Time to look whether the server is still there. */
   due(nowMs: number): void {
-    const { keepaliveTimeoutMs, connectTimeoutMs } = this.#options;
-    if (!this.#connection.isReady) return this.#lost(`the server did not answer within ${connectTimeoutMs} ms`);
+    const { keepaliveTimeoutMs, connectTimeoutMs, reachTimeoutMs = connectTimeoutMs } = this.#options;
+    if (!this.#connection.isReady) {
+      return this.#lost(`the server did not answer within ${this.#isReached ? connectTimeoutMs : reachTimeoutMs} ms`);
+    }
     const step = this.#silence.step(nowMs);
     if (step.kind === 'giveUp') return this.#lost(`the server did not answer a ping within ${keepaliveTimeoutMs} ms`);
     if (step.kind === 'ping') this.#connection.ping(keepalivePing);

@@ -352,6 +352,23 @@ async function stallingProxy(t: TestContext, url: string): Promise<{ url: string
   };
 }
 
+test('a peer that is asked and says nothing for long gets a new connection, and is heard again', async (t) => {
+  const told = collectingLog();
+  const a = await listen(t, one, { log: told.log });
+  const b = await listen(t, two);
+  const line = await stallingProxy(t, b.url);
+  a.transport.setPeers(new Map([[two, [line.url]]]));
+  a.transport.send([heartbeat(1)]);
+  await until('the first message arrived', () => b.messages.length === 1);
+  line.pause();
+  await until('a later one arrives, on a line that is not clogged', () => {
+    a.transport.send([heartbeat(2)]);
+    return b.messages.length > 1;
+  });
+  const broke = told.lines.find(({ message }) => message === 'peer connection broke');
+  assert.match(String(broke?.fields['reason']), /was asked and said nothing for 3\d{3} ms/);
+});
+
 test('the queue to a peer that takes nothing is bounded, and the peer is reported', async (t) => {
   const a = await listen(t, one);
   const b = await listen(t, two);
