@@ -69,7 +69,9 @@ function committedLives({ commits }: Evidence): readonly LeaseLife[] | undefined
 
 function seenLives(evidence: Evidence, log: EventLog, calls: readonly LeaseCall[]): readonly LeaseLife[] {
   const grants = exchangesOf(evidence, 'leaseGrant').filter(({ hasFailed }) => !hasFailed);
-  const told = new Set(calls.filter((call) => call.ttlSeconds > 0).map((call) => call.lease));
+  const told = new Map<string, number>();
+  for (const { lease, ttlSeconds } of calls)
+    if (ttlSeconds > 0) told.set(lease, Math.max(ttlSeconds, told.get(lease) ?? 0));
   const endsAt = leaseEnds(evidence, log);
   const heardAtMs = heardMs(evidence, log);
   const alive = new Set(log.model.list(log.model.revision).map(({ lease }) => lease));
@@ -81,7 +83,13 @@ function seenLives(evidence: Evidence, log: EventLog, calls: readonly LeaseCall[
     // Of a lease that no key hung on to the end, nobody knows how long it lived.
     const unknownEnd = alive.has(lease) ? undefined : Number.POSITIVE_INFINITY;
     const endedMs = revision === undefined ? unknownEnd : (heardAtMs(revision) ?? unknownEnd);
-    lives.push({ lease, ttlSeconds: outcome?.ttlSeconds ?? operation.ttlSeconds, grantedMs: invokedMs ?? 0, endedMs });
+    // A store may grant more than was asked for: who heard of no grant goes by what he was told later.
+    lives.push({
+      lease,
+      ttlSeconds: outcome?.ttlSeconds ?? told.get(lease) ?? operation.ttlSeconds,
+      grantedMs: invokedMs ?? 0,
+      endedMs,
+    });
   }
   return lives;
 }

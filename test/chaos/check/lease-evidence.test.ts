@@ -32,6 +32,18 @@ test('keys that go when their lease has had its time are in order', () => {
   });
 });
 
+test('who heard of no grant goes by what he was told later', () => {
+  accepts('leases', (made) => {
+    made.begin({ kind: 'leaseGrant', lease, ttlSeconds: 1 });
+    made.watch('all');
+    made.did({ kind: 'leaseKeepAlive', lease }, { kind: 'leaseKeepAlive', ttlSeconds: 3 });
+    made.did({ kind: 'put', key: 'a', value: 'a', lease }, { kind: 'put', revision: 2 });
+    made.tell('all', wrote('a', 'a', 2, { lease }));
+    made.wait(3_000);
+    made.tell('all', removed('a', 3));
+  });
+});
+
 test('keys that go before the time that the holder was told are a violation', () => {
   rejects('leases', /a lease does not end early/, (made) => {
     hung(made);
