@@ -151,7 +151,8 @@ const rules: readonly Rule[] = [
     name: 'checkers-share-no-code-with-what-they-judge',
     from: /^chaos\/check\//,
     except: /^chaos\/check\/main\.ts$/,
-    mayImport: /^(chaos\/check\/|src\/env\/(assert|errors)\.ts|src\/raft\/core\/(types|raft|conf-change-codec)\.ts|src\/kv\/server\/entry\.ts)/,
+    mayImport:
+      /^(chaos\/check\/|src\/env\/(assert|errors)\.ts|src\/raft\/core\/(types|raft|conf-change-codec)\.ts|src\/kv\/server\/entry\.ts)/,
     instead: 'A judge who asks the accused finds nothing: what a store is has a model of its own in chaos/check.',
   },
   {
@@ -164,8 +165,8 @@ const rules: readonly Rule[] = [
   {
     name: 'reports-know-the-record-only',
     from: /^chaos\/report\//,
-    mayImport: /^(chaos\/report\/|src\/env\/|src\/cli\/flags\.ts|src\/control\/client\/health-server\.ts)/,
-    instead: 'Whatever a report shows is in the record of the run.',
+    mayImport: /^(chaos\/(report|scenario)\/|src\/env\/|src\/cli\/flags\.ts|src\/control\/client\/health-server\.ts)/,
+    instead: 'Whatever a report shows is in the record of the run, and in the words of the fault language.',
   },
   {
     name: 'src-never-imports-tests',
