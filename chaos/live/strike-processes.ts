@@ -55,10 +55,14 @@ async function powerCut(context: StrikeContext, downMs: number): Promise<Deed> {
   const { controls } = context.parts;
   const disks = controls.flatMap(({ disk }) => (disk === undefined ? [] : [disk]));
   if (disks.length === 0) return crash(context, [...controls.keys()], downMs);
+  // Who notices ends before it is killed.
+  const members = [...controls.keys()].filter((member) => context.control(member).process.isUp);
   for (const { process } of controls) process.expectEnd();
   await Promise.all(disks.map((disk) => disk.break()));
-  const deed = await crash(context, [...controls.keys()], downMs);
-  return { ...deed, text: `${deed.text}, and what was not synced is lost` };
+  await Promise.all(controls.map((control) => control.crash(downMs)));
+  if (members.length === 0) return { text: 'down already: nothing crashed', lastsMs: downMs };
+  const names = members.map((member) => context.name(member)).join(', ');
+  return { text: `${names} killed, and what was not synced is lost`, members, lastsMs: downMs };
 }
 
 async function crashLoop(context: StrikeContext, fault: FaultOf<'crashLoop'>): Promise<Deed> {
