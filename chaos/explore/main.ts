@@ -18,7 +18,7 @@ const flags = {
     max: 8,
     help: 'proposals in the whole run, besides each leader’s empty entry',
   },
-  crashes: { type: 'number', default: 0, max: 8, help: 'crashes in the whole run' },
+  crashes: { type: 'number', default: 1, max: 8, help: 'crashes in the whole run' },
   beats: { type: 'number', default: 0, max: 8, help: 'heartbeats of leaders in the whole run' },
   duplicates: { type: 'number', default: 0, max: 8, help: 'messages that arrive twice in the whole run' },
   wire: {

@@ -1,7 +1,7 @@
 /** The search itself: small bounds are exhausted, what it takes for the same is the same, and stories can be told again. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Bounds, Clusters } from '../../../chaos/explore/cluster.ts';
+import { type Bounds, Clusters, type ClusterState } from '../../../chaos/explore/cluster.ts';
 import { Fingerprints, mixLow } from '../../../chaos/explore/fingerprints.ts';
 import { runExplore } from '../../../chaos/explore/main.ts';
 import { Search } from '../../../chaos/explore/search.ts';
@@ -29,11 +29,16 @@ const exhausted: readonly { readonly name: string; readonly bounds: Partial<Boun
     bounds: { crashes: 1, entries: 1 },
     statesMin: 5_000,
   },
-  { name: 'one term with pre-vote', bounds: { preVote: true }, statesMin: 5_000 },
   {
     name: 'one term with pre-vote, check-quorum and a heartbeat',
     bounds: { preVote: true, checkQuorum: true, wire: 1, beats: 1 },
-    statesMin: 100,
+    statesMin: 200,
+  },
+  { name: 'records that overlap', bounds: { crashes: 1, entries: 1, records: 2, wire: 1 }, statesMin: 2_000 },
+  {
+    name: 'two terms with pre-vote and check-quorum',
+    bounds: { terms: 2, preVote: true, checkQuorum: true, wire: 1 },
+    statesMin: 5_000,
   },
   { name: 'messages that arrive twice', bounds: { duplicates: 1, entries: 1 }, statesMin: 1_000 },
 ];
@@ -59,6 +64,38 @@ test('states that differ only in who is who are one state', () => {
   });
   assert.equal(successors.length, 3, 'each of three members may campaign');
   assert.equal(new Set(prints).size, 1);
+});
+
+/** Every state, told apart also by who is who, found without fingerprints. */
+function everyState(bounds: Bounds): { readonly states: number; readonly prints: number } {
+  const clusters = new Clusters(bounds);
+  const textOf = ({ locals, wire, history, left }: ClusterState) =>
+    JSON.stringify([locals.map(({ id }) => id), wire.map(({ id }) => id).sort(), history.id, left]);
+  const initial = clusters.initial();
+  const seen = new Set([textOf(initial)]);
+  const prints = new Set<string>();
+  for (const waiting = [initial]; waiting.length > 0; ) {
+    const state = waiting.pop() as ClusterState;
+    const print: [number, number] = [0, 0];
+    clusters.fingerprint(state, print);
+    prints.add(print.join('/'));
+    const successors = clusters.expand(state);
+    assert.ok(!('violation' in successors));
+    for (const { state: next } of successors) {
+      if (seen.has(textOf(next))) continue;
+      seen.add(textOf(next));
+      waiting.push(next);
+    }
+  }
+  return { states: seen.size, prints: prints.size };
+}
+
+test('nothing is lost by taking states for one that differ only in who is who', () => {
+  const bounds = { ...smallest, entries: 1 };
+  const { states, prints } = everyState(bounds);
+  const result = new Search(bounds).run();
+  assert.equal(result.states, prints);
+  assert.ok(states > 5 * prints, `${states} states, ${prints} fingerprints`);
 });
 
 test('the search says that it was ended when it was', () => {
