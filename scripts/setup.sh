@@ -40,6 +40,8 @@ if [ "$purpose" = test ]; then
   command -v etcd >/dev/null || need etcd-server
   command -v prometheus >/dev/null || need prometheus
   command -v curl >/dev/null || need curl
+  command -v chromium >/dev/null || need chromium
+  command -v mkfs.ext4 >/dev/null || [ -x /usr/sbin/mkfs.ext4 ] || need e2fsprogs
 fi
 command -v etcdctl >/dev/null || need etcd-client
 if [ -n "$missing" ]; then
