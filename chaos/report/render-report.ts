@@ -42,11 +42,15 @@ function violationHtml(record: RunRecord, violation: RecordedViolation): string 
       ? ''
       : `<p class="label">The operations that show it</p><ul class="shows">${rows.join('')}${more > 0 ? `<li>and ${more} more</li>` : ''}</ul>`;
   const at = violation.atMs === undefined ? '' : ` at ${seconds(violation.atMs)}`;
+  const isPlaced = violation.atMs !== undefined || violation.operations.length > 0;
+  const show = isPlaced
+    ? '<p><button type="button" id="show-violation" class="primary">Show it in the timeline</button></p>'
+    : '';
   return `<section class="violation" aria-label="Broken promise">
 <p class="label">Broken promise${at}${violation.check === undefined ? '' : ` · found by ${escapeHtml(violation.check)}`}</p>
 <p class="property">${escapeHtml(violation.property)}</p>
 <p class="detail">${escapeHtml(violation.detail)}</p>
-${list}<p><button type="button" id="show-violation" class="primary">Show it in the timeline</button></p>
+${list}${show}
 </section>`;
 }
 
@@ -64,7 +68,7 @@ function storyHtml(record: RunRecord): string {
   const isFailure = record.violation !== undefined;
   const items = moments.map(
     ({ atMs, kind, text }) =>
-      `<li class="${kind}"><button type="button" class="go" data-time="${atMs}">${seconds(atMs)}</button> <span class="mark" aria-hidden="true">${momentMarks[kind]}</span> <span>${escapeHtml(text)}</span></li>`,
+      `<li class="${kind}"><button type="button" class="go" data-time="${atMs}">${kind === 'broken' && record.violation?.atMs === undefined ? 'in the end' : seconds(atMs)}</button> <span class="mark" aria-hidden="true">${momentMarks[kind]}</span> <span>${escapeHtml(text)}</span></li>`,
   );
   const omitted =
     leftOut === 0

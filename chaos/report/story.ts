@@ -28,7 +28,8 @@ function leaderMoments(record: RunRecord): readonly Moment[] {
     if (state === 'leader' && !leaders.has(member)) {
       leaders.add(member);
       const others = [...leaders].filter((other) => other !== member).map((other) => record.members[other]);
-      const beside = others.length === 0 ? '' : `, while ${others.join(' and ')} still holds itself for leader`;
+      const holds = others.length === 1 ? 'still holds itself' : 'still hold themselves';
+      const beside = others.length === 0 ? '' : `, while ${others.join(' and ')} ${holds} for leader`;
       moments.push({ atMs, kind: 'leader', text: `${name} leads${term === 0 ? '' : ` in term ${term}`}${beside}` });
     } else if (state !== 'leader' && leaders.delete(member)) {
       const why = state === 'down' || state === 'paused' ? `the leader ${name} is ${state}` : `${name} leads no more`;

@@ -29,6 +29,9 @@ import { axisMarks, timeText } from './time-window.js';
  * @property {TimeWindow | undefined} selecting
  */
 
+/** More numbers than these cover what they number. */
+const numberedMax = 99;
+
 const font = '11.5px system-ui, sans-serif';
 
 /**
@@ -197,12 +200,16 @@ export function drawChart(canvas, view) {
  */
 function drawRings(pen, view) {
   const { run, layout, lanes, picked } = view;
-  const order = run.data.violation?.operations ?? [];
   for (const lane of layout.lanes) {
     if (lane.kind !== 'client') continue;
+    let ringedUntil = -10;
     for (const operation of lanes[lane.index] ?? []) {
       if (operation !== picked && !operation.isShowing) continue;
-      const mark = operation.isShowing ? String(order.indexOf(operation.id) + 1) : '';
+      // Where a whole history shows a violation, rings on one another tell nothing.
+      const left = pen.x(operation.startMs);
+      if (operation !== picked && left < ringedUntil) continue;
+      ringedUntil = Math.max(ringedUntil, left + 3);
+      const mark = operation.isShowing && (run.data.violation?.operations.length ?? 0) <= numberedMax ? String(operation.showingNumber) : '';
       const colour = operation === picked ? view.colours.pick : view.colours.violation;
       drawRing(pen, lane, { operation, colour, mark });
     }

@@ -96,6 +96,7 @@ export function drawMember(pen, lane, stretches) {
       context.fillRect(left, bottom - height, 1, height);
     }
     const room = right - Math.max(left, 0);
+    if (room < 12) continue;
     if (state === 'leader') {
       const text = [`${word} · term ${term}`, `★ t${term}`, '★'].find((one) => context.measureText(one).width + 10 < room);
       if (text === undefined) continue;

@@ -144,12 +144,15 @@ function showViolation() {
   const { violation } = run.data;
   if (violation === null) return;
   const showing = run.operations.filter((one) => one.isShowing);
-  const at = violation.atMs === undefined ? [] : [violation.atMs];
-  const times = [...at, ...showing.flatMap((one) => (one.isAnswered ? [one.startMs, one.endMs] : [one.startMs]))];
-  if (times.length === 0) return;
-  const endMs = Math.max(...times);
+  let startMs = violation.atMs ?? run.endMs;
+  let endMs = violation.atMs ?? 0;
+  for (const one of showing) {
+    startMs = Math.min(startMs, one.startMs);
+    endMs = Math.max(endMs, one.isAnswered ? one.endMs : one.startMs);
+  }
+  if (startMs > endMs) return;
   // Without operations to show, what came before it is the best there is.
-  const startMs = showing.length === 0 ? endMs - run.endMs / 20 : Math.min(...times);
+  if (showing.length === 0) startMs = endMs - run.endMs / 20;
   look(windowAround(startMs, endMs, run.endMs));
   element('chart-frame', HTMLElement).scrollIntoView({ block: 'nearest' });
   pick(showing.at(-1), false);
@@ -217,7 +220,7 @@ function drawLegend() {
   const wide = 34;
   /** @type {[string, (pen: import('./draw-members.js').Pen) => void][]} */
   const entries = [];
-  for (const state of /** @type {const} */ (['leader', 'candidate', 'preCandidate', 'follower', 'learner', 'starting', 'paused', 'down'])) {
+  for (const state of /** @type {const} */ (['leader', 'candidate', 'preCandidate', 'follower', 'learner', 'witness', 'starting', 'paused', 'down'])) {
     if (!run.stretches.some((stretches) => stretches.some((one) => one.state === state))) continue;
     const stretch = { startMs: 0, endMs: wide, state, term: 0, isNewTerm: false };
     entries.push([stateLooks[state].word.replace(/^\W+ /, ''), (one) => drawMember({ ...one, width: wide }, lane, [stretch])]);
@@ -229,7 +232,7 @@ function drawLegend() {
   }
   const words = { ok: 'acknowledged', failed: 'failed', unknown: 'unknown' };
   for (const outcome of outcomes) {
-    const ends = { startMs: 6, endMs: wide - 8, isAnswered: true, outcome, isShowing: false };
+    const ends = { startMs: 6, endMs: wide - 8, isAnswered: true, outcome, isShowing: false, showingNumber: 0 };
     const operation = { id: 0, client: 0, member: 0, kind: '', text: '', answer: null, ...ends };
     entries.push([words[outcome], (one) => drawOperations(one, { ...lane, kind: 'client', top: 10, height: 20 }, [operation])]);
   }

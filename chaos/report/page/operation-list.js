@@ -32,6 +32,7 @@ export class OperationList {
     this.#frame = frame;
     this.#members = members;
     this.#content.className = 'rows';
+    this.#content.setAttribute('role', 'presentation');
     frame.replaceChildren(this.#content);
     frame.addEventListener('scroll', () => this.#draw());
     frame.addEventListener('click', (event) => {

@@ -20,6 +20,7 @@
  * @property {Outcome} outcome
  * @property {string | null} answer
  * @property {boolean} isShowing one that shows the violation
+ * @property {number} showingNumber which one of those, from 1; 0 for the others
  */
 
 /**
@@ -48,12 +49,25 @@ export function decodeRun(data) {
   for (const change of data.states) endMs = Math.max(endMs, change.atMs);
   for (const change of data.links) endMs = Math.max(endMs, change.atMs);
   for (const fault of data.faults) endMs = Math.max(endMs, fault.atMs);
-  const showing = new Set(data.violation?.operations ?? []);
+  const showing = new Map((data.violation?.operations ?? []).map((id, position) => [id, position + 1]));
   const operations = data.operations.map((row) => {
     const [id, client, member, kind, text, startMs, rowEndMs, outcome, answer] = row;
     const isAnswered = rowEndMs >= 0;
-    const isShowing = showing.has(id);
-    return { id, client, member, kind, text, startMs, endMs: isAnswered ? rowEndMs : endMs, isAnswered, outcome, answer, isShowing };
+    const showingNumber = showing.get(id) ?? 0;
+    return {
+      id,
+      client,
+      member,
+      kind,
+      text,
+      startMs,
+      endMs: isAnswered ? rowEndMs : endMs,
+      isAnswered,
+      outcome,
+      answer,
+      isShowing: showingNumber > 0,
+      showingNumber,
+    };
   });
   return { data, endMs, operations, stretches: stretchesOf(data, endMs), pairs: pairsOf(data, endMs) };
 }

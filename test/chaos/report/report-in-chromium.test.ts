@@ -172,6 +172,25 @@ describe('the page of a run in Chromium', { skip: chromium === undefined ? missi
     assertQuiet(page);
   });
 
+  test('goes to what came before a violation that no operation shows, and offers nothing when it has no place', async () => {
+    const broken = { property: 'Nobody leads twice.', detail: 'n1 and n2 lead', operations: [] };
+    const placed = await open({ ...story, violation: { ...broken, atMs: 4100 } });
+    const [violation = ''] = await colours(placed, 'violation');
+    assert.ok(!(await coloursIn(placed, 'n1', [0.5, 0.99])).includes(violation));
+    await placed.evaluate(`document.getElementById('show-violation').click()`);
+    await placed.settle();
+    assert.ok(
+      (await coloursIn(placed, 'n1', [0.5, 0.99])).includes(violation),
+      'seen from close by, with what led to it',
+    );
+    const nowhere = await open({ ...story, violation: broken });
+    assert.match(await textOf(nowhere, '.story .broken'), /in the end/);
+    assert.equal(await nowhere.evaluate(`document.getElementById('show-violation')`), null);
+    await nowhere.key('v');
+    assertQuiet(placed);
+    assertQuiet(nowhere);
+  });
+
   test('shows what is asked for by key, client, kind, outcome and member', async () => {
     const record = sampleRecord();
     const page = await open(record);
