@@ -64,7 +64,7 @@ export function judge(evidence: RunEvidence): Verdict {
       const message = printable(error.message);
       checks.push({ name, verdict: 'failed', detail: message });
       const detail = message.slice(error.property.length + 2);
-      violation ??= { property: error.property, detail, check: name, ...shownBy(evidence.operations, detail) };
+      violation ??= { property: error.property, detail, check: name, ...shownBy(evidence.operations, error) };
     }
   };
   const { history, watches, windows } = evidence;
@@ -104,10 +104,11 @@ export function judge(evidence: RunEvidence): Verdict {
   if (evidence.baseRevision === 1 && evidence.events.length > 0) {
     for (const result of checkHistory({ events: evidence.events })) {
       const { name, verdict, detail, property } = result;
-      const isJudged = checks.some((one) => one.name === name);
-      if (verdict === 'notApplicable' || (isJudged && verdict !== 'failed')) continue;
-      check(isJudged ? `${name} of the whole history` : name, () => {
-        if (verdict === 'failed') throw new Violation(property, detail);
+      const judged = checks.find((one) => one.name === name);
+      if (verdict === 'notApplicable' || (judged && (verdict !== 'failed' || judged.verdict === 'failed'))) continue;
+      const shown = evidence.operations.filter(({ id }) => result.operations.includes(id));
+      check(judged ? `${name} of the whole history` : name, () => {
+        if (verdict === 'failed') throw new Violation(property, detail, shown);
         return { detail, isUnknown: verdict === 'unknown' };
       });
     }
@@ -158,6 +159,7 @@ function checkWindow({ expect, fromMs, toMs, text }: ExpectedWindow, { operation
     throw new Violation(
       'without a majority nothing is confirmed',
       `${when}: operation ${first.id} ${JSON.stringify(first.operation)} was confirmed at ${Math.round(first.endMs ?? 0)} ms`,
+      [first],
     );
   if (expect === 'writes' && first === undefined)
     throw new Violation('a majority goes on', `${when}: no write that was asked for then was confirmed`);
@@ -171,14 +173,18 @@ function didWrite(kind: string, outcome: NonNullable<JournalEntry['outcome']>): 
   return kind === 'txn' && outcome.kind === 'txn' && outcome.succeeded;
 }
 
-/** Operations that a verdict quotes. */
-function shownBy(operations: readonly JournalEntry[], detail: string): Pick<RecordedViolation, 'atMs' | 'operations'> {
-  const quoted = operations.filter(({ operation, outcome }) => {
+/** Operations that a verdict names, or quotes. */
+function shownBy(
+  operations: readonly JournalEntry[],
+  { entries, message }: Violation,
+): Pick<RecordedViolation, 'atMs' | 'operations'> {
+  // However often an entry was copied on the way, what was asked is the same object.
+  const named = new Set(entries.map((entry) => ('operation' in entry ? entry.operation : undefined)));
+  const shown = operations.filter(({ operation, outcome }) => {
+    if (named.size > 0) return named.has(operation);
     const answer = outcome === undefined ? '' : JSON.stringify(outcome);
-    return detail.includes(`${JSON.stringify(operation)} -> ${answer}`);
+    return message.includes(`${JSON.stringify(operation)} -> ${answer}`);
   });
-  const numbered = /operation (\d+)/.exec(detail);
-  const shown = numbered === null ? quoted : operations.filter(({ id }) => id === Number(numbered[1]));
   const atMs = shown.at(-1)?.endMs;
   return { operations: shown.map(({ id }) => id), ...(atMs === undefined ? {} : { atMs }) };
 }

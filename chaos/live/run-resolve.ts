@@ -53,6 +53,7 @@ export function resolveUnknown(entries: readonly HistoryEntry[], model: StoreMod
       throw new Violation(
         'nothing happens before it was asked for',
         `revision ${outcome.revision} had been seen before ${JSON.stringify(entry.operation)} was asked`,
+        [entry],
       );
     resolved.push({ ...entry, outcome, returnedAt });
     for (const key of deletedBy(entry.operation, outcome)) owned.add(`${key}@${outcome.revision}`);

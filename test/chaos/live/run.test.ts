@@ -90,8 +90,8 @@ test('three real members lose their leader, and everything they promised is kept
 description: Whoever leads is cut off, then killed.
 workload: { clients: 6, keys: 4, seconds: 8 }
 faults:
-  - { at: 1s, fault: isolate, member: leader, for: 3s, expect: writes }
-  - { at: 5s, fault: crash, member: leader, for: 500ms }
+  - { at: 1s, fault: isolate, member: leader, for: 4s, expect: writes }
+  - { at: 6s, fault: crash, member: leader, for: 500ms }
 `,
   );
   const record = join(directory, 'record.json');
