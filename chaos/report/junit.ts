@@ -48,7 +48,7 @@ interface Counts {
 }
 
 const attributes = ({ tests, failures, errors, durationMs }: Counts): string =>
-  `tests="${tests}" failures="${failures}" errors="${errors}" skipped="0" time="${seconds(durationMs)}"`;
+  `tests="${tests}" failures="${failures}" errors="${errors}" time="${seconds(durationMs)}"`;
 
 function suite(record: RunRecord): { readonly xml: string; readonly counts: Counts } {
   const cases = casesOf(record);
@@ -66,7 +66,7 @@ function suite(record: RunRecord): { readonly xml: string; readonly counts: Coun
     ...record.figures,
   }).map(([name, value]) => `      <property name="${escapeXml(name)}" value="${escapeXml(String(value))}"/>`);
   const xml = [
-    `  <testsuite name="${escapeXml(record.title)}" ${attributes(counts)}>`,
+    `  <testsuite name="${escapeXml(record.title)}" ${attributes(counts)} skipped="0">`,
     '    <properties>',
     ...properties,
     '    </properties>',
