@@ -1,5 +1,6 @@
-/** Faults of processes: killed, asked to end, stopped, and started with nothing on their disk. */
+/** Faults of processes: killed, asked to end, stopped, and started with less on their disk than there was, or with something else. */
 import { pause as pauseFor, sleep } from '../../src/env/clock.ts';
+import { rotLog } from './member-rot.ts';
 import type { AnyFault, Deed, FaultOf, StrikeContext } from './strike-context.ts';
 
 /** How often whoever lies in ambush looks around: short beside an election. */
@@ -33,6 +34,8 @@ export function strikeProcesses(context: StrikeContext, fault: AnyFault): Promis
       return ambush(context, fault);
     case 'wipe':
       return wipe(context, fault);
+    case 'rot':
+      return rot(context, fault);
     default:
       return undefined;
   }
@@ -111,6 +114,18 @@ async function wipe(context: StrikeContext, { member, downMs }: FaultOf<'wipe'>)
     }
   });
   return { text: `${context.name(member)} killed, and its data gone`, members: [member], lastsMs: downMs };
+}
+
+async function rot(context: StrikeContext, { member, downMs, bytes }: FaultOf<'rot'>): Promise<Deed> {
+  const { env, program } = context.parts;
+  if (program.kind !== 'keelson') throw context.unsupported('rot', 'only our own store comes back by itself');
+  const control = context.control(member);
+  let changed = 0;
+  await control.crash(downMs, async () => {
+    changed = await rotLog(`${control.planned.directory}/data`, bytes, env.random);
+  });
+  const text = `${context.name(member)} killed, and ${changed} bytes of its log changed`;
+  return { text, members: [member], lastsMs: downMs };
 }
 
 async function ambush(context: StrikeContext, { forMs, withinMs, downMs }: FaultOf<'ambush'>): Promise<Deed> {

@@ -35,7 +35,7 @@ const answers: Readonly<Record<FaultKind, true | string>> = {
   promote: 'every member of a live world is a founder; there are no learners to promote',
   remove: 'every member of a live world stays one',
   wipe: true,
-  rot: 'bytes on disk are left alone so far',
+  rot: true,
   diskError: true,
   slowDisk: true,
   fullDisk: true,

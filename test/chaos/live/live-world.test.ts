@@ -198,6 +198,15 @@ describe('three members over TLS', () => {
     await write('with all of them');
   });
 
+  test('a member finds out that its log is not what it wrote, and serves again', async () => {
+    for (let count = 0; count < 10; count++) await write(`entry ${count}`);
+    const member = await leaderOf(world);
+    const struck = await world.strike({ kind: 'rot', member, downMs: 10, bytes: 2 });
+    assert.match(struck.text, /^m\d killed, and 2 bytes of its log changed$/);
+    await world.heal();
+    await write('with a log that was repaired', [member]);
+  });
+
   test('a member whose disk fails stops by itself, and comes back with what it had synced', async () => {
     const member = await leaderOf(world);
     await world.strike({ kind: 'diskError', member, code: 'EIO', downMs: 4_000 });

@@ -6,6 +6,7 @@ import { cutLinks } from '../../../chaos/live/fault-links.ts';
 import { cutText, weatherText } from '../../../chaos/live/fault-text.ts';
 import { clearLink, flipBits, LinkPacing, mergeConditions } from '../../../chaos/live/link-pacing.ts';
 import { requireMachine } from '../../../chaos/live/machine.ts';
+import { rotPlace } from '../../../chaos/live/member-rot.ts';
 import { netRulesText, openNet } from '../../../chaos/live/net-rules.ts';
 import { parseIdentity } from '../../../chaos/live/process-records.ts';
 import { planWorld } from '../../../chaos/live/world-plan.ts';
@@ -176,6 +177,13 @@ describe('a clock that is tampered with', () => {
       assert.equal(parseClockSettings(text), undefined, text);
     }
   });
+});
+
+test('a byte of a log changes within what was written, at its end when it is to be a new one', () => {
+  assert.equal(rotPlace(10_000, false, 0), 0);
+  assert.equal(rotPlace(10_000, true, 0), 8_500);
+  assert.equal(rotPlace(10_000, true, 0.999_999), 9_999);
+  assert.equal(rotPlace(100, true, 0), 0);
 });
 
 describe('before anything is touched', () => {
