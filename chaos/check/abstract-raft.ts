@@ -14,18 +14,24 @@
  * shown and the rules are exact; with 'several', steps may have been taken between two observations, and what no
  * sequence of steps could bring about is refused. Members of a quorum must have been shown before what they did is used.
  */
+import {
+  type AbstractEntry,
+  type AbstractLog,
+  commonOf,
+  entryAt,
+  isSameEntry,
+  isTakenFrom,
+  isUpToDate,
+  lastBefore,
+  type LastEntry,
+  lastOf,
+  termAt,
+  textOf,
+} from './abstract-log.ts';
+import { Facts } from './facts.ts';
 import { Violation } from './violation.ts';
 
-export interface AbstractEntry {
-  readonly term: number;
-  readonly data: Uint8Array;
-}
-
-export interface AbstractLog {
-  /** The last entry that was compacted away; (0, 0) when none was. */
-  readonly base: { readonly index: number; readonly term: number };
-  readonly entries: readonly AbstractEntry[];
-}
+export type { AbstractEntry, AbstractLog } from './abstract-log.ts';
 
 export interface MemberView extends AbstractLog {
   readonly term: number;
@@ -37,11 +43,6 @@ export interface MemberView extends AbstractLog {
   readonly voters: readonly (readonly number[])[];
   /** What is certainly on its disk, when the observer knows: then only this counts for quorums, and a restart must keep it. */
   readonly durable?: { readonly term: number; readonly vote: number; readonly lastIndex: number };
-}
-
-interface LastEntry {
-  readonly index: number;
-  readonly term: number;
 }
 
 interface Leadership extends AbstractLog {
@@ -57,18 +58,20 @@ const unborn = { term: 0, vote: 0, role: 'follower', committed: 0, base: { index
 
 export class AbstractRaft {
   readonly #isExact: boolean;
-  #members = new Map<number, MemberView>();
+  #members = new Facts<number, MemberView>(() => '');
   /** `term/member` → the end of its log when it stood for election. */
-  #candidacies = new Map<string, LastEntry>();
+  #candidacies = new Facts<string, LastEntry>(({ index, term }) => `${index}/${term}`);
   /** `term/voter` → whom it voted for. */
-  #votes = new Map<string, number>();
+  #votes = new Facts<string, number>(String);
   /** Term → who led it, with the longest log it was seen with in it. */
-  #leaders = new Map<number, Leadership>();
+  #leaders = new Facts<number, Leadership>(
+    ({ id, base, entries }) => `${id}:${base.index}/${base.term}[${entries.map(textOf).join(' ')}]`,
+  );
   /** `term/member` → up to where it held, in this term, what the term's leader holds. */
-  #promised = new Map<string, number>();
+  #promised = new Facts<string, number>(String);
   /** The same, as far as it is known to be on its disk. */
-  #held = new Map<string, number>();
-  #decided = new Map<number, Decided>();
+  #held = new Facts<string, number>(String);
+  #decided = new Facts<number, Decided>((entry) => `${textOf(entry)}by${entry.byTerm}`);
   #decidedUpTo = 0;
   #highestTerm = 0;
 
@@ -79,13 +82,13 @@ export class AbstractRaft {
   /** One that goes on from here by itself. */
   clone(): AbstractRaft {
     const copy = new AbstractRaft({ steps: this.#isExact ? 'one' : 'several' });
-    copy.#members = new Map(this.#members);
-    copy.#candidacies = new Map(this.#candidacies);
-    copy.#votes = new Map(this.#votes);
-    copy.#leaders = new Map(this.#leaders);
-    copy.#promised = new Map(this.#promised);
-    copy.#held = new Map(this.#held);
-    copy.#decided = new Map(this.#decided);
+    copy.#members = this.#members.clone();
+    copy.#candidacies = this.#candidacies.clone();
+    copy.#votes = this.#votes.clone();
+    copy.#leaders = this.#leaders.clone();
+    copy.#promised = this.#promised.clone();
+    copy.#held = this.#held.clone();
+    copy.#decided = this.#decided.clone();
     copy.#decidedUpTo = this.#decidedUpTo;
     copy.#highestTerm = this.#highestTerm;
     return copy;
@@ -93,20 +96,8 @@ export class AbstractRaft {
 
   /** What it knows besides the members' views, as a text that is the same for the same knowledge. */
   describe(): string {
-    const inOrder = <K, V>(map: ReadonlyMap<K, V>, text: (value: V) => string) =>
-      [...map]
-        .map(([key, value]) => `${key}=${text(value)}`)
-        .sort()
-        .join(' ');
-    return [
-      inOrder(this.#candidacies, ({ index, term }) => `${index}/${term}`),
-      inOrder(this.#votes, String),
-      inOrder(this.#leaders, ({ id, base, entries }) => `${id}:${base.index}/${base.term}[${entries.map(textOf)}]`),
-      inOrder(this.#promised, String),
-      inOrder(this.#held, String),
-      inOrder(this.#decided, (entry) => `${textOf(entry)}by${entry.byTerm}`),
-      this.#highestTerm,
-    ].join('|');
+    const known = [this.#candidacies, this.#votes, this.#leaders, this.#promised, this.#held, this.#decided];
+    return `${known.map((facts) => facts.describe()).join('|')}|${this.#highestTerm}`;
   }
 
   /** The member looks like this after its next step. Throws Violation. A member that was never seen begins with nothing. */
@@ -226,7 +217,7 @@ export class AbstractRaft {
     const hasVoted = (voter: number) => this.#votes.get(`${term}/${voter}`) === id;
     if (!isQuorum(view.voters, hasVoted) && !isQuorum(before.voters, hasVoted))
       refuse('leaders', `${id} leads term ${term} without the votes of a majority`);
-    for (const [index, decided] of this.#decided) {
+    for (const [index, decided] of this.#decided.entries()) {
       if (decided.byTerm >= term || index <= view.base.index) continue;
       if (!isSameEntry(entryAt(view, index), decided))
         refuse(
@@ -256,7 +247,7 @@ export class AbstractRaft {
     const led = this.#sources(before, view).filter((leader) => leader.id === id);
     const isAppendOnly = same === lastOf(before).index;
     const added = view.entries.slice(same - view.base.index);
-    const ledTerms = [...this.#leaders].filter(([, leader]) => led.includes(leader)).map(([term]) => term);
+    const ledTerms = [...this.#leaders.entries()].filter(([, leader]) => led.includes(leader)).map(([term]) => term);
     if (isAppendOnly && added.every(({ term }) => ledTerms.includes(term))) return this.#keepLeadersLog(id, view);
     if (this.#isExact && view.role === 'leader')
       refuse('logs', `${id} leads term ${view.term} and changes its log otherwise than by adding entries of its term`);
@@ -312,8 +303,8 @@ export class AbstractRaft {
     }
   }
 
-  #raise(map: Map<string, number>, key: string, value: number): void {
-    if (value > (map.get(key) ?? 0)) map.set(key, value);
+  #raise(facts: Facts<string, number>, key: string, value: number): void {
+    if (value > (facts.get(key) ?? 0)) facts.set(key, value);
   }
 
   /** Up to where a log holds what the leader of `term` holds. */
@@ -379,58 +370,7 @@ function refuse(rule: string, detail: string): never {
   throw new Violation(`refinement, ${rule}`, detail);
 }
 
-function entryAt({ base, entries }: AbstractLog, index: number): AbstractEntry | undefined {
-  return entries[index - base.index - 1];
-}
-
-function termAt(log: AbstractLog, index: number): number | undefined {
-  return index === log.base.index ? log.base.term : entryAt(log, index)?.term;
-}
-
-function lastOf({ base, entries }: AbstractLog): LastEntry {
-  return { index: base.index + entries.length, term: entries.at(-1)?.term ?? base.term };
-}
-
-/** The end of the log without the entries of `term`, which are at its end. */
-function lastBefore(log: AbstractLog, term: number): LastEntry {
-  let length = log.entries.length;
-  while (length > 0 && log.entries[length - 1]?.term === term) length -= 1;
-  return lastOf({ base: log.base, entries: log.entries.slice(0, length) });
-}
-
-function isUpToDate(candidate: LastEntry, own: LastEntry): boolean {
-  return candidate.term === own.term ? candidate.index >= own.index : candidate.term > own.term;
-}
-
-function isSameEntry(one: AbstractEntry | undefined, other: AbstractEntry | undefined): boolean {
-  if (one === other) return one !== undefined;
-  if (one === undefined || other === undefined || one.term !== other.term) return false;
-  return one.data.byteLength === other.data.byteLength && one.data.every((byte, at) => byte === other.data[at]);
-}
-
-/** The last index up to which both logs hold the same; what one of them has compacted is the same. */
-function commonOf(one: AbstractLog, other: AbstractLog): number {
-  const last = Math.min(lastOf(one).index, lastOf(other).index);
-  let index = Math.min(Math.max(one.base.index, other.base.index), last);
-  while (index < last && isSameEntry(entryAt(one, index + 1), entryAt(other, index + 1))) index += 1;
-  return index;
-}
-
-/** Everything after `same` in `log` is as in the leader's, and so is the entry before. */
-function isTakenFrom(leader: AbstractLog, log: AbstractLog, same: number): boolean {
-  const last = lastOf(log).index;
-  if (last > lastOf(leader).index) return false;
-  if (same > leader.base.index && termAt(leader, same) !== termAt(log, same)) return false;
-  for (let index = Math.max(same, leader.base.index, log.base.index) + 1; index <= last; index++)
-    if (!isSameEntry(entryAt(leader, index), entryAt(log, index))) return false;
-  return true;
-}
-
 function isQuorum(groups: readonly (readonly number[])[], agrees: (member: number) => boolean): boolean {
   const full = groups.filter((group) => group.length > 0);
   return full.length > 0 && full.every((group) => group.filter(agrees).length > group.length / 2);
-}
-
-function textOf({ term, data }: AbstractEntry): string {
-  return `${term}:${data.join('.')}`;
 }

@@ -211,11 +211,11 @@ export class Clusters {
     const count = (((left.proposals * 64 + left.crashes) * 64 + left.beats) * 64 + left.duplicates) | 0;
     into[0] = 0xffffffff;
     into[1] = 0xffffffff;
-    for (const [which, naming] of this.#namings.entries()) {
+    for (const [which, inverse] of this.#inverses.entries()) {
       let low = mixLow(count, history.keys[which] as number);
       let high = mixHigh(count, history.keys[which] as number);
       for (let name = 1; name <= locals.length; name++) {
-        const key = (locals[(this.#inverses[which] as Naming)[name] as number] as Local).keys[which] as number;
+        const key = (locals[inverse[name] as number] as Local).keys[which] as number;
         low = mixLow(low, key);
         high = mixHigh(high, key);
       }

@@ -70,7 +70,12 @@ test('states that differ only in who is who are one state', () => {
 function everyState(bounds: Bounds): { readonly states: number; readonly prints: number } {
   const clusters = new Clusters(bounds);
   const textOf = ({ locals, wire, history, left }: ClusterState) =>
-    JSON.stringify([locals.map(({ id }) => id), wire.map(({ id }) => id).sort(), history.id, left]);
+    JSON.stringify([
+      locals.map(({ id }) => id),
+      wire.map(({ id }) => id).toSorted((one, other) => one - other),
+      history.id,
+      left,
+    ]);
   const initial = clusters.initial();
   const seen = new Set([textOf(initial)]);
   const prints = new Set<string>();

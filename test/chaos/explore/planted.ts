@@ -11,13 +11,7 @@ import type * as search from '../../../chaos/explore/search.ts';
 import type * as story from '../../../chaos/explore/story.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const copied = [
-  'src/raft/core',
-  'src/env',
-  'chaos/explore',
-  'chaos/check/violation.ts',
-  'chaos/check/abstract-raft.ts',
-];
+const copied = ['src/raft/core', 'src/env', 'chaos/explore', 'chaos/check'];
 
 export interface Edit {
   readonly file: string;
