@@ -63,6 +63,8 @@ export function openWatch(client: KvClient, wanted: Wanted, { space, records, jo
   journal.note({ type: 'watch', watch: name, range: told, startRevision, wantsPrevious, wantsPuts, wantsDeletes });
   let isOver = false;
   let toldRevision = startRevision - 1;
+  /** Of events and of progress. */
+  let newestRevision = 0;
   const range = key === undefined ? space.all() : { key: space.toBytes(key), rangeEnd: noBytes };
   const request = { ...range, startRevision, prevKv: wantsPrevious, noPut: !wantsPuts, noDelete: !wantsDeletes };
   const watch = client.watch(
@@ -75,12 +77,15 @@ export function openWatch(client: KvClient, wanted: Wanted, { space, records, jo
       events(events, revision) {
         if (isOver) return;
         toldRevision = events.at(-1)?.kv.modRevision ?? toldRevision;
+        newestRevision = Math.max(newestRevision, toldRevision);
         const seen = events.map((event) => toSeen(event, space));
         record.answers.push({ kind: 'events', revision, events: seen, isPart: false });
         journal.note({ type: 'watchEvents', watch: name, revision, isPart: false, events: seen.map(toTold) });
       },
       progress(revision) {
-        if (isOver) return;
+        // A watch that goes on at another member may find it behind: that takes back nothing that was told.
+        if (isOver || revision < newestRevision) return;
+        newestRevision = revision;
         record.answers.push({ kind: 'progress', revision });
         journal.note({ type: 'watchProgress', watch: name, revision });
       },
