@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { History, type Operation, type Outcome } from '../../../chaos/check/history.ts';
 import { checkLinearizable } from '../../../chaos/check/linearizability.ts';
+import { StoreModel } from '../../../chaos/check/model.ts';
 import { RequestsOnce } from '../../../chaos/check/requests-once.ts';
 import { checkRevisions } from '../../../chaos/check/revisions.ts';
 import { encodeEntry } from '../../../src/kv/server/entry.ts';
@@ -165,4 +166,28 @@ test('a request that is two entries happened twice', () => {
     () => requests.committed(entry(7, 70)),
     /a request happens once: .*entry 4 of term 4, and again entry 7/,
   );
+});
+
+test('what was committed decides about operations that got no answer', () => {
+  const entries = history(
+    ['invoke', 'w', put('a')],
+    ['ok', 'w', did(2)],
+    ['invoke', 'lost', put('never')],
+    ['invoke', 'gone', remove],
+    ['invoke', 'r', get],
+    ['ok', 'r', saw(undefined, 0, 3)],
+  );
+  const committed = new StoreModel();
+  committed.apply({ kind: 'put', key: 'k', value: 'a', lease: '0' });
+  committed.apply({ kind: 'delete', key: 'k', end: '' });
+  assert.equal(checkLinearizable(entries, committed), 'linearizable');
+  const read = history(
+    ['invoke', 'w', put('a')],
+    ['ok', 'w', did(2)],
+    ['invoke', 'lost', cas('a', 'never')],
+    ['invoke', 'x', cas('never', 'x')],
+    ['ok', 'x', { kind: 'cas', succeeded: true, revision: 3 }],
+  );
+  assert.equal(checkLinearizable(read), 'linearizable', 'it may have been');
+  assert.throws(() => checkLinearizable(read, committed), /linearizability/, 'the log says that it was not');
 });
