@@ -23,13 +23,13 @@ export interface EventLog {
 /** Undefined when nothing in the history goes back to the first revision. */
 export function eventLog(evidence: Evidence): EventLog | undefined {
   if (evidence.commits.length > 0) {
-    const model = new StoreModel();
+    const model = newModel(evidence);
     for (const { request } of evidence.commits) model.apply(request);
     return { model, source: 'commits', heardAt: new Map(), broken: undefined };
   }
   const whole = evidence.watches.filter(isWhole).sort((a, b) => startOf(a) - startOf(b));
-  if (whole[0] === undefined || startOf(whole[0]) > 2) return undefined;
-  const model = new StoreModel();
+  const model = newModel(evidence);
+  if (whole[0] === undefined || startOf(whole[0]) > model.revision + 1) return undefined;
   const stops: Stop[] = [];
   for (const watch of whole) {
     if (startOf(watch) > model.revision + 1) break;
@@ -51,6 +51,12 @@ function breakOf(stops: readonly Stop[], model: StoreModel): Violation | undefin
   if (stop === undefined) return undefined;
   const detail = `${stop.name} on everything was told revision ${stop.revision}, which does not follow on what revision ${model.revision} left`;
   return new Violation('a watch of everything tells every revision as it was', detail);
+}
+
+function newModel({ expect }: Evidence): StoreModel {
+  const model = new StoreModel();
+  model.revision = expect.baseRevision ?? model.revision;
+  return model;
 }
 
 function isWhole({ record }: WatchEvidence): boolean {

@@ -136,6 +136,8 @@ export type HistoryEvent =
       readonly bankTotal?: number;
       readonly mayOwe?: boolean;
       readonly ringNodes?: number;
+      /** The store was empty at this revision, and the history begins there; 1 when nothing is said. */
+      readonly baseRevision?: number;
       /** How much faster than the observer's a clock of the system may run. */
       readonly clockRateMax?: number;
       /** A lease is gone this much after its time, once calm. */

@@ -6,7 +6,7 @@
  * Beyond the shape of every line it is seen to that each return belongs to an invocation and answers it in its own words, that watches are
  * open when they are told something, and that time does not go back.
  */
-import { KeelsonError } from '../../src/env/errors.ts';
+import { errorText, KeelsonError } from '../../src/env/errors.ts';
 import type { AnyOperation, AnyOutcome, HistoryEvent, RecordedHistory } from './history-events.ts';
 import { header, historyEvent, trailer } from './history-shapes.ts';
 import { ShapeError } from './shape.ts';
@@ -144,7 +144,9 @@ function parse(line: string): unknown {
     return JSON.parse(line);
   } catch (error) {
     if (line.trim() === '') throw new ShapeError('', 'is empty');
-    throw new ShapeError('', `is no JSON, or cut short: ${error instanceof Error ? error.message : String(error)}`);
+    // The line that JSON.parse counts is within this one.
+    const reason = errorText(error).replace(/ \(line \d+ column \d+\)$/, '');
+    throw new ShapeError('', `is no JSON, or cut short: ${reason}`);
   }
 }
 

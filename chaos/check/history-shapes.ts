@@ -182,6 +182,7 @@ const eventTypes = {
     bankTotal: optional(number),
     mayOwe: optional(flag),
     ringNodes: optional(natural),
+    baseRevision: optional(natural),
     clockRateMax: optional(number),
     leaseEndWithinMs: optional(number),
   }),

@@ -95,7 +95,7 @@ function checkKey(
       ? `the order in which the ${items.length} operations on ${key} were committed does not explain their answers`
       : `no order of the ${items.length} operations on ${key} explains their answers`;
   throw new Violation(
-    'linearizability',
+    'operations on a key happen one at a time (linearizability)',
     detail,
     order.slice(Math.max(0, broken - 1), broken + 1).map((item) => item.source),
   );

@@ -48,6 +48,19 @@ test('watches of everything that were cut off and resumed make one log', () => {
   });
 });
 
+test('a history may begin at a later revision of a store that is empty there', () => {
+  const late = (made: Scene) => {
+    made.watch('all', 101);
+    made.put('a', '1', 101);
+    made.tell('all', wrote('a', '1', 101));
+  };
+  accepts('answers', (made) => {
+    made.add({ type: 'expect', baseRevision: 100 });
+    late(made);
+  });
+  assert.equal(scene(late).result('answers').verdict, 'unknown');
+});
+
 test('an answer beyond what watches were told cannot be judged, and is no pass', () => {
   const made = scene((one) => {
     twoWrites(one);
