@@ -60,7 +60,8 @@ export class StrikeContext {
     const leader = await this.parts.leader();
     if (leader === undefined) return { text: 'nobody led: nothing happened' };
     const deed = await action(leader.member);
-    return { ...deed, text: `${deed.text}; it led` };
+    const name = this.name(leader.member);
+    return { ...deed, text: deed.text.replace(name, `${name}, which led,`) };
   }
 
   unsupported(kind: string, why: string): KeelsonError {
