@@ -11,7 +11,8 @@ import { assert, InvariantViolation, present } from '../../src/env/assert.ts';
 import type { CoreView } from '../../src/raft/core/check-state.ts';
 import type { Entry, Message } from '../../src/raft/core/types.ts';
 import { Violation } from '../check/violation.ts';
-import { emptyDisk, ExploredMember, type Input, type MemberDisk, type MemberSetup } from './member.ts';
+import { emptyDisk, type MemberDisk } from './disk.ts';
+import { ExploredMember, type Input, type MemberSetup } from './member.ts';
 import { messageText, type Naming } from './words.ts';
 
 /** One message that can be under way. */

@@ -14,7 +14,7 @@ const flags = {
   terms: { type: 'number', default: 2, min: 1, max: 6, help: 'nobody is followed beyond this term' },
   entries: {
     type: 'number',
-    default: 0,
+    default: 1,
     max: 8,
     help: 'proposals in the whole run, besides each leader’s empty entry',
   },
@@ -23,7 +23,7 @@ const flags = {
   duplicates: { type: 'number', default: 0, max: 8, help: 'messages that arrive twice in the whole run' },
   wire: {
     type: 'number',
-    default: 2,
+    default: 1,
     min: 1,
     max: 12,
     help: 'messages under way that still arrive; the others are lost',

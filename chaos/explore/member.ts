@@ -10,16 +10,9 @@ import { checkTransition } from '../../src/raft/core/check-state.ts';
 import { emptyConfState } from '../../src/raft/core/conf-change.ts';
 import { noIndex, nobody, noTerm, toReplicaId } from '../../src/raft/core/numbers.ts';
 import { Raft } from '../../src/raft/core/raft.ts';
-import type {
-  Entry,
-  HardState,
-  Message,
-  Persist,
-  PersistToken,
-  RaftConfig,
-  ReplicaId,
-} from '../../src/raft/core/types.ts';
+import type { Message, Persist, PersistToken, RaftConfig, ReplicaId } from '../../src/raft/core/types.ts';
 import { Violation } from '../check/violation.ts';
+import { brokenPromiseOf, hardStateText, type MemberDisk, written } from './disk.ts';
 import { entriesText, messageText, nameOf, type Naming } from './words.ts';
 
 export type Input =
@@ -44,13 +37,6 @@ export interface MemberSetup {
   /** Entries in one append: 1 makes replication take as many steps as it can. */
   readonly entriesPerAppend: number;
 }
-
-export interface MemberDisk {
-  readonly hardState: HardState;
-  readonly entries: readonly Entry[];
-}
-
-export const emptyDisk: MemberDisk = { hardState: { term: noTerm, vote: nobody, commit: noIndex }, entries: [] };
 
 /** An election time-out is three ticks, and after two nobody is sure of the leader any more. */
 const electionTicks = 2;
@@ -307,27 +293,4 @@ export class ExploredMember {
     const position = this.#records.findIndex((record) => record.token >= token);
     return `${position} ${messages.map((message) => messageText(message, naming)).join(',')}`;
   }
-}
-
-function hardStateText({ term, vote, commit }: HardState, naming: Naming): string {
-  return `${term} ${nameOf(naming, vote)} ${commit}`;
-}
-
-function written(disk: MemberDisk, record: Persist): MemberDisk {
-  const first = record.entries[0]?.index;
-  assert(first === undefined || first <= disk.entries.length + 1, 'records leave no gap on disk');
-  const entries = first === undefined ? disk.entries : [...disk.entries.slice(0, first - 1), ...record.entries];
-  return { hardState: record.hardState ?? disk.hardState, entries };
-}
-
-/** What a message says that the sender's disk does not bear out. */
-function brokenPromiseOf(message: Message, { hardState, entries }: MemberDisk): string | undefined {
-  if (message.type === 'appResp' && !message.reject && message.index > entries.length)
-    return `acknowledges entry ${message.index}, and its disk ends at ${entries.length}`;
-  if (message.type !== 'vote' && message.type !== 'voteResp') return undefined;
-  if (message.type === 'voteResp' && message.reject) return undefined;
-  const candidate = message.type === 'vote' ? message.from : message.to;
-  const isBorneOut = hardState.term > message.term || (hardState.term === message.term && hardState.vote === candidate);
-  if (isBorneOut) return undefined;
-  return `votes for ${candidate} in term ${message.term}, and on its disk is term ${hardState.term} with a vote for ${hardState.vote}`;
 }

@@ -14,7 +14,8 @@ import { AbstractStates } from './abstract-states.ts';
 import type { Bounds } from './cluster.ts';
 import { Histories } from './histories.ts';
 import { asViolation, type Local } from './local-states.ts';
-import { emptyDisk, ExploredMember, type Input } from './member.ts';
+import { emptyDisk } from './disk.ts';
+import { ExploredMember, type Input } from './member.ts';
 import type { StoryStep } from './search.ts';
 import { entriesText, messageText, namingsOf } from './words.ts';
 
