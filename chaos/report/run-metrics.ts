@@ -70,8 +70,8 @@ export class RunMetrics {
     this.#faults.inc({ kind }, count);
   }
 
-  world(verdict: RunRecord['verdict']): void {
-    this.#worlds.inc({ verdict });
+  world(verdict: RunRecord['verdict'], count = 1): void {
+    this.#worlds.inc({ verdict }, count);
   }
 
   simulated(milliseconds: number): void {

@@ -54,7 +54,10 @@ export class Recorder {
 
   record(result: WorldResult, { faults, commit, names }: RecordedAs): RunRecord {
     const { plan, violation, simulatedMs, events, acknowledged, isVerdictUnknown } = result;
+    const entries = [...this.#times.keys()];
     const operations = [...this.#times].map(([entry, times], id) => describeOperation(entry, times, id));
+    const shown = new Set(violation?.entries);
+    const blamed = entries.flatMap((entry, id) => (shown.has(entry) ? [id] : []));
     const verdict = violation ? 'failed' : isVerdictUnknown ? 'unknown' : 'passed';
     return {
       format: 'keelson-run',
@@ -72,7 +75,8 @@ export class Recorder {
               property: violation.property,
               detail: violation.message,
               atMs: simulatedMs,
-              operations: [],
+              check: violation.property,
+              operations: blamed,
             },
           }
         : {}),

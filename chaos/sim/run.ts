@@ -6,6 +6,8 @@ import { writeFile } from 'node:fs/promises';
 import { parseFlags, flagHelp, UsageError } from '../../src/cli/flags.ts';
 import { realClock } from '../../src/env/real.ts';
 import { renderReport } from '../report/render-report.ts';
+import { createRunMetrics } from '../report/run-metrics.ts';
+import { serveRunMetrics } from '../report/serve-run-metrics.ts';
 import { commitOfSources } from './commit.ts';
 import { describeFailure } from './failure.ts';
 import { type Profile, profiles } from './plan.ts';
@@ -24,6 +26,11 @@ const flags = {
   minutes: { type: 'number', min: 1, help: 'stop after this long' },
   record: { type: 'string', help: 'with --seed: write all that happened to this file, for keelson chaos report' },
   report: { type: 'string', help: 'with --seed: write a page about it, to be opened in a browser' },
+  'metrics-port': {
+    type: 'number',
+    max: 65_535,
+    help: 'serve Prometheus metrics at this port of this machine meanwhile',
+  },
   shrink: { type: 'boolean', default: true, help: 'look for the shortest story that still fails' },
   'trace-hash': { type: 'boolean', help: 'print the hash of everything that happened, last' },
 } as const;
@@ -32,10 +39,31 @@ const flags = {
 const terminalEveryMs = 1_000;
 const logEveryMs = 60_000;
 
-async function runMany(options: SweepOptions): Promise<number> {
+/** What a sweep counts, for Prometheus. Resolves with how to end it. */
+async function serveMetrics(sweep: Sweep, port: number): Promise<() => Promise<void>> {
+  const metrics = createRunMetrics();
+  sweep.onProgress = (more) => {
+    metrics.operations('ok', more.acknowledged);
+    metrics.operations('unknown', more.operations - more.acknowledged);
+    metrics.simulated(more.simulatedMs);
+    for (const [kind, count] of Object.entries(more.faults)) metrics.faults(kind, count);
+    metrics.world('unknown', more.unknownVerdicts);
+    metrics.world('passed', more.worlds - more.unknownVerdicts);
+  };
+  sweep.onFailure = (property) => {
+    metrics.world('failed');
+    metrics.violation(property);
+  };
+  const served = await serveRunMetrics(metrics, port);
+  console.log(`metrics at http://127.0.0.1:${served.port}/metrics`);
+  return () => served.close();
+}
+
+async function runMany(options: SweepOptions, metricsPort: number | undefined): Promise<number> {
   const startMs = realClock.monotonicMs();
   const seconds = () => (realClock.monotonicMs() - startMs) / 1000;
   const sweep = new Sweep();
+  const endMetrics = metricsPort === undefined ? undefined : await serveMetrics(sweep, metricsPort);
   const isTerminal = process.stdout.isTTY === true;
   const showProgress = () => {
     const line = describeProgress(sweep.totals, seconds());
@@ -50,6 +78,7 @@ async function runMany(options: SweepOptions): Promise<number> {
     await sweep.run(options);
   } finally {
     endProgress();
+    await endMetrics?.();
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
     if (isTerminal) process.stdout.write('\r\u001b[K');
@@ -114,5 +143,5 @@ export async function runSim(args: readonly string[]): Promise<number> {
   for (const name of ['faults', 'record', 'report'] as const)
     if (values[name] !== undefined) throw new UsageError(`sim: --${name} is about one world: give its --seed`);
   const { first, seeds, minutes, jobs, shrink: isShrinking } = values;
-  return runMany({ first, seeds, minutes, jobs, profile, isShrinking });
+  return runMany({ first, seeds, minutes, jobs, profile, isShrinking }, values['metrics-port']);
 }

@@ -37,7 +37,8 @@ async function work({ first, step, count, minutes, profile, isShrinking }: Worke
     if (result.violation === undefined) continue;
     const lateAtMs = realClock.monotonicMs() + shrinkMs;
     const mayGoOn = () => isShrinking && !isStopped && realClock.monotonicMs() < lateAtMs;
-    await tell({ kind: 'failed', text: describeFailure(await shortest(result, mayGoOn), commitOfSources()) });
+    const text = describeFailure(await shortest(result, mayGoOn), commitOfSources());
+    await tell({ kind: 'failed', property: result.violation.property, text });
     break;
   }
   await tell({ kind: 'progress', totals });

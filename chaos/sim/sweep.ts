@@ -28,7 +28,7 @@ export interface WorkerOrder extends Omit<SweepOptions, 'jobs' | 'seeds'> {
 
 export type FromWorker =
   | { readonly kind: 'progress'; readonly totals: Totals }
-  | { readonly kind: 'failed'; readonly text: string };
+  | { readonly kind: 'failed'; readonly property: string; readonly text: string };
 
 export type ToWorker = { readonly kind: 'order'; readonly order: WorkerOrder } | { readonly kind: 'stop' };
 
@@ -38,6 +38,9 @@ const workerFile = fileURLToPath(new URL(`./sweep-worker.${extension}`, import.m
 export class Sweep {
   readonly totals = newTotals();
   readonly failures: string[] = [];
+  /** Told what has been added to the totals, and of each failure. */
+  onProgress: (more: Totals) => void = () => undefined;
+  onFailure: (property: string) => void = () => undefined;
   readonly #children: ChildProcess[] = [];
 
   /** Resolves when every process has ended; a failure in one stops the others. */
@@ -60,8 +63,12 @@ export class Sweep {
     tell(child, { kind: 'order', order });
     return new Promise((resolve) => {
       child.on('message', (message: FromWorker) => {
-        if (message.kind === 'progress') return merge(this.totals, message.totals);
+        if (message.kind === 'progress') {
+          merge(this.totals, message.totals);
+          return this.onProgress(message.totals);
+        }
         this.failures.push(message.text);
+        this.onFailure(message.property);
         this.stop();
       });
       child.on('exit', (code, signal) => {

@@ -149,7 +149,9 @@ export class World {
         isVerdictUnknown = this.#work.check() === 'unknown';
       }
       checkRevisions(this.#history.entries);
-      if (checkLinearizable(this.#history.entries) === 'unknown') isVerdictUnknown = true;
+      const { model, hasGap } = this.#commits;
+      const verdict = checkLinearizable(this.#history.entries, hasGap ? undefined : model);
+      if (verdict === 'unknown') isVerdictUnknown = true;
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
