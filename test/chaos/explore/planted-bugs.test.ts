@@ -178,3 +178,18 @@ test('a candidate that loses and forgets its vote hurts nobody without pre-vote:
     assert.equal(result.isExhausted, true);
   });
 });
+
+test('the command tells the story of a bug, and the line that tells it again', async (context) => {
+  const lines: string[] = [];
+  context.mock.method(console, 'log', (line: string) => lines.push(line));
+  await withPlanted(forgetfulPreCandidate, async ({ runExplore }) => {
+    assert.equal(await runExplore(['--terms=1']), 1);
+    const text = lines.join('\n');
+    assert.match(text, /^BROKEN refinement, votes: \d forgets that it voted for/m);
+    assert.match(text, /^ {2}1\. \d timeout\n +\d is preCandidate, term 0 vote 0/m);
+    const story = /^again: keelson chaos explore --terms=1 --replay '(.*)'$/m.exec(text)?.[1] ?? '';
+    lines.length = 0;
+    assert.equal(await runExplore(['--terms=1', `--replay=${story}`]), 1);
+    assert.match(lines.join('\n'), /^BROKEN refinement, votes: \d forgets that it voted for/m);
+  });
+});
