@@ -14,6 +14,8 @@ import { type OpenWatch, toModelKey } from './workload-watchers.ts';
 
 /** Every member has to answer within this; elections, snapshots and a busy machine included. */
 const readyWithinMs = 40_000;
+/** Where somebody was not ready before, nobody needs to wait that long to know that he still is not. */
+const unreadyWithinMs = 5_000;
 const retryMs = 200;
 const watchersWithinMs = 20_000;
 /** Beyond the numbers of clients. */
@@ -33,6 +35,8 @@ export interface EndingOptions {
   readonly followers: readonly OpenWatch[];
   readonly log: OpenWatch;
   readonly signal: AbortSignal;
+  /** Every member had been ready when faults had ended. */
+  readonly isReady: boolean;
 }
 
 export interface Ending {
@@ -45,14 +49,15 @@ export interface Ending {
 export async function endRun(options: EndingOptions): Promise<Ending> {
   const { world, worker, followers, log, nowMs, clock, signal } = options;
   const unready: string[] = [];
-  const untilMs = nowMs() + readyWithinMs;
+  const withinMs = options.isReady ? readyWithinMs : unreadyWithinMs;
+  const untilMs = nowMs() + withinMs;
   const until = async <Answer>(what: string, ask: () => Promise<Answer | undefined>): Promise<Answer | undefined> => {
     for (;;) {
       const answer = await ask();
       if (answer !== undefined) return answer;
       signal.throwIfAborted();
       if (nowMs() > untilMs) {
-        unready.push(`${what} within ${readyWithinMs} ms`);
+        unready.push(`${what} within ${withinMs} ms`);
         return undefined;
       }
       await pause(clock, retryMs, signal);
@@ -70,7 +75,7 @@ export async function endRun(options: EndingOptions): Promise<Ending> {
       const reader = worker(member, lastClient + 1 + member);
       const list = (isLocal: boolean) =>
         until(`${name} did not tell all it has`, () => reader.perform({ kind: 'list', at: 0, isLocal }));
-      await list(false);
+      if ((await list(false)) === undefined) return 0;
       await noteState(name, options.client(member), options);
       return (await list(true))?.revision ?? 0;
     }),

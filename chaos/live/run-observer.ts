@@ -7,8 +7,9 @@ import type { RunJournal } from './run-journal.ts';
 import type { RunWorld } from './run-target.ts';
 
 const stateEveryMs = 250;
-/** As much as a stack trace takes. */
-const lastLines = 12;
+/** Whoever wants to see more looks at the member's own log, with --keep. */
+const lastLines = 3;
+const lineCharactersMax = 300;
 /** A member whose disk fails has to end. */
 const faultsThatEnd: ReadonlySet<string> = new Set(['diskError', 'fullDisk', 'rot', 'crashInDisk']);
 
@@ -71,8 +72,10 @@ export class RunObserver {
     const { world } = this.#options;
     this.#noteExits();
     const struck = faults.filter(({ kind }) => faultsThatEnd.has(kind)).flatMap(({ members }) => members);
+    const told = new Set(struck);
     return world.unexpectedExits().flatMap(({ member, code, signal }, index) => {
-      if (struck.includes(member)) return [];
+      if (told.has(member)) return [];
+      told.add(member);
       const { name } = present(world.members[member], 'the member that ended');
       return [
         `${name} ended by itself (${signal ?? `exit code ${code}`}) and wrote last: ${this.#lastWords[index] ?? ''}`,
@@ -85,9 +88,10 @@ export class RunObserver {
     const { world } = this.#options;
     const exits = world.unexpectedExits();
     for (const { member } of exits.slice(this.#lastWords.length)) {
-      const lines = world.output(member).trimEnd().split('\n').slice(-lastLines).join('\n');
-      this.#lastWords.push(lines);
-      this.say(`${world.members[member]?.name} ended by itself; it wrote last:\n${lines}`);
+      const lines = world.output(member).trimEnd().split('\n').slice(-lastLines);
+      const shortened = lines.map((line) => `          ${line.slice(0, lineCharactersMax)}`);
+      this.#lastWords.push((lines.at(-1) ?? '').slice(0, lineCharactersMax));
+      this.say(`${world.members[member]?.name} ended by itself; it wrote last:\n${shortened.join('\n')}`);
     }
   }
 

@@ -159,6 +159,7 @@ export class Run {
       space: this.#space,
       nowMs: () => this.#nowMs(),
       signal,
+      isReady: unready.length === 0,
       log,
       followers,
       client: (member) => this.#client(member),
@@ -279,7 +280,9 @@ export class Run {
   }
 }
 
+/** What is not ready, and the last line that it wrote. */
 function notReady(error: unknown): string {
   if (error instanceof InvariantViolation || !(error instanceof KeelsonError)) throw error;
-  return errorText(error);
+  const lines = errorText(error).trimEnd().split('\n');
+  return lines.length === 1 ? (lines[0] ?? '') : `${lines[0]} ${lines.at(-1)}`;
 }
