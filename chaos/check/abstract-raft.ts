@@ -129,9 +129,20 @@ export class AbstractRaft {
     this.#members.set(id, view);
   }
 
-  /** Nothing is known of what the member kept: whatever it is seen with next is taken as its beginning. */
+  /**
+   * Its process ended, and nothing is known of what it kept or of its first steps since: `view` is the first that is seen
+   * of it. Its log and vote are believed; that it leads or commits something must be allowed as ever.
+   */
   forget(id: number, view: MemberView): void {
-    this.#checkDecided(id, { ...view, committed: 0 }, view);
+    const before: MemberView = { ...view, role: 'follower', committed: 0 };
+    if (view.term > this.#highestTerm && view.vote !== id)
+      refuse('terms', `${id} is in term ${view.term}, which nobody has begun`);
+    if (view.vote === id) this.#candidacies.set(`${view.term}/${id}`, lastBefore(view, view.term));
+    this.#recordVote(id, view);
+    if (view.role === 'leader') this.#checkLeader(id, before, view);
+    this.#recordHeld(id, view, view);
+    this.#checkCommit(id, before, view);
+    this.#highestTerm = Math.max(this.#highestTerm, view.term);
     this.#members.set(id, view);
   }
 

@@ -191,6 +191,16 @@ const legal: readonly { readonly name: string; readonly steps: readonly Step[]; 
     ],
   },
   {
+    name: 'the only voter is seen again when it leads already, and has committed',
+    in: 'several',
+    steps: [
+      [1, { term: 1, vote: 1, role: 'candidate', voters: [[1]] }],
+      [1, { role: 'leader', log: [1] }],
+      [1, { committed: 1 }],
+      [1, { term: 2, log: [1, 2], committed: 2 }, 'forget'],
+    ],
+  },
+  {
     name: 'nothing is known of what a member kept',
     in: 'several',
     steps: [...oneCommitted, [2, { term: 1, vote: 0, log: [] }, 'forget'], [2, { log: [1], committed: 1 }]],
@@ -402,6 +412,18 @@ const illegal: readonly {
     name: 'another entry than the committed one',
     steps: [...threeLeadsWithout, [2, { log: [2] }], [3, { committed: 1 }], [1, { committed: 1 }]],
     message: /^refinement, commits: 1 commits another entry 1 than the one of term 2/,
+  },
+  {
+    name: 'a member that is seen again as a leader without votes',
+    in: 'several',
+    steps: [...oneCommitted, [3, { term: 2, vote: 3, role: 'leader', log: [1, 2] }, 'forget']],
+    message: /^refinement, leaders: 3 leads term 2 without the votes of a majority/,
+  },
+  {
+    name: 'a member that is seen again with another entry than the committed one',
+    in: 'several',
+    steps: [...oneCommitted, [2, { log: ['1b'], committed: 1 }, 'forget']],
+    message: /^refinement, commits: 2 commits another entry 1 than the one of term 1/,
   },
   {
     name: 'a start as something else than a follower',
