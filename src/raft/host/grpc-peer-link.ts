@@ -31,7 +31,8 @@ import {
 } from './grpc-wire.ts';
 import { type CallKeys, encodeCallKeys, refusalOf } from './grpc-words.ts';
 import type { BatchEncoder } from './message-wire.ts';
-import { Patience, patienceMs, supersedes } from './patience.ts';
+import { Patience, patienceMs } from './patience.ts';
+import { PeerQueue } from './peer-queue.ts';
 import type { PeerTraffic } from './peer-traffic.ts';
 import { streamSnapshot } from './snapshot-sender.ts';
 
@@ -66,14 +67,11 @@ export class PeerLink {
   #state: 'closed' | 'connecting' | 'open' | 'waiting' = 'closed';
   #client: H2Client | undefined;
   #call: ClientCall | undefined;
-  #queue: Message[] = [];
-  #queueBytes = 0;
+  readonly #queue = new PeerQueue();
   /** The connection has more than it can take: until it drains. */
   #isBlocked = false;
   readonly #patience = new Patience();
-  /** All that is queued may wait for something to go along with. */
-  #mayWait = false;
-  /** While it does. */
+  /** While all that is queued waits for something to go along with. */
   #cancelWait: Cancel | undefined;
   #backoffMs: number = peerLimits.backoffFirstMs;
   #cancelTimer: Cancel = () => undefined;
@@ -112,8 +110,13 @@ export class PeerLink {
     if (position < 0 && this.#state !== 'closed') this.#reset(peerLimits.backoffFirstMs);
   }
 
-  /** The peer has connected to this member, so it can be reached: nothing is left to wait for. */
+  /**
+   * The peer has connected to this member, so it can be reached: nothing is left to wait for. A connection on which it has not
+   * answered was broken by what broke the peer's.
+   */
   hurry(): void {
+    const isSilent = this.#state === 'open' && this.#silentMs() > peerLimits.reachTimeoutMs;
+    if (isSilent) this.#breakOff('the peer has connected anew, and had not answered on this connection');
     if (this.#state !== 'waiting') return;
     this.#cancelTimer();
     this.#state = 'closed';
@@ -134,39 +137,33 @@ export class PeerLink {
   push(message: Message): void {
     if (this.#isEnded) return;
     if (this.#state === 'closed') this.#connect();
-    if (this.#state === 'open' && isQuestion(message)) this.#minded();
+    if (this.#state === 'open' && isQuestion(message)) this.#ask(message);
     const bytes = messageBytes(message);
     if (bytes > peerLimits.frameBytesMax) {
       this.#log('error', 'dropped a raft message that is larger than a frame', { type: message.type, bytes });
       return;
     }
-    const isFull =
-      this.#queue.length >= peerLimits.queueMessagesMax || this.#queueBytes + bytes > peerLimits.queueBytesMax;
-    if (isFull || (this.#state === 'waiting' && message.type !== 'prop')) {
+    if (!this.#queue.hasRoomFor(bytes) || (this.#state === 'waiting' && message.type !== 'prop')) {
       this.#options.traffic?.notSent(message);
       this.#options.unreachable(this.#options.header.to);
       return;
     }
-    const mayWait = this.#patience.mayWait(message);
-    const last = this.#queue.at(-1);
-    if (this.#mayWait && last !== undefined && supersedes(message, last)) {
-      this.#queue.pop();
-      this.#queueBytes -= messageBytes(last);
-    }
-    this.#mayWait = mayWait && (this.#mayWait || this.#queue.length === 0);
-    this.#queue.push(message);
-    this.#queueBytes += bytes;
+    this.#queue.push(message, bytes, this.#patience.mayWait(message));
     this.#askedBytes += bytes;
   }
 
-  /** A question goes out. Those that come again and again tell when nobody answers. */
-  #minded(): void {
-    const nowMs = this.#options.env.clock.monotonicMs();
+  /** How long a question has not been answered; 0 when there is none. */
+  #silentMs(): number {
+    return this.#askedAtMs === undefined ? 0 : this.#options.env.clock.monotonicMs() - this.#askedAtMs;
+  }
+
+  /** A question goes out. A member that hears its leader answers nobody who wants to lead, so that silence tells nothing. */
+  #ask({ type }: Message): void {
     if (this.#askedAtMs === undefined) this.#askedBytes = 0;
-    this.#askedAtMs ??= nowMs;
-    const silentMs = nowMs - this.#askedAtMs;
-    const mayTakeMs = peerLimits.silenceMs + this.#askedBytes / peerLimits.slowestBytesPerMs;
-    if (silentMs < mayTakeMs || this.#snapshots > 0) return;
+    this.#askedAtMs ??= this.#options.env.clock.monotonicMs();
+    if (type !== 'heartbeat' || this.#snapshots > 0) return;
+    const silentMs = this.#silentMs();
+    if (silentMs < peerLimits.silenceMs + this.#askedBytes / peerLimits.slowestBytesPerMs) return;
     this.#breakOff(`the peer was asked and said nothing for ${Math.round(silentMs)} ms`);
   }
 
@@ -175,7 +172,7 @@ export class PeerLink {
    * a little later.
    */
   flush(): void {
-    if (!this.#mayWait) return this.#flushAll();
+    if (!this.#queue.mayWait) return this.#flushAll();
     if (this.#cancelWait !== undefined) return;
     this.#cancelWait = this.#options.env.clock.after(patienceMs, () => {
       this.#cancelWait = undefined;
@@ -184,22 +181,11 @@ export class PeerLink {
   }
 
   #flushAll(): void {
-    this.#mayWait = false;
-    while (this.#state === 'open' && !this.#isBlocked && this.#queue.length > 0) {
-      let bytes = 0;
-      let count = 0;
-      while (count < this.#queue.length && count < peerLimits.batchMessagesMax) {
-        const next = messageBytes(present(this.#queue[count], 'a message'));
-        if (count > 0 && bytes + next > peerLimits.batchBytesMax) break;
-        bytes += next;
-        count += 1;
-      }
-      const batch = count === this.#queue.length ? this.#queue : this.#queue.splice(0, count);
-      if (batch === this.#queue) this.#queue = [];
-      this.#queueBytes -= bytes;
-      assert(this.#queueBytes >= 0, 'what leaves the queue was counted');
-      this.#options.traffic?.sent(this.#options.header.to, batch, bytes);
-      this.#isBlocked = !present(this.#call, 'the stream').write(this.#options.encoder.encode(batch));
+    this.#queue.hurry();
+    while (this.#state === 'open' && !this.#isBlocked && !this.#queue.isEmpty) {
+      const { messages, bytes } = this.#queue.take();
+      this.#options.traffic?.sent(this.#options.header.to, messages, bytes);
+      this.#isBlocked = !present(this.#call, 'the stream').write(this.#options.encoder.encode(messages));
     }
   }
 
@@ -233,7 +219,7 @@ export class PeerLink {
     this.#openSinceMs = undefined;
     this.#cancelTimer();
     this.#drop();
-    this.#forget();
+    this.#queue.clear();
     this.#state = 'closed';
   }
 
@@ -317,8 +303,8 @@ export class PeerLink {
   #reset(waitMs: number): void {
     if (this.#isEnded) return;
     this.#cancelTimer();
-    if (this.#state === 'connecting') this.#forget();
-    else this.#keepProposals();
+    if (this.#state === 'connecting') this.#queue.clear();
+    else this.#queue.keepProposals();
     this.#drop();
     this.#openSinceMs = undefined;
     this.#askedAtMs = undefined;
@@ -332,19 +318,8 @@ export class PeerLink {
     });
   }
 
-  #keepProposals(): void {
-    this.#queue = this.#queue.filter((message) => message.type === 'prop');
-    this.#queueBytes = this.#queue.reduce((sum, message) => sum + messageBytes(message), 0);
-  }
-
-  #forget(): void {
-    this.#queue = [];
-    this.#queueBytes = 0;
-  }
-
   #drop(): void {
     this.#options.traffic?.connected(this.#options.header.to, false);
-    this.#mayWait = false;
     this.#patience.reset();
     this.#cancelWait?.();
     this.#cancelWait = undefined;

@@ -369,6 +369,31 @@ test('a peer that is asked and says nothing for long gets a new connection, and 
   assert.match(String(broke?.fields['reason']), /was asked and said nothing for 3\d{3} ms/);
 });
 
+test('a connection without answers is given up when the peer connects anew', async (t) => {
+  const told = collectingLog();
+  const a = await listen(t, one, { log: told.log });
+  const b = await listen(t, two);
+  const line = await stallingProxy(t, b.url);
+  a.transport.setPeers(new Map([[two, [line.url]]]));
+  a.transport.send([heartbeat(1)]);
+  await until('the first message arrived', () => b.messages.length === 1);
+  line.pause();
+  const question = { from: one, to: two, term, lastIndex: 0 as Index, lastTerm: term, isTransfer: false } as const;
+  a.transport.send([{ ...question, type: 'preVote' }]);
+  const askedAtMs = performance.now();
+  await until(
+    'it has not been answered for long',
+    () => performance.now() > askedAtMs + peerLimits.reachTimeoutMs + 50,
+  );
+  b.transport.setPeers(new Map([[one, [a.url]]]));
+  await until('the old connection is given up', () =>
+    told.lines.some(({ fields }) => /has connected anew/.test(String(fields['reason']))),
+  );
+  await until('there is another one', () => a.transport.connectedSinceMs(two) !== undefined);
+  a.transport.send([heartbeat(3)]);
+  await until('it works', () => b.messages.length === 2);
+});
+
 test('the queue to a peer that takes nothing is bounded, and the peer is reported', async (t) => {
   const a = await listen(t, one);
   const b = await listen(t, two);
