@@ -10,9 +10,10 @@
  *   logs        a leader only appends entries of its term; others hold a prefix of the leader's, and cut only what differs
  *   commits     by the leader of a term, up to an entry of that term which a majority holds; by others, what is committed
  *
- * observe() is called after every step of a member, restarted() when it came up again. With `steps: 'one'` every step is
- * shown and the rules are exact; with 'several', steps may have been taken between two observations, and what no
- * sequence of steps could bring about is refused. Members of a quorum must have been shown before what they did is used.
+ * observe() is called after every step of a member, restarted() or forget() when it came up again. With `steps: 'one'` every
+ * step is shown and the rules are exact; with 'several', steps may have been taken between two observations, and what no
+ * sequence of steps could bring about is refused. A member is shown before others can have heard of what it did: one that
+ * ends is shown once more as it was at its end, or its last entries seem to come from nowhere.
  */
 import {
   type AbstractEntry,
