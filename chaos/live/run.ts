@@ -59,7 +59,7 @@ type Values = ReturnType<typeof parseFlags<typeof flags>>['values'] & {
 const usage = 'npm run chaos -- <scenario or file.yaml> [flags]';
 const summary = 'Runs a scenario on real members of a store, and judges what came of it.';
 /** A member of another program cannot come back as somebody else by itself, and its clock is out of reach. */
-const ownProgramFaults: SupportedFaults = new Set<FaultKind>([...ownClockFaults, 'wipe']);
+const ownProgramFaults: SupportedFaults = new Set<FaultKind>([...ownClockFaults, 'wipe', 'rot']);
 const scenarioFolder = fileURLToPath(new URL('../scenarios/', import.meta.url));
 
 /** Resolves with the exit code; what was wrong is printed. */
