@@ -265,13 +265,14 @@ export class ExploredMember {
         .join(' ');
     const keys = namings.map((naming) => {
       const one = (replica: ReplicaId) => nameOf(naming, replica);
+      const inOrder = (replicas: Iterable<ReplicaId>) => [...replicas].map(one).sort((left, right) => left - right);
       const ownLog = entriesText(entries, naming);
       const peers = sortedBy(progress, naming, ({ match, next, state }) => `${match}/${next}/${state}`);
       return [
         `${one(id)} ${role} ${term} ${one(vote)} ${one(leader)} ${committed} ${applied} ${handed} ${durable} ${ownLog}`,
         peers,
-        openTo.map(one).sort().join(' '),
-        this.setup.checkQuorum ? [...this.#heard].map(one).sort().join(' ') : '',
+        inOrder(openTo).join(' '),
+        this.setup.checkQuorum ? inOrder(this.#heard).join(' ') : '',
         sortedBy(this.#answers, naming, String),
         `${isInDoubt} ${this.#hasRecorded}`,
         hardStateText(this.disk.hardState, naming),

@@ -299,7 +299,9 @@ export class SimMember {
       if (life.isOver || life.isDiskBroken) return end();
       this.#world.fail(new Violation('a member ends when it is asked to', `${this.name}: ${describeError(error)}`));
     };
-    life.clock.run(() => life.running?.stop().then(end, fail));
+    life.clock.run(() => {
+      life.running?.stop().then(end, fail);
+    });
     this.#world.scheduler.afterMs(stopLimitMs, end);
   }
 
