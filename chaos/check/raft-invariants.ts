@@ -10,7 +10,6 @@
  */
 import type { Entry, ReplicaId } from '../../src/raft/core/types.ts';
 import type { Raft } from '../../src/raft/core/raft.ts';
-import { AbstractRaft, type AbstractLog } from './abstract-raft.ts';
 import { Violation } from './violation.ts';
 
 interface Committed {
@@ -41,10 +40,6 @@ export class RaftInvariants {
   readonly #pending = new Map<number, Map<number, Entry>>();
   readonly #scanned = new Map<ReplicaId, Scanned>();
   #highestCommitted = 0;
-  readonly #abstract = new AbstractRaft({ steps: 'several' });
-  /** The log of each member as of its truncations, base and end, so that unchanged ones are known by identity. */
-  readonly #logs = new Map<ReplicaId, AbstractLog & { readonly moment: string }>();
-  readonly #forgotten = new Set<ReplicaId>();
 
   /** `onCommitted` is called once for every index, when its commitment is first seen. */
   constructor(onCommitted: (entry: Entry) => void = () => undefined) {
@@ -56,8 +51,6 @@ export class RaftInvariants {
     this.#checkedCommit.delete(id);
     this.#checkedLeader.delete(id);
     this.#scanned.delete(id);
-    this.#logs.delete(id);
-    this.#forgotten.add(id);
   }
 
   /** Call after every event that this replica took part in. */
@@ -67,21 +60,6 @@ export class RaftInvariants {
     this.#scan(core, view);
     this.#checkCommits(core, view);
     this.#checkMembership(core, view);
-    this.#refine(core, view);
-  }
-
-  /** Every step is one that the abstract Raft allows. */
-  #refine(core: Raft, view: View): void {
-    const { id, term, vote, role, committed } = view;
-    const moment = `${view.truncations} ${view.baseIndex} ${view.lastIndex}`;
-    const known = this.#logs.get(id);
-    const log = known?.moment === moment ? known : { moment, ...core.inspectLog() };
-    this.#logs.set(id, log);
-    const { voters, votersOutgoing } = core.status().confState;
-    const { base, entries } = log;
-    const seen = { term, vote, role, committed, base, entries, voters: [voters, votersOutgoing] };
-    if (this.#forgotten.delete(id)) this.#abstract.forget(id, seen);
-    else this.#abstract.observe(id, seen);
   }
 
   /** A snapshot that is being restored has changed the membership already, and the applied index not yet. */

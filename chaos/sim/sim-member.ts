@@ -83,8 +83,6 @@ export class SimMember {
   #life: Incarnation | undefined;
   #memberId = 0 as ReplicaId;
   #isAdmitted: boolean;
-  /** Ended in the event under way. */
-  #ended: Incarnation | undefined;
   #isGone = false;
   /** The identity is given up before the next start. */
   #isToAbandon = false;
@@ -378,14 +376,8 @@ export class SimMember {
 
   /** After every event: what this replica holds, against its own past and against everybody. */
   check(): void {
-    const ended = this.#ended;
-    this.#ended = undefined;
-    if (ended !== undefined) this.#checkLife(ended);
-    if (this.#life !== undefined) this.#checkLife(this.#life);
-  }
-
-  #checkLife(life: Incarnation): void {
-    if (life.core === undefined) return;
+    const life = this.#life;
+    if (life?.core === undefined) return;
     const view = life.core.view();
     if (life.view !== undefined && sameMoment(life.view, view)) return;
     if (life.view !== undefined) checkTransition(life.view, view);
@@ -397,8 +389,6 @@ export class SimMember {
     const life = this.#life;
     if (life === undefined) return;
     life.isOver = true;
-    // What it did last, perhaps sent, is looked at once more.
-    this.#ended = life;
     life.clock.kill();
     this.#life = undefined;
     this.#storage.crash();
