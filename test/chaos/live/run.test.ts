@@ -88,10 +88,10 @@ test('three real members lose their leader, and everything they promised is kept
     'short.yaml',
     `name: short
 description: Whoever leads is cut off, then killed.
-workload: { clients: 6, keys: 4, seconds: 8 }
+workload: { clients: 6, keys: 4, seconds: 11 }
 faults:
-  - { at: 1s, fault: isolate, member: leader, for: 4s, expect: writes }
-  - { at: 6s, fault: crash, member: leader, for: 500ms }
+  - { at: 1s, fault: isolate, member: leader, for: 7s, expect: writes }
+  - { at: 9s, fault: crash, member: leader, for: 500ms }
 `,
   );
   const record = join(directory, 'record.json');
