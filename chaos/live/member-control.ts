@@ -7,6 +7,7 @@ import type { Later } from './later.ts';
 import type { MemberClock } from './member-clock.ts';
 import type { MemberDisk } from './member-disk.ts';
 import type { MemberProcess } from './member-process.ts';
+import { Turns } from './turns.ts';
 import type { PlannedMember } from './world-plan.ts';
 
 interface Due {
@@ -23,7 +24,7 @@ export class MemberControl {
   readonly clock: MemberClock | undefined;
   readonly #trueClock: Clock;
   readonly #later: Later;
-  #queue: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   #restart: Due | undefined;
   #resume: Due | undefined;
 
@@ -94,10 +95,7 @@ export class MemberControl {
   }
 
   async #next(action: () => Promise<void>): Promise<void> {
-    const done = this.#queue.then(action);
-    // Whoever waits for this one is told of its failure; the next one begins all the same.
-    this.#queue = done.catch(() => undefined);
-    await done;
+    await this.#turns.take(action);
   }
 
   /** False when it is down. */
@@ -118,6 +116,6 @@ export class MemberControl {
 
   /** Resolves when nothing is being done to it any more. */
   async settled(): Promise<void> {
-    await this.#queue;
+    await this.#turns.settled();
   }
 }

@@ -10,6 +10,7 @@
 import { appendFile, rm, statfs } from 'node:fs/promises';
 import type { Env } from '../../src/env/env.ts';
 import { command, unfit } from './machine.ts';
+import { Turns } from './turns.ts';
 
 type DiskEnv = Pick<Env, 'disk' | 'processes'>;
 
@@ -36,7 +37,7 @@ export class MemberDisk {
   readonly #env: DiskEnv;
   readonly #mountPoint: string;
   readonly #image: string;
-  #queue: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   #isBroken = false;
   #isFrozen = false;
 
@@ -137,8 +138,6 @@ export class MemberDisk {
 
   /** Its states are changed one after the other. */
   async #inTurn(action: () => Promise<void>): Promise<void> {
-    const done = this.#queue.then(action);
-    this.#queue = done.catch(() => undefined);
-    await done;
+    await this.#turns.take(action);
   }
 }

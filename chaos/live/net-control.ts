@@ -8,6 +8,7 @@ import { applyRules } from './lan.ts';
 import { mergeConditions, type LinkConditions } from './link-pacing.ts';
 import type { LinkProxyClient } from './link-proxy-client.ts';
 import { allLinks, type WorldPlan } from './world-plan.ts';
+import { Turns } from './turns.ts';
 
 export interface Disturbance {
   readonly cut?: readonly Link[];
@@ -23,7 +24,7 @@ export class NetControl {
   readonly proxy: LinkProxyClient;
   readonly #active = new Set<Disturbance>();
   #weather: Disturbance = {};
-  #queue: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(env: Pick<Env, 'processes' | 'disk'>, plan: WorldPlan, proxy: LinkProxyClient) {
     this.#env = env;
@@ -56,12 +57,12 @@ export class NetControl {
 
   /** Resolves when nothing is being changed any more. */
   async settled(): Promise<void> {
-    await this.#queue;
+    await this.#turns.settled();
   }
 
   /** Brings everything to what holds when its turn comes. */
   async #apply(): Promise<void> {
-    const applied = this.#queue.then(async () => {
+    await this.#turns.take(async () => {
       const active = [...this.#active];
       await applyRules(this.#env, this.#plan, {
         cut: active.flatMap(({ cut }) => cut ?? []),
@@ -71,8 +72,5 @@ export class NetControl {
       });
       await this.proxy.ask({ kind: 'conditions', links: mergeConditions(active.map(({ conditions }) => conditions)) });
     });
-    // Whoever waits for this one is told of its failure; the next one is tried all the same.
-    this.#queue = applied.catch(() => undefined);
-    await applied;
   }
 }

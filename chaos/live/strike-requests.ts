@@ -1,4 +1,5 @@
 /** What an operator asks of a member at a bad moment. It may be refused: that is told, not thrown. */
+import { InvariantViolation } from '../../src/env/assert.ts';
 import { errorText } from '../../src/env/errors.ts';
 import type { AnyFault, Deed, FaultOf, StrikeContext } from './strike-context.ts';
 
@@ -43,7 +44,11 @@ async function maintain(
 ): Promise<Deed> {
   const { calls, later } = context.parts;
   const text = `${context.name(member)} is asked to ${asked[kind]}`;
-  // A member that is struck at the same time does not answer; that is no failure of this world.
-  later.background(() => calls.maintain(member, kind, operatorTimeoutMs).catch(() => undefined));
+  later.background(() =>
+    calls.maintain(member, kind, operatorTimeoutMs).catch((error: unknown) => {
+      // A member that is struck at the same time refuses, or does not answer; that is no failure of this world.
+      if (error instanceof InvariantViolation || error instanceof TypeError) throw error;
+    }),
+  );
   return { text, members: [member] };
 }

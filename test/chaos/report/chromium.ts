@@ -123,6 +123,7 @@ export class Chromium {
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
     if (this.#child.exitCode === null) {
+      // It may be gone before it has answered; that it ends is waited for below.
       this.send('Browser.close').catch(() => undefined);
       const timer = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
       await ended;
