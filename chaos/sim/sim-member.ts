@@ -5,25 +5,21 @@
 import { InvariantViolation } from '../../src/env/assert.ts';
 import type { Clock } from '../../src/env/clock.ts';
 import { KeelsonError } from '../../src/env/errors.ts';
-import { silentLog } from '../../src/env/log.ts';
 import type { Raft } from '../../src/raft/core/raft.ts';
 import { checkTransition } from '../../src/raft/core/check-state.ts';
 import type { ReplicaId } from '../../src/raft/index.ts';
-import { createInlinePasswords } from '../../src/kv/auth/inline-passwords.ts';
-import { SimpleTokens } from '../../src/kv/auth/simple-tokens.ts';
-import { withWitnesses } from '../../src/kv/server/cluster-config.ts';
 import { abandonIdentity } from '../../src/kv/server/data-directory.ts';
-import { type JoinInfo, type RunningMember, startMember } from '../../src/kv/server/member.ts';
+import type { RunningMember } from '../../src/kv/server/member.ts';
 import type { StoreServer } from '../../src/kv/server/server.ts';
 import type { RaftInvariants } from '../check/raft-invariants.ts';
 import { Violation } from '../check/violation.ts';
-import { createSimProxy } from './leader-proxy.ts';
 import type { SimDiskOperationKind } from './disk.ts';
 import { MemberStorage } from './member-storage.ts';
-import { type SimNetwork, SimTransport } from './network.ts';
+import type { SimNetwork } from './network.ts';
 import type { WorldPlan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
 import { ProcessClock, type Scheduler } from './scheduler.ts';
+import { startSimMember, witnessPositions } from './start-sim-member.ts';
 
 /** Nobody answered a member that asked to be told or taken in: it stops, and its supervisor starts it again. */
 export class NobodyAnswered extends Error {
@@ -64,13 +60,6 @@ interface Incarnation {
 const lossCodes = ['WAL_VOTE_LOST', 'WAL_ENTRIES_LOST', 'WAL_CORRUPT', 'STATE_AHEAD_OF_LOG', 'WAL_MISSING'];
 /** A supervisor kills a process that has not ended by then. */
 const stopLimitMs = 3_000;
-/** How long a joining member waits for an answer. */
-const joinLimitMs = 2_000;
-
-function witnessPositions({ members, witnesses }: WorldPlan): readonly number[] {
-  return Array.from({ length: witnesses }, (_, at) => members - witnesses + at);
-}
-
 export class SimMember {
   readonly position: number;
   readonly name: string;
@@ -184,70 +173,18 @@ export class SimMember {
   }
 
   async #run(life: Incarnation): Promise<void> {
-    const { plan, network, invariants } = this.#world;
     if (this.#isToAbandon) await abandonIdentity(this.#storage.disk, '/data');
     this.#isToAbandon = false;
-    const founders = Array.from({ length: plan.members }, (_, index) => `m${index + 1}`);
-    const names = this.#isFounder ? founders : [...founders, this.name];
-    const authRandom = this.#random.fork(`auth-${this.#world.scheduler.events}`);
-    life.running = await startMember({
-      env: {
-        clock: life.clock,
-        random: this.#random.fork(`member-${this.#world.scheduler.events}`),
-        disk: this.#storage.disk,
-        log: silentLog,
-      },
-      directory: '/data',
-      name: this.name,
-      clientUrls: [`http://${this.name}:2379`],
-      peerUrls: [this.peerUrl],
-      initialCluster: withWitnesses(
-        names.map((name) => ({ name, peerUrls: [`http://${name}:2380`] })),
-        witnessPositions(plan).map((position) => `m${position + 1}`),
-      ),
-      isWitness: this.isWitness,
-      token: 'simulation',
-      state: this.#isFounder ? 'new' : 'existing',
-      rejoin: true,
-      join: () => this.#world.ask(life.clock, joinLimitMs, toldBy),
-      askToJoin: (_urls, request) =>
-        this.#world.ask(life.clock, joinLimitMs, async (server) => {
-          const memberId = await server.memberJoin(request);
-          return { ...(await toldBy(server)), memberId };
-        }),
-      limits: { requestBytesMax: 1_500_000, txnOpsMax: 128, learnersMax: 3, quotaBytes: 0 },
-      compaction: { mode: 'revision', retentionRevisions: 0 },
-      isStrictReconfiguration: true,
-      tickMs: plan.tickMs,
-      electionTicks: plan.electionTicks,
-      preVote: true,
-      raftLimits: { messageBytesMax: plan.messageBytesMax, inflightMessagesMax: plan.inflightMessagesMax },
-      snapshotEntries: plan.snapshotEntries,
-      syncEntries: plan.syncEntries,
-      catchUpEntries: plan.catchUpEntries,
-      openBackend: () => Promise.resolve(this.#storage.backend),
-      makeTransport: (identity) => {
-        this.#memberId = identity.memberId as ReplicaId;
-        invariants.forget(this.#memberId);
-        const self = { id: this.#memberId, key: identity.key };
-        return Promise.resolve(new SimTransport(network, self, (callback) => life.clock.run(callback)));
-      },
-      proxy: createSimProxy({
-        clock: life.clock,
-        network,
-        // A process that is gone hears nothing: `life.clock` is dead then.
-        self: {
-          id: this.#memberId,
-          peerUrl: this.peerUrl,
-          run: (callback) => life.clock.run(callback),
-          call: (work) => this.call(work),
-        },
-        members: this.#world.members,
-      }),
-      auth: {
-        tokens: new SimpleTokens({ clock: life.clock, random: authRandom, ttlMs: 300_000 }),
-        passwords: createInlinePasswords(authRandom),
-        isCommonNameUser: true,
+    const self = { name: this.name, peerUrl: this.peerUrl, isFounder: this.#isFounder, isWitness: this.isWitness };
+    life.running = await startSimMember(this.#world, {
+      ...self,
+      clock: life.clock,
+      storage: this.#storage,
+      random: this.#random,
+      id: this.#memberId,
+      call: (work) => this.call(work),
+      onIdentity: (id) => {
+        this.#memberId = id;
       },
       onServer: (server) => {
         life.server = server;
@@ -256,8 +193,6 @@ export class SimMember {
       onCore: (core) => {
         life.core = core as Raft;
       },
-      leaseReads: plan.leaseReads,
-      leaseCheckpointEveryMs: plan.leaseCheckpointEveryMs,
       onRemoved: (because) => {
         if (life.isOver) return;
         if (because === 'otherKey') return this.#comeBackAsNew(life);
@@ -417,11 +352,6 @@ export class SimMember {
 
 function describeError(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** What a member is told of the cluster it joins. */
-async function toldBy(server: StoreServer): Promise<JoinInfo> {
-  return { clusterId: server.clusterId, members: await server.members(true) };
 }
 
 /** The log has lost what only a new identity makes good. */
